@@ -1,0 +1,3 @@
+module github.com/gitstore-dev/gitstore
+
+go 1.26.0
