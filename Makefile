@@ -1,0 +1,104 @@
+# GitStore's tasks. They need Go, git, make and, for container tests, Docker;
+# every other tool is pinned in a module under tools/ and built into .bin/.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN   := $(CURDIR)/.bin
+BUF   := $(BIN)/buf
+LINT  := $(BIN)/golangci-lint
+# protoc-gen-go-grpc is built by the same command.
+PROTOC_GEN := $(BIN)/protoc-gen-go
+
+FUZZTIME ?= 10s
+
+# The race detector needs a C compiler. Where there is none the tests still
+# run, and `make test` says what was left out.
+RACE := $(if $(shell command -v $$(go env CC)),-race)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Build both services and run them on loopback with a sample catalog
+	@exec scripts/run.sh
+
+.PHONY: build
+build: ## Build the binaries into bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+# --- test ---------------------------------------------------------------
+# `test` is a list of stages. Tests that need Docker are a stage of their own.
+
+.PHONY: test
+test: test-go e2e ## Run every test
+
+.PHONY: test-go
+test-go: ## Run the tests of all packages but e2e, with the race detector
+	$(if $(RACE),,@echo 'no C compiler found: running without the race detector' >&2)
+	go test $(RACE) -timeout 10m $$(go list ./... | grep -v '/e2e$$')
+
+.PHONY: e2e
+e2e: ## Run the end-to-end tests against real processes
+	go test -count 1 -timeout 15m ./e2e
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (10s) each
+	tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Run the benchmarks and print the table
+	go run ./bench
+
+# --- lint ---------------------------------------------------------------
+
+.PHONY: lint
+lint: lint-fmt lint-mod lint-proto lint-gen lint-go ## Check formatting, modules, contracts, generated code and Go code
+
+.PHONY: lint-fmt
+lint-fmt:
+	@unformatted=$$(gofmt -l .); \
+	if [[ -n $$unformatted ]]; then echo "not gofmt'ed:" $$unformatted >&2; exit 1; fi
+
+.PHONY: lint-mod
+lint-mod:
+	go mod tidy -diff
+
+.PHONY: lint-proto
+lint-proto: $(BUF)
+	$(BUF) lint contracts
+	BUF=$(BUF) tools/breaking.sh
+
+.PHONY: lint-gen
+lint-gen: $(BUF) $(PROTOC_GEN)
+	PATH="$(BIN):$$PATH" tools/gen.sh --check
+
+.PHONY: lint-go
+lint-go: $(LINT)
+	go vet ./...
+	$(LINT) run
+
+# --- generated code -----------------------------------------------------
+
+.PHONY: gen
+gen: $(BUF) $(PROTOC_GEN) ## Regenerate contracts/gen from contracts/proto
+	PATH="$(BIN):$$PATH" tools/gen.sh
+
+# --- tools --------------------------------------------------------------
+
+.PHONY: tools
+tools: $(BUF) $(LINT) $(PROTOC_GEN) ## Build the tools that the other targets use
+
+$(BUF): tools/buf/go.mod tools/buf/go.sum
+$(LINT): tools/lint/go.mod tools/lint/go.sum
+$(PROTOC_GEN): tools/protoc/go.mod tools/protoc/go.sum
+$(BUF) $(LINT) $(PROTOC_GEN):
+	go build -C $(dir $<) -buildvcs=false -o $(BIN)/ tool
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove what was built; keep the data of `make run`
+	rm -rf bin .bin

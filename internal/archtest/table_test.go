@@ -1,0 +1,140 @@
+package archtest
+
+// row says what one package, or a tree of them, may import.
+//
+// A pattern is an import path; with /... at its end it covers the packages below as well. Packages of this module are
+// written without the module's path. The longest pattern that matches a package decides for it.
+type row struct {
+	pattern string
+	// pure packages do no I/O: see [impure].
+	pure bool
+	// allow lists what may be imported besides the standard library, and what of [restricted] may.
+	allow []string
+	// tests lists what _test files may import besides allow and [testLibraries].
+	tests []string
+}
+
+// restricted are the packages of the standard library that a row has to name. Tests may import them all.
+var restricted = []string{"C", "os/exec", "plugin", "unsafe"}
+
+// impure are the packages of the standard library that the domain and its ports do without.
+var impure = []string{
+	"database/sql/...", "log/...", "net", "net/http/...", "net/rpc/...", "net/smtp", "os/...", "path/filepath",
+	"runtime/...", "syscall/...",
+}
+
+var testLibraries = []string{
+	"github.com/anishathalye/porcupine",
+	"github.com/google/go-cmp/...",
+	"github.com/stretchr/testify/...",
+	"go.uber.org/goleak",
+	"pgregory.net/rapid",
+}
+
+// adapterTests run the conformance suite, on one adapter or on several in a row.
+var adapterTests = []string{"adapters/...", "domain/...", "ports/...", "internal/testkit"}
+
+var table = []row{
+	{pattern: "domain/errs", pure: true},
+	{pattern: "domain/git", pure: true, allow: []string{"domain/errs"}},
+	{pattern: "domain/event", pure: true, allow: []string{"domain/errs", "domain/git"}},
+
+	{pattern: "ports", pure: true, allow: []string{"domain/..."}},
+	{
+		pattern: "ports/gitrepotest", pure: true,
+		allow: []string{"domain/...", "ports", "github.com/google/go-cmp/..."},
+		tests: []string{"ports/gitrepotest/memrepo"},
+	},
+	{
+		pattern: "ports/gitrepotest/memrepo", pure: true,
+		allow: []string{"domain/...", "ports"},
+		tests: []string{"ports/gitrepotest"},
+	},
+
+	{
+		pattern: "adapters/gitcli",
+		allow:   []string{"adapters/gitcli/...", "domain/...", "ports", "golang.org/x/sync/...", "golang.org/x/sys/unix"},
+		tests:   adapterTests,
+	},
+	{
+		pattern: "adapters/gitcli/...",
+		allow:   []string{"adapters/gitcli/...", "domain/...", "golang.org/x/sync/...", "golang.org/x/sys/unix"},
+		tests:   []string{"internal/testkit"},
+	},
+	{
+		pattern: "adapters/gitcli/command",
+		allow:   []string{"domain/...", "golang.org/x/sys/unix", "os/exec"},
+		tests:   []string{"internal/testkit"},
+	},
+	{pattern: "adapters/gitcli/packfile", allow: []string{"domain/..."}, tests: []string{"internal/testkit"}},
+
+	{
+		pattern: "adapters/grpc/wire",
+		allow: []string{
+			"contracts/gen/...", "domain/...", "ports",
+			"google.golang.org/genproto/googleapis/rpc/...", "google.golang.org/grpc/...", "google.golang.org/protobuf/...",
+		},
+	},
+	{
+		pattern: "adapters/grpc/gitserver",
+		allow: []string{
+			"adapters/grpc/wire", "contracts/gen/...", "domain/...", "ports",
+			"github.com/grpc-ecosystem/go-grpc-middleware/v2/...", "golang.org/x/sync/...",
+			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
+		},
+		tests: adapterTests,
+	},
+	{
+		pattern: "adapters/grpc/gitclient",
+		allow: []string{
+			"adapters/grpc/wire", "contracts/gen/...", "domain/...", "ports",
+			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
+		},
+		tests: adapterTests,
+	},
+	{
+		pattern: "adapters/httpapi",
+		allow:   []string{"domain/...", "ports", "github.com/danielgtaylor/huma/v2/..."},
+		tests:   adapterTests,
+	},
+
+	{
+		pattern: "contracts/gen/...",
+		allow:   []string{"contracts/gen/...", "google.golang.org/grpc/...", "google.golang.org/protobuf/...", "unsafe"},
+	},
+
+	{
+		pattern: "cmd/gitstore-api",
+		allow: []string{
+			"adapters/grpc/gitclient", "adapters/httpapi", "domain/...", "internal/config", "internal/telemetry", "ports",
+			"github.com/alecthomas/kong", "go.uber.org/fx/...", "google.golang.org/grpc/...",
+		},
+		tests: adapterTests,
+	},
+	{
+		pattern: "cmd/gitstore-git-service",
+		allow: []string{
+			"adapters/gitcli", "adapters/grpc/gitserver", "domain/...", "internal/config", "internal/telemetry", "ports",
+			"github.com/alecthomas/kong", "go.uber.org/fx/...", "google.golang.org/grpc/...",
+		},
+		tests: adapterTests,
+	},
+
+	{pattern: "internal/archtest"},
+	{pattern: "internal/config", allow: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml/v3"}},
+	{
+		pattern: "internal/telemetry",
+		allow: []string{
+			"domain/...", "ports", "github.com/prometheus/client_golang/...",
+			"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc", "go.opentelemetry.io/otel/...",
+			"google.golang.org/grpc/...",
+		},
+	},
+	{pattern: "internal/testkit", allow: []string{"domain/...", "ports", "os/exec", "go.uber.org/goleak"}},
+
+	{
+		pattern: "bench", // it measures what the git command does on its own, too
+		allow:   []string{"adapters/...", "domain/...", "ports/...", "internal/testkit", "google.golang.org/grpc/...", "os/exec"},
+	},
+	{pattern: "e2e", tests: []string{"internal/testkit"}},
+}
