@@ -1,0 +1,369 @@
+package git
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+)
+
+// FileMode is the mode of a tree entry. Git knows no others than these (git-fast-import(1), filemodify).
+type FileMode uint32
+
+// The modes, as git writes them in octal.
+const (
+	ModeRegular    FileMode = 0o100644
+	ModeExecutable FileMode = 0o100755
+	ModeSymlink    FileMode = 0o120000
+	ModeDirectory  FileMode = 0o040000
+	ModeSubmodule  FileMode = 0o160000
+)
+
+// IsFile reports whether an entry of the mode is a blob with contents: a regular or executable file, or a symbolic
+// link, whose content is its target and is never followed.
+func (m FileMode) IsFile() bool { return m != ModeDirectory && m != ModeSubmodule }
+
+// String returns six octal digits, such as "100644".
+func (m FileMode) String() string { return fmt.Sprintf("%06o", uint32(m)) }
+
+// TreeEntry is one entry of a tree object.
+type TreeEntry struct {
+	// Name is one component; its bytes need not be UTF-8.
+	Name string
+	Mode FileMode
+	// ID is a blob, a tree, or for a submodule a commit of another repository.
+	ID ObjectID
+}
+
+// CompareEntries orders entries as a tree object holds them: by the bytes of their names, a directory's as if it ended
+// in "/".
+func CompareEntries(a, b TreeEntry) int { return strings.Compare(a.sortKey(), b.sortKey()) }
+
+func (e TreeEntry) sortKey() string {
+	if e.Mode == ModeDirectory {
+		return e.Name + "/"
+	}
+	return e.Name
+}
+
+// EncodeTree returns the content of a tree object. It sorts entries in place.
+func EncodeTree(entries []TreeEntry) []byte {
+	slices.SortFunc(entries, CompareEntries)
+	var b []byte
+	for _, e := range entries {
+		b = strconv.AppendUint(b, uint64(e.Mode), 8)
+		b = append(b, ' ')
+		b = append(b, e.Name...)
+		b = append(b, 0)
+		b = e.ID.AppendTo(b)
+	}
+	return b
+}
+
+// DecodeTree reads the content of a tree object, in its order. It fails with REPOSITORY_CORRUPT.
+func DecodeTree(f ObjectFormat, content []byte) ([]TreeEntry, error) {
+	entries := make([]TreeEntry, 0, len(content)/(f.Size()+16))
+	for len(content) > 0 {
+		e, n, err := decodeTreeEntry(f, content)
+		if err != nil {
+			return nil, errs.Wrap(err, errs.ReasonRepositoryCorrupt, "a tree object is malformed")
+		}
+		entries = append(entries, e)
+		content = content[n:]
+	}
+	return entries, nil
+}
+
+func decodeTreeEntry(f ObjectFormat, b []byte) (TreeEntry, int, error) {
+	mode, rest, ok := bytes.Cut(b, []byte{' '})
+	if !ok {
+		return TreeEntry{}, 0, fmt.Errorf("entry without mode")
+	}
+	m, err := strconv.ParseUint(string(mode), 8, 32)
+	if err != nil {
+		return TreeEntry{}, 0, fmt.Errorf("mode: %w", err)
+	}
+	name, rest, ok := bytes.Cut(rest, []byte{0})
+	if !ok || len(rest) < f.Size() {
+		return TreeEntry{}, 0, fmt.Errorf("entry cut short")
+	}
+	id, err := ObjectIDFromBytes(rest[:f.Size()])
+	if err != nil {
+		return TreeEntry{}, 0, err
+	}
+	return TreeEntry{Name: string(name), Mode: canonicalMode(uint32(m)), ID: id}, len(mode) + len(name) + 2 + f.Size(), nil
+}
+
+// canonicalMode maps the modes of old trees, such as 100664, to those of today, as git does when it reads them.
+func canonicalMode(m uint32) FileMode {
+	switch m & 0o170000 {
+	case 0o040000:
+		return ModeDirectory
+	case 0o120000:
+		return ModeSymlink
+	case 0o160000:
+		return ModeSubmodule
+	}
+	if m&0o100 != 0 {
+		return ModeExecutable
+	}
+	return ModeRegular
+}
+
+// Signature says who did something and when. The zero value is nobody.
+type Signature struct {
+	Name  string
+	Email string
+	// When has a resolution of one second; its zone is kept to the minute.
+	When time.Time
+}
+
+// maxSignature bounds a name or an email, so that no header line grows without end.
+const maxSignature = 512
+
+// Validate reports whether Git can store s as it stands, as field of a request. It fails with INVALID_SIGNATURE.
+func (s Signature) Validate(field string) error {
+	rule := ""
+	switch {
+	case strings.TrimSpace(s.Name) == "":
+		rule = "the name is empty"
+	case strings.TrimSpace(s.Email) == "":
+		rule = "the email is empty"
+	case len(s.Name) > maxSignature || len(s.Email) > maxSignature:
+		rule = "the name or email is longer than 512 bytes"
+	case badIdentity(s.Name) || badIdentity(s.Email):
+		rule = `the name or email is not UTF-8 or holds a control character, "<" or ">"`
+	case s.When.Unix() < 0 || s.When.Year() > 9999:
+		rule = "the time is before 1970 or after 9999"
+	}
+	if rule == "" {
+		return nil
+	}
+	return errs.InvalidField(errs.ReasonInvalidSignature, field, "%s is invalid: %s", field, rule)
+}
+
+func badIdentity(s string) bool {
+	return !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r == '<' || r == '>' || unicode.IsControl(r) })
+}
+
+// IsZero reports whether s is nobody: no name and no email. Its time may be set.
+func (s Signature) IsZero() bool { return s.Name == "" && s.Email == "" }
+
+func (s Signature) append(b []byte) []byte {
+	b = append(b, strings.TrimSpace(s.Name)...)
+	b = append(b, " <"...)
+	b = append(b, strings.TrimSpace(s.Email)...)
+	b = append(b, "> "...)
+	b = strconv.AppendInt(b, s.When.Unix(), 10)
+	return append(b, s.When.Format(" -0700")...)
+}
+
+// parseSignature takes what it can: old repositories hold signatures that today's git would not write.
+func parseSignature(line string) Signature {
+	name, rest, _ := strings.Cut(line, "<")
+	email, date, _ := strings.Cut(rest, ">")
+	s := Signature{Name: strings.TrimSpace(name), Email: strings.TrimSpace(email), When: time.Unix(0, 0).UTC()}
+	stamp, zone, _ := strings.Cut(strings.TrimSpace(date), " ")
+	seconds, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil || seconds < 0 || seconds > maxTime {
+		return s
+	}
+	s.When = time.Unix(seconds, 0).In(parseZone(zone))
+	return s
+}
+
+// maxTime is the end of the year 9999, less the widest zone: RFC 3339 cannot say anything later.
+const maxTime = 253402300799 - 24*60*60
+
+func parseZone(zone string) *time.Location {
+	n, err := strconv.Atoi(zone)
+	if err != nil || n == 0 || n <= -2400 || n >= 2400 {
+		return time.UTC
+	}
+	return time.FixedZone("", (n/100*60+n%100)*60)
+}
+
+// Header is an additional header of a commit or tag, such as gpgsig. Its value may have several lines.
+type Header struct{ Key, Value string }
+
+// Commit is a commit object. Message and the names are bytes: old commits need not be UTF-8.
+type Commit struct {
+	// ID is the commit's own; [Commit.Encode] does not use it.
+	ID        ObjectID
+	Tree      ObjectID
+	Parents   []ObjectID
+	Author    Signature
+	Committer Signature
+	// Headers follow the committer, in order.
+	Headers []Header
+	Message string
+}
+
+// Encode returns the content of the commit object.
+func (c *Commit) Encode() []byte {
+	b := fmt.Appendf(nil, "tree %s\n", c.Tree)
+	for _, p := range c.Parents {
+		b = fmt.Appendf(b, "parent %s\n", p)
+	}
+	b = append(c.Author.append(append(b, "author "...)), '\n')
+	b = append(c.Committer.append(append(b, "committer "...)), '\n')
+	return appendHeaders(b, c.Headers, c.Message)
+}
+
+func appendHeaders(b []byte, headers []Header, message string) []byte {
+	for _, h := range headers {
+		b = fmt.Appendf(b, "%s %s\n", h.Key, strings.ReplaceAll(h.Value, "\n", "\n "))
+	}
+	b = append(b, '\n')
+	return append(b, message...)
+}
+
+// Header returns the value of the first additional header of the key, "" if there is none.
+func (c *Commit) Header(key string) string { return headerValue(c.Headers, key) }
+
+func headerValue(headers []Header, key string) string {
+	for _, h := range headers {
+		if h.Key == key {
+			return h.Value
+		}
+	}
+	return ""
+}
+
+// DecodeCommit reads the content of the commit object id. It fails with REPOSITORY_CORRUPT.
+func DecodeCommit(id ObjectID, content []byte) (*Commit, error) {
+	c := &Commit{ID: id}
+	headers, message := splitHeaders(content)
+	c.Message = message
+	for _, h := range headers {
+		if err := c.set(h); err != nil {
+			return nil, errs.Wrap(err, errs.ReasonRepositoryCorrupt, "commit "+id.String()+" is malformed")
+		}
+	}
+	if c.Tree.IsZero() {
+		return nil, errs.New(errs.ReasonRepositoryCorrupt, "commit "+id.String()+" is malformed")
+	}
+	return c, nil
+}
+
+func (c *Commit) set(h Header) (err error) {
+	switch h.Key {
+	case "tree":
+		c.Tree, err = ParseObjectID(h.Value)
+	case "parent":
+		var p ObjectID
+		p, err = ParseObjectID(h.Value)
+		c.Parents = append(c.Parents, p)
+	case "author":
+		c.Author = parseSignature(h.Value)
+	case "committer":
+		c.Committer = parseSignature(h.Value)
+	default:
+		c.Headers = append(c.Headers, h)
+	}
+	return err
+}
+
+func splitHeaders(content []byte) (headers []Header, message string) {
+	rest := string(content)
+	for rest != "" {
+		line, after, _ := strings.Cut(rest, "\n")
+		rest = after
+		if line == "" {
+			return headers, rest
+		}
+		if line[0] == ' ' && len(headers) > 0 {
+			headers[len(headers)-1].Value += "\n" + line[1:]
+			continue
+		}
+		key, value, _ := strings.Cut(line, " ")
+		headers = append(headers, Header{key, value})
+	}
+	return headers, ""
+}
+
+// Tag is an annotated tag object.
+type Tag struct {
+	// ID is the tag object's own; [Tag.Encode] does not use it.
+	ID         ObjectID
+	Target     ObjectID
+	TargetType ObjectType
+	// Name is the tag's short name, as the object says it.
+	Name    string
+	Tagger  Signature
+	Headers []Header
+	Message string
+}
+
+// Encode returns the content of the tag object.
+func (t *Tag) Encode() []byte {
+	b := fmt.Appendf(nil, "object %s\ntype %s\ntag %s\n", t.Target, t.TargetType, t.Name)
+	b = append(t.Tagger.append(append(b, "tagger "...)), '\n')
+	return appendHeaders(b, t.Headers, t.Message)
+}
+
+// Header returns the value of the first additional header of the key, "" if there is none.
+func (t *Tag) Header(key string) string { return headerValue(t.Headers, key) }
+
+// DecodeTag reads the content of the tag object id. It fails with REPOSITORY_CORRUPT.
+func DecodeTag(id ObjectID, content []byte) (*Tag, error) {
+	t := &Tag{ID: id}
+	headers, message := splitHeaders(content)
+	t.Message = message
+	for _, h := range headers {
+		switch h.Key {
+		case "object":
+			t.Target, _ = ParseObjectID(h.Value)
+		case "type":
+			t.TargetType, _ = ParseObjectType(h.Value)
+		case "tag":
+			t.Name = h.Value
+		case "tagger":
+			t.Tagger = parseSignature(h.Value)
+		default:
+			t.Headers = append(t.Headers, h)
+		}
+	}
+	if t.Target.IsZero() || t.TargetType == 0 {
+		return nil, errs.New(errs.ReasonRepositoryCorrupt, "tag "+id.String()+" is malformed")
+	}
+	return t, nil
+}
+
+// maxMessage bounds a commit or tag message, in bytes.
+const maxMessage = 256 << 10
+
+// NormalizeMessage returns the message as GitStore stores it: ending in one newline at least, as git-commit(1) does. An
+// empty message, one above 256 KiB, with NUL or not UTF-8 fails with INVALID_MESSAGE.
+func NormalizeMessage(message string) (string, error) {
+	rule := ""
+	switch {
+	case strings.TrimSpace(message) == "":
+		rule = "it is empty"
+	case len(message) > maxMessage:
+		rule = "it is longer than 262144 bytes"
+	case strings.IndexByte(message, 0) >= 0:
+		rule = "it contains NUL"
+	case !utf8.ValidString(message):
+		rule = "it is not UTF-8"
+	}
+	if rule != "" {
+		return "", errs.InvalidField(errs.ReasonInvalidMessage, "message", "the message is invalid: %s", rule)
+	}
+	if !strings.HasSuffix(message, "\n") {
+		message += "\n"
+	}
+	return message, nil
+}
+
+// CompareCommitTimes orders commits by committer time, the newest first.
+func CompareCommitTimes(a, b *Commit) int {
+	return cmp.Compare(b.Committer.When.Unix(), a.Committer.When.Unix())
+}

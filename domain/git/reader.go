@@ -1,0 +1,21 @@
+package git
+
+import "context"
+
+// ObjectReader reads objects whole. The rules of the domain (looking up a path, walking history, editing a tree) are
+// written over it, so that every implementation of the ports shares them. What it returns may be shared between
+// callers: nobody writes to it. All methods may be called concurrently.
+type ObjectReader interface {
+	// Format returns the repository's object format.
+	Format() ObjectFormat
+	// Commit reads a commit. It fails with OBJECT_NOT_FOUND, and NOT_A_COMMIT for an object of another type.
+	Commit(ctx context.Context, id ObjectID) (*Commit, error)
+	// Tree reads a tree in its order; the format's empty tree need not be stored. A tree that is missing or of another
+	// type fails with REPOSITORY_CORRUPT, as only other objects name trees.
+	Tree(ctx context.Context, id ObjectID) ([]TreeEntry, error)
+	// Sizes returns the sizes of blobs in bytes, in the order of ids. One that is missing fails with REPOSITORY_CORRUPT.
+	Sizes(ctx context.Context, ids []ObjectID) ([]int64, error)
+	// Blob reads a blob, of which the caller knows that its size is fit for memory. One that is missing fails with
+	// REPOSITORY_CORRUPT.
+	Blob(ctx context.Context, id ObjectID) ([]byte, error)
+}
