@@ -1244,8 +1244,7 @@ const file_gitstore_git_v1_commit_proto_rawDesc = "" +
 	"DeleteFile\x12\".gitstore.git.v1.DeleteFileRequest\x1a#.gitstore.git.v1.DeleteFileResponse\"\n" +
 	"\xba\xd2\x18\x06\b\x02\x10\x04\x18\x02\x12m\n" +
 	"\x0ePublishRelease\x12&.gitstore.git.v1.PublishReleaseRequest\x1a'.gitstore.git.v1.PublishReleaseResponse\"\n" +
-	"\xba\xd2\x18\x06\b\x02\x10\x04\x18\x02B\xc6\x01\n" +
-	"\x13com.gitstore.git.v1B\vCommitProtoP\x01ZDgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1;gitv1\xa2\x02\x03GGX\xaa\x02\x0fGitstore.Git.V1\xca\x02\x0fGitstore\\Git\\V1\xe2\x02\x1bGitstore\\Git\\V1\\GPBMetadata\xea\x02\x11Gitstore::Git::V1b\x06proto3"
+	"\xba\xd2\x18\x06\b\x02\x10\x04\x18\x02BFZDgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1;gitv1b\x06proto3"
 
 var (
 	file_gitstore_git_v1_commit_proto_rawDescOnce sync.Once

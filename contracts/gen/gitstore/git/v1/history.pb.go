@@ -965,8 +965,7 @@ const file_gitstore_git_v1_history_proto_rawDesc = "" +
 	"\x10ListChangedPaths\x12(.gitstore.git.v1.ListChangedPathsRequest\x1a).gitstore.git.v1.ListChangedPathsResponse\"\n" +
 	"\xba\xd2\x18\x06\b\x01\x10\x03\x18\x010\x01\x12Z\n" +
 	"\aGetDiff\x12\x1f.gitstore.git.v1.GetDiffRequest\x1a .gitstore.git.v1.GetDiffResponse\"\n" +
-	"\xba\xd2\x18\x06\b\x01\x10\x03\x18\x010\x01B\xc7\x01\n" +
-	"\x13com.gitstore.git.v1B\fHistoryProtoP\x01ZDgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1;gitv1\xa2\x02\x03GGX\xaa\x02\x0fGitstore.Git.V1\xca\x02\x0fGitstore\\Git\\V1\xe2\x02\x1bGitstore\\Git\\V1\\GPBMetadata\xea\x02\x11Gitstore::Git::V1b\x06proto3"
+	"\xba\xd2\x18\x06\b\x01\x10\x03\x18\x010\x01BFZDgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1;gitv1b\x06proto3"
 
 var (
 	file_gitstore_git_v1_history_proto_rawDescOnce sync.Once

@@ -545,8 +545,7 @@ const file_gitstore_git_v1_repository_proto_rawDesc = "" +
 	"\x10ListRepositories\x12(.gitstore.git.v1.ListRepositoriesRequest\x1a).gitstore.git.v1.ListRepositoriesResponse\"\n" +
 	"\xba\xd2\x18\x06\b\x01\x10\x01\x18\x01\x12s\n" +
 	"\x10DeleteRepository\x12(.gitstore.git.v1.DeleteRepositoryRequest\x1a).gitstore.git.v1.DeleteRepositoryResponse\"\n" +
-	"\xba\xd2\x18\x06\b\x02\x10\x04\x18\x03B\xca\x01\n" +
-	"\x13com.gitstore.git.v1B\x0fRepositoryProtoP\x01ZDgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1;gitv1\xa2\x02\x03GGX\xaa\x02\x0fGitstore.Git.V1\xca\x02\x0fGitstore\\Git\\V1\xe2\x02\x1bGitstore\\Git\\V1\\GPBMetadata\xea\x02\x11Gitstore::Git::V1b\x06proto3"
+	"\xba\xd2\x18\x06\b\x02\x10\x04\x18\x03BFZDgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1;gitv1b\x06proto3"
 
 var (
 	file_gitstore_git_v1_repository_proto_rawDescOnce sync.Once

@@ -771,8 +771,7 @@ const file_gitstore_git_v1_shared_proto_rawDesc = "" +
 	"\x12OBJECT_TYPE_COMMIT\x10\x01\x12\x14\n" +
 	"\x10OBJECT_TYPE_TREE\x10\x02\x12\x14\n" +
 	"\x10OBJECT_TYPE_BLOB\x10\x03\x12\x13\n" +
-	"\x0fOBJECT_TYPE_TAG\x10\x04B\xc6\x01\n" +
-	"\x13com.gitstore.git.v1B\vSharedProtoP\x01ZDgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1;gitv1\xa2\x02\x03GGX\xaa\x02\x0fGitstore.Git.V1\xca\x02\x0fGitstore\\Git\\V1\xe2\x02\x1bGitstore\\Git\\V1\\GPBMetadata\xea\x02\x11Gitstore::Git::V1b\x06proto3"
+	"\x0fOBJECT_TYPE_TAG\x10\x04BFZDgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1;gitv1b\x06proto3"
 
 var (
 	file_gitstore_git_v1_shared_proto_rawDescOnce sync.Once

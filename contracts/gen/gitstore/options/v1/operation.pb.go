@@ -310,8 +310,7 @@ const file_gitstore_options_v1_operation_proto_rawDesc = "" +
 	"\x14OPERATION_RETRY_SAFE\x10\x01\x12#\n" +
 	"\x1fOPERATION_RETRY_WITH_REQUEST_ID\x10\x02\x12\x19\n" +
 	"\x15OPERATION_RETRY_NEVER\x10\x03:e\n" +
-	"\toperation\x12\x1e.google.protobuf.MethodOptions\x18\xa7\x8a\x03 \x01(\v2%.gitstore.options.v1.OperationOptionsR\toperationB\xe5\x01\n" +
-	"\x17com.gitstore.options.v1B\x0eOperationProtoP\x01ZLgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1;optionsv1\xa2\x02\x03GOX\xaa\x02\x13Gitstore.Options.V1\xca\x02\x13Gitstore\\Options\\V1\xe2\x02\x1fGitstore\\Options\\V1\\GPBMetadata\xea\x02\x15Gitstore::Options::V1b\x06proto3"
+	"\toperation\x12\x1e.google.protobuf.MethodOptions\x18\xa7\x8a\x03 \x01(\v2%.gitstore.options.v1.OperationOptionsR\toperationBNZLgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1;optionsv1b\x06proto3"
 
 var (
 	file_gitstore_options_v1_operation_proto_rawDescOnce sync.Once
