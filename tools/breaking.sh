@@ -19,7 +19,11 @@ published() {
 	git rev-parse --verify --quiet 'HEAD^' || true
 }
 
-base=${BREAKING_AGAINST:-$(published)}
+if [[ -n ${BREAKING_AGAINST:-} ]]; then
+	base=$(git rev-parse --verify "$BREAKING_AGAINST^{commit}")
+else
+	base=$(published)
+fi
 if [[ -z $base ]] || ! git cat-file -e "$base:contracts/buf.yaml" 2>/dev/null ||
 	[[ -z $(git ls-tree -r --name-only "$base" -- contracts/proto) ]]; then
 	echo "breaking: no earlier contract to compare with"
