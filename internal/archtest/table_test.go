@@ -38,6 +38,9 @@ var table = []row{
 	{pattern: "domain/errs", pure: true},
 	{pattern: "domain/git", pure: true, allow: []string{"domain/errs"}},
 	{pattern: "domain/event", pure: true, allow: []string{"domain/errs", "domain/git"}},
+	{pattern: "domain/tree", pure: true, allow: []string{"domain/errs", "domain/git"}},
+	{pattern: "domain/history", pure: true, allow: []string{"domain/errs", "domain/git", "domain/tree"}},
+	{pattern: "domain/repository", pure: true, allow: []string{"domain/errs", "domain/git", "domain/history", "domain/tree"}},
 
 	{pattern: "ports", pure: true, allow: []string{"domain/..."}},
 	{
@@ -53,8 +56,11 @@ var table = []row{
 
 	{
 		pattern: "adapters/gitcli",
-		allow:   []string{"adapters/gitcli/...", "domain/...", "ports", "golang.org/x/sync/...", "golang.org/x/sys/unix"},
-		tests:   adapterTests,
+		allow: []string{
+			"adapters/gitcli/...", "domain/...", "ports",
+			"github.com/maypok86/otter/v2", "golang.org/x/sync/...", "golang.org/x/sys/unix",
+		},
+		tests: adapterTests,
 	},
 	{
 		pattern: "adapters/gitcli/...",
@@ -66,7 +72,11 @@ var table = []row{
 		allow:   []string{"domain/...", "golang.org/x/sys/unix", "os/exec"},
 		tests:   []string{"internal/testkit"},
 	},
-	{pattern: "adapters/gitcli/packfile", allow: []string{"domain/..."}, tests: []string{"internal/testkit"}},
+	{
+		pattern: "adapters/gitcli/packfile",
+		allow:   []string{"domain/...", "github.com/klauspost/compress/zlib", "github.com/pjbgf/sha1cd"},
+		tests:   []string{"adapters/gitcli/command", "internal/testkit"},
+	},
 
 	{
 		pattern: "adapters/grpc/wire",
