@@ -44,13 +44,23 @@ type TreeEntry struct {
 
 // CompareEntries orders entries as a tree object holds them: by the bytes of their names, a directory's as if it ended
 // in "/".
-func CompareEntries(a, b TreeEntry) int { return strings.Compare(a.sortKey(), b.sortKey()) }
-
-func (e TreeEntry) sortKey() string {
-	if e.Mode == ModeDirectory {
-		return e.Name + "/"
+func CompareEntries(a, b TreeEntry) int {
+	n := min(len(a.Name), len(b.Name))
+	if c := strings.Compare(a.Name[:n], b.Name[:n]); c != 0 {
+		return c
 	}
-	return e.Name
+	return cmp.Compare(a.sortByte(n), b.sortByte(n))
+}
+
+// sortByte returns the byte at i, the end of the shorter one of two names; no name has NUL.
+func (e TreeEntry) sortByte(i int) byte {
+	switch {
+	case i < len(e.Name):
+		return e.Name[i]
+	case e.Mode == ModeDirectory:
+		return '/'
+	}
+	return 0
 }
 
 // EncodeTree returns the content of a tree object. It sorts entries in place.
