@@ -38,9 +38,13 @@ var table = []row{
 	{pattern: "domain/errs", pure: true},
 	{pattern: "domain/git", pure: true, allow: []string{"domain/errs"}},
 	{pattern: "domain/event", pure: true, allow: []string{"domain/errs", "domain/git"}},
+	{pattern: "domain/page", pure: true, allow: []string{"domain/errs", "domain/git"}},
+	{pattern: "domain/patch", pure: true, allow: []string{"znkr.io/diff/..."}},
+	{pattern: "domain/pathrule", pure: true, allow: []string{"domain/errs", "domain/git", "golang.org/x/text/unicode/norm"}},
+	{pattern: "domain/version", pure: true, allow: []string{"domain/errs", "domain/git", "github.com/Masterminds/semver/v3"}},
 	{pattern: "domain/tree", pure: true, allow: []string{"domain/errs", "domain/git"}},
 	{pattern: "domain/history", pure: true, allow: []string{"domain/errs", "domain/git", "domain/tree"}},
-	{pattern: "domain/repository", pure: true, allow: []string{"domain/errs", "domain/git", "domain/history", "domain/tree"}},
+	{pattern: "domain/repository", pure: true, allow: []string{"domain/..."}},
 
 	{pattern: "ports", pure: true, allow: []string{"domain/..."}},
 	{
@@ -58,7 +62,7 @@ var table = []row{
 		pattern: "adapters/gitcli",
 		allow: []string{
 			"adapters/gitcli/...", "domain/...", "ports",
-			"github.com/maypok86/otter/v2", "golang.org/x/sync/...", "golang.org/x/sys/unix",
+			"github.com/maypok86/otter/v2", "github.com/tidwall/btree", "golang.org/x/sync/...", "golang.org/x/sys/unix",
 		},
 		tests: adapterTests,
 	},
@@ -88,7 +92,7 @@ var table = []row{
 	{
 		pattern: "adapters/grpc/gitserver",
 		allow: []string{
-			"adapters/grpc/wire", "contracts/gen/...", "domain/...", "ports",
+			"adapters/grpc/wire", "contracts/gen/...", "domain/...", "internal/requestid", "ports",
 			"github.com/grpc-ecosystem/go-grpc-middleware/v2/...", "golang.org/x/sync/...",
 			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
 		},
@@ -97,15 +101,19 @@ var table = []row{
 	{
 		pattern: "adapters/grpc/gitclient",
 		allow: []string{
-			"adapters/grpc/wire", "contracts/gen/...", "domain/...", "ports",
+			"adapters/grpc/wire", "contracts/gen/...", "domain/...", "internal/requestid", "ports",
 			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
 		},
 		tests: adapterTests,
 	},
 	{
 		pattern: "adapters/httpapi",
-		allow:   []string{"domain/...", "ports", "github.com/danielgtaylor/huma/v2/..."},
-		tests:   adapterTests,
+		allow: []string{
+			"domain/...", "internal/requestid", "ports",
+			"github.com/danielgtaylor/huma/v2/...", "github.com/go-json-experiment/json/...",
+			"github.com/prometheus/client_golang/prometheus/...",
+		},
+		tests: adapterTests,
 	},
 
 	{
@@ -132,6 +140,7 @@ var table = []row{
 
 	{pattern: "internal/archtest"},
 	{pattern: "internal/config", allow: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml/v3"}},
+	{pattern: "internal/requestid"},
 	{
 		pattern: "internal/telemetry",
 		allow: []string{
