@@ -1,0 +1,276 @@
+// Package catfile reads objects through persistent "git cat-file --batch-command" processes. A repository's processes
+// are started when it is first read and answer every read from then on; the pool bounds them for the whole service and
+// ends those that nobody uses.
+package catfile
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// Info is what cat-file tells of an object before its content.
+type Info struct {
+	ID   git.ObjectID
+	Type git.ObjectType
+	// Size is the content's, in bytes.
+	Size int64
+}
+
+// Object is an object with its content.
+type Object struct {
+	Info
+	Content []byte
+}
+
+// window is how many questions are asked before answers are read. Its lines fit the 64 KiB of a pipe (pipe(7)), so
+// that writing them never waits for git, which may be waiting for us to read.
+const window = 256
+
+// process is one cat-file. Only object IDs, which are hexadecimal, are ever written to it: a name with a newline would
+// make two questions of one and shift all answers that follow.
+type process struct {
+	*command.Process
+	out *bufio.Reader
+}
+
+func start(runner *command.Runner, dir string) (*process, error) {
+	p, err := runner.Start(dir, command.Git("cat-file", "--batch-command", "--buffer"))
+	if err != nil {
+		return nil, err
+	}
+	return &process{Process: p, out: bufio.NewReaderSize(p.Stdout, 64<<10)}, nil
+}
+
+// ask writes one question per ID. The suffix is "" or "^{}", which peels tags (gitrevisions(7)).
+func (p *process) ask(question, suffix string, ids []git.ObjectID) error {
+	var b bytes.Buffer
+	for _, id := range ids {
+		b.WriteString(question + " " + id.String() + suffix + "\n")
+	}
+	b.WriteString("flush\n")
+	_, err := p.Stdin.Write(b.Bytes())
+	return err
+}
+
+// errMissing is an answer, not a failure: the process can be used on.
+var errMissing = errors.New("object is missing")
+
+// header reads the first line of an answer.
+func (p *process) header() (Info, error) {
+	line, err := p.out.ReadString('\n')
+	if err != nil {
+		return Info{}, err
+	}
+	fields := strings.Fields(line)
+	if len(fields) == 2 && fields[1] == "missing" {
+		return Info{}, errMissing
+	}
+	if len(fields) != 3 {
+		return Info{}, errors.New("cat-file answered in an unknown form")
+	}
+	id, err := git.ParseObjectID(fields[0])
+	if err != nil {
+		return Info{}, err
+	}
+	t, ok := git.ParseObjectType(fields[1])
+	size, err := strconv.ParseInt(fields[2], 10, 64)
+	if !ok || err != nil {
+		return Info{}, errors.New("cat-file answered in an unknown form")
+	}
+	return Info{ID: id, Type: t, Size: size}, nil
+}
+
+func (p *process) content(info Info) ([]byte, error) {
+	content := make([]byte, info.Size+1)
+	if _, err := io.ReadFull(p.out, content); err != nil {
+		return nil, err
+	}
+	return content[:info.Size:info.Size], nil
+}
+
+// guard kills the process if ctx ends before the returned function is called, so that no read of it blocks for longer.
+func (p *process) guard(ctx context.Context) (release func() (killed bool)) {
+	stop := context.AfterFunc(ctx, p.Kill)
+	return func() bool { return !stop() }
+}
+
+// broken makes the error of a process that did not answer as it should.
+func broken(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errs.From(ctx.Err())
+	}
+	return errs.Wrap(err, errs.ReasonRepositoryCorrupt, "the repository's objects cannot be read")
+}
+
+// Reader reads one repository. It is safe for concurrent use.
+type Reader struct {
+	pool *Pool
+	dir  string
+}
+
+// exchange asks about ids and calls each with every answer in their order, nil for an object that is missing. It
+// returns early with each's error.
+func (r *Reader) exchange(ctx context.Context, question, suffix string, ids []git.ObjectID, each func(int, *process, *Info) error) error {
+	p, err := r.pool.acquire(ctx, key{r, small})
+	if err != nil {
+		return err
+	}
+	release := p.guard(ctx)
+	err = p.converse(question, suffix, ids, each)
+	if killed := release(); killed || err != nil {
+		r.pool.discard(key{r, small}, p)
+		if err == nil {
+			return nil
+		}
+		return broken(ctx, err)
+	}
+	r.pool.release(key{r, small}, p)
+	return nil
+}
+
+func (p *process) converse(question, suffix string, ids []git.ObjectID, each func(int, *process, *Info) error) error {
+	for first := 0; first < len(ids); first += window {
+		asked := ids[first:min(first+window, len(ids))]
+		if err := p.ask(question, suffix, asked); err != nil {
+			return err
+		}
+		for i := range asked {
+			info, err := p.header()
+			if err != nil && !errors.Is(err, errMissing) {
+				return err
+			}
+			answer := &info
+			if err != nil {
+				answer = nil
+			}
+			if err := each(first+i, p, answer); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Infos returns what the IDs name, in their order; an Info with a zero ID is missing. It fails with QUEUE_FULL,
+// REPOSITORY_CORRUPT and as the context does.
+func (r *Reader) Infos(ctx context.Context, ids []git.ObjectID) ([]Info, error) {
+	return r.infos(ctx, "", ids)
+}
+
+// Peel is [Reader.Infos] of what the IDs lead to when tags are followed to their end.
+func (r *Reader) Peel(ctx context.Context, ids []git.ObjectID) ([]Info, error) {
+	return r.infos(ctx, "^{}", ids)
+}
+
+func (r *Reader) infos(ctx context.Context, suffix string, ids []git.ObjectID) ([]Info, error) {
+	infos := make([]Info, len(ids))
+	err := r.exchange(ctx, "info", suffix, ids, func(i int, _ *process, info *Info) error {
+		if info != nil {
+			infos[i] = *info
+		}
+		return nil
+	})
+	return infos, err
+}
+
+// Objects returns objects with their contents, in the order of ids; one with a zero ID is missing. The content of a blob
+// above maxBlob bytes is passed over and nil. It fails as [Reader.Infos] does.
+func (r *Reader) Objects(ctx context.Context, ids []git.ObjectID, maxBlob int64) ([]Object, error) {
+	objects := make([]Object, len(ids))
+	err := r.exchange(ctx, "contents", "", ids, func(i int, p *process, info *Info) (err error) {
+		if info == nil {
+			return nil
+		}
+		objects[i].Info = *info
+		if info.Type == git.BlobObject && info.Size > maxBlob {
+			_, err = io.CopyN(io.Discard, p.out, info.Size+1)
+			return err
+		}
+		objects[i].Content, err = p.content(*info)
+		return err
+	})
+	return objects, err
+}
+
+// Stream returns an object's content as a stream of its size. It takes a process of its own from the pool until the
+// caller closes it, and reading it fails when ctx ends. It fails with OBJECT_NOT_FOUND and as [Reader.Infos] does.
+func (r *Reader) Stream(ctx context.Context, id git.ObjectID) (Info, io.ReadCloser, error) {
+	p, err := r.pool.acquire(ctx, key{r, large})
+	if err != nil {
+		return Info{}, nil, err
+	}
+	s := &stream{ctx: ctx, reader: r, p: p, release: p.guard(ctx)}
+	err = p.ask("contents", "", []git.ObjectID{id})
+	var info Info
+	if err == nil {
+		info, err = p.header()
+	}
+	if errors.Is(err, errMissing) {
+		s.end(true)
+		return Info{}, nil, errs.New(errs.ReasonObjectNotFound, "object "+id.String()+" does not exist in this repository",
+			errs.MetaObject, id.String())
+	}
+	if err != nil {
+		s.end(false)
+		return Info{}, nil, broken(ctx, err)
+	}
+	s.left = info.Size
+	return info, s, nil
+}
+
+type stream struct {
+	ctx     context.Context
+	reader  *Reader
+	p       *process
+	release func() bool
+	left    int64
+	ended   bool
+}
+
+// Read implements [io.Reader].
+func (s *stream) Read(b []byte) (int, error) {
+	if s.left == 0 || s.ended {
+		return 0, io.EOF
+	}
+	n, err := s.p.out.Read(b[:min(int64(len(b)), s.left)])
+	s.left -= int64(n)
+	if err != nil {
+		return n, broken(s.ctx, err)
+	}
+	return n, nil
+}
+
+// maxDrain is how much of an unread object is read to keep its process; beyond that a new process is cheaper.
+const maxDrain = 1 << 20
+
+// Close ends the stream and gives its process back.
+func (s *stream) Close() error {
+	if s.ended {
+		return nil
+	}
+	clean := false
+	if s.left <= maxDrain {
+		_, err := s.p.out.Discard(int(s.left) + 1)
+		clean = err == nil
+	}
+	s.end(clean)
+	return nil
+}
+
+func (s *stream) end(clean bool) {
+	s.ended = true
+	if killed := s.release(); killed || !clean {
+		s.reader.pool.discard(key{s.reader, large}, s.p)
+		return
+	}
+	s.reader.pool.release(key{s.reader, large}, s.p)
+}

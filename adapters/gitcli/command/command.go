@@ -1,0 +1,254 @@
+// Package command runs the git binary. It is the one package of GitStore that starts processes: what it does not
+// offer cannot be run. Subcommands and flags are constants of the source, operands are validated domain values, the
+// environment is an allow-list, and every process is the leader of a group of its own that ends with its context.
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// constant is a string that only source code can make: an untyped string constant converts to it, a variable of
+// another package does not.
+type constant string
+
+// Command is a git subcommand with its arguments.
+type Command struct{ args []string }
+
+// Git returns the command "git subcommand flags…".
+func Git(subcommand constant, flags ...constant) Command {
+	args := []string{string(subcommand)}
+	for _, f := range flags {
+		args = append(args, string(f))
+	}
+	return Command{args}
+}
+
+// WithBranch appends a flag that ends in "=" and the branch's short name.
+func (c Command) WithBranch(flag constant, branch git.RefName) Command {
+	return Command{append(c.args[:len(c.args):len(c.args)], string(flag)+branch.Short())}
+}
+
+// WithFormat appends a flag that ends in "=" and the object format.
+func (c Command) WithFormat(flag constant, f git.ObjectFormat) Command {
+	return Command{append(c.args[:len(c.args):len(c.args)], string(flag)+f.String())}
+}
+
+// MinVersion is the oldest git that GitStore was proven with.
+const MinVersion = "2.39.0"
+
+// fixedConfig overrides what a repository's own configuration could say, so that opening one runs nothing of its and
+// every write of a ref is on the disk before git answers (git-config(1): core.fsync).
+var fixedConfig = []string{
+	"core.fsync=all", "core.fsyncMethod=fsync", "core.hooksPath=/dev/null", "core.fsmonitor=false",
+	"core.alternateRefsCommand=", "core.useReplaceRefs=false", "gc.auto=0", "maintenance.auto=false",
+	"pack.threads=1", "pack.windowMemory=64m", "core.bigFileThreshold=16m",
+}
+
+// Runner starts git. It is safe for concurrent use.
+type Runner struct {
+	path    string
+	version string
+	env     []string
+	logger  *slog.Logger
+	started atomic.Int64
+}
+
+// NewRunner finds the binary, a name to look up in PATH or a path, and checks its version. It fails with an error that
+// names the binary and what is needed.
+func NewRunner(ctx context.Context, binary string, logger *slog.Logger) (*Runner, error) {
+	path, err := exec.LookPath(binary)
+	if err != nil {
+		return nil, fmt.Errorf("git binary %q: %w: install git %s or newer, or name another binary", binary, err, MinVersion)
+	}
+	r := &Runner{path: path, logger: logger, env: environment()}
+	out, err := r.Output(ctx, "", Git("version"), nil)
+	if err != nil {
+		return nil, fmt.Errorf("git binary %q does not run: %w", binary, err)
+	}
+	r.version, err = checkVersion(string(out))
+	return r, err
+}
+
+// environment is all that a child is given. Variables that change what git reads, runs or trusts are left out or fixed
+// (git(1), "Environment Variables").
+func environment() []string {
+	env := []string{
+		"HOME=/nonexistent", "LC_ALL=C", "TZ=UTC", "GIT_DIR=.", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
+		"GIT_TERMINAL_PROMPT=0", "GIT_LITERAL_PATHSPECS=1", "GIT_OPTIONAL_LOCKS=0", "GIT_NO_REPLACE_OBJECTS=1",
+		"PATH=" + os.Getenv("PATH"),
+	}
+	for i, kv := range fixedConfig {
+		key, value, _ := strings.Cut(kv, "=")
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, value))
+	}
+	return append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(len(fixedConfig)))
+}
+
+var versionPattern = regexp.MustCompile(`(\d+)\.(\d+)(?:\.(\d+))?`)
+
+func checkVersion(out string) (string, error) {
+	found, least := parseVersion(out), parseVersion(MinVersion)
+	if found == nil {
+		return "", fmt.Errorf("git does not tell its version: install git %s or newer", MinVersion)
+	}
+	for i := range found {
+		if found[i] != least[i] {
+			if found[i] < least[i] {
+				return "", fmt.Errorf("git is too old: %s is needed, %s was found", MinVersion, strings.TrimSpace(out))
+			}
+			break
+		}
+	}
+	return fmt.Sprintf("%d.%d.%d", found[0], found[1], found[2]), nil
+}
+
+func parseVersion(s string) []int {
+	m := versionPattern.FindStringSubmatch(s)
+	if m == nil {
+		return nil
+	}
+	v := make([]int, 3)
+	for i := range v {
+		v[i], _ = strconv.Atoi(m[i+1])
+	}
+	return v
+}
+
+// Version returns git's version, such as "2.39.5".
+func (r *Runner) Version() string { return r.version }
+
+// Started returns how many processes were started.
+func (r *Runner) Started() int64 { return r.started.Load() }
+
+// waitDelay is how long a process that was killed may keep its pipes open.
+const waitDelay = 5 * time.Second
+
+func (r *Runner) prepare(ctx context.Context, dir string, c Command) (*exec.Cmd, *stderrTail) {
+	cmd := exec.CommandContext(ctx, r.path, c.args...) //nolint:gosec // the arguments are constants and validated values
+	cmd.Dir = dir
+	cmd.Env = r.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return killGroup(cmd.Process) }
+	cmd.WaitDelay = waitDelay
+	stderr := &stderrTail{}
+	cmd.Stderr = stderr
+	r.started.Add(1)
+	return cmd, stderr
+}
+
+func killGroup(p *os.Process) error {
+	if err := syscall.Kill(-p.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	return nil
+}
+
+// Output runs the command in the bare repository dir to its end and returns what it printed. A failure is an *errs.Error:
+// CANCELED or DEADLINE_EXCEEDED if the context ended, STORAGE_FULL for a disk without room, else INTERNAL; what git
+// said is logged and not part of it.
+func (r *Runner) Output(ctx context.Context, dir string, c Command, stdin io.Reader) ([]byte, error) {
+	cmd, stderr := r.prepare(ctx, dir, c)
+	cmd.Stdin = stdin
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := cmd.Run(); err != nil {
+		return nil, r.failure(ctx, c, err, stderr)
+	}
+	return out.Bytes(), nil
+}
+
+func (r *Runner) failure(ctx context.Context, c Command, err error, stderr *stderrTail) error {
+	if ctx.Err() != nil {
+		return errs.From(ctx.Err())
+	}
+	said := stderr.String()
+	r.logger.ErrorContext(ctx, "git failed", "subcommand", c.args[0], "error", err, "stderr", said)
+	if strings.Contains(said, "No space left on device") || strings.Contains(said, "Disk quota exceeded") {
+		return errs.New(errs.ReasonStorageFull, "the disk is full: free some space and try again")
+	}
+	return errs.Wrap(fmt.Errorf("git %s: %w", c.args[0], err), errs.ReasonInternal, "git failed")
+}
+
+// Process is a git process that answers on its standard output what it is asked on its standard input. Its methods must
+// not be called concurrently, except Kill.
+type Process struct {
+	runner *Runner
+	cmd    *exec.Cmd
+	args   Command
+	stderr *stderrTail
+	// Stdin is what the process reads; it is not buffered.
+	Stdin io.WriteCloser
+	// Stdout is what the process prints; it is not buffered.
+	Stdout io.ReadCloser
+}
+
+// Start starts the command in the bare repository dir. The process lives until Close or Kill.
+func (r *Runner) Start(dir string, c Command) (*Process, error) {
+	cmd, stderr := r.prepare(context.Background(), dir, c)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, errs.From(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, errs.From(err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, errs.Wrap(err, errs.ReasonInternal, "git cannot be started")
+	}
+	return &Process{runner: r, cmd: cmd, args: c, stderr: stderr, Stdin: stdin, Stdout: stdout}, nil
+}
+
+// Close ends the process by closing its standard input, waits for it, and kills it if it does not end by itself. It
+// returns how it ended, as [Runner.Output] does.
+func (p *Process) Close() error {
+	_ = p.Stdin.Close()
+	timer := time.AfterFunc(waitDelay, p.Kill)
+	defer timer.Stop()
+	if err := p.cmd.Wait(); err != nil {
+		return p.runner.failure(context.Background(), p.args, err, p.stderr)
+	}
+	return nil
+}
+
+// Kill ends the process at once; Close is still to be called. It may be called at any time, also concurrently.
+func (p *Process) Kill() { _ = killGroup(p.cmd.Process) }
+
+// Discard kills the process and waits for it, whatever it was doing.
+func (p *Process) Discard() {
+	p.Kill()
+	_ = p.Stdin.Close()
+	_ = p.cmd.Wait()
+}
+
+// maxStderr is how much of what git says is kept for the log: the last bytes, where the cause is.
+const maxStderr = 10 << 10
+
+// stderrTail keeps the end of what is written to it. os/exec writes from one goroutine and Wait orders the reading.
+type stderrTail struct{ b []byte }
+
+func (t *stderrTail) Write(p []byte) (int, error) {
+	t.b = append(t.b, p...)
+	if extra := len(t.b) - maxStderr; extra > 0 {
+		t.b = append(t.b[:0], t.b[extra:]...)
+	}
+	return len(p), nil
+}
+
+func (t *stderrTail) String() string { return strings.TrimSpace(string(t.b)) }

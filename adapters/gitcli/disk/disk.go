@@ -1,0 +1,47 @@
+// Package disk puts files on the disk and says in domain errors why that failed.
+package disk
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+)
+
+// Error makes a failure of the file system a domain error: STORAGE_FULL for a disk without room, which a caller can wait
+// out, INTERNAL for any other. Errors that are domain errors already stay as they are; nil stays nil.
+func Error(err error) error {
+	var domain *errs.Error
+	switch {
+	case err == nil || errors.As(err, &domain):
+		return err
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return errs.Wrap(err, errs.ReasonStorageFull, "the disk is full: free some space and try again")
+	}
+	return errs.Wrap(err, errs.ReasonInternal, "the storage failed")
+}
+
+// SyncDir puts the names in a directory on the disk; no git command does. Names that were created, changed or removed
+// survive a power cut only then.
+func SyncDir(dir string) error { return sync(dir) }
+
+func sync(path string) error {
+	f, err := os.Open(path) //nolint:gosec // a path below the storage root
+	if err != nil {
+		return Error(err)
+	}
+	return Error(errors.Join(f.Sync(), f.Close()))
+}
+
+// SyncTree puts a directory on the disk with everything below it.
+func SyncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return Error(err)
+		}
+		return sync(path)
+	})
+}

@@ -1,0 +1,211 @@
+package gitcli
+
+import (
+	"context"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
+)
+
+// draft is a repository as a batch of writes leaves it, before any of it is on the disk. It implements
+// [repository.Draft] and is used by one goroutine.
+type draft struct {
+	*objects
+	repo *repo
+	refs refTable
+	// made are the objects of the batch in order, with their parsed values.
+	made    []made
+	byID    map[git.ObjectID]any
+	changes []repository.RefChange
+	// requests are the commits of the batch by branch and request id.
+	requests map[requestKey]git.ObjectID
+}
+
+type made struct {
+	object packfile.Object
+	value  any
+}
+
+type requestKey struct {
+	branch git.RefName
+	id     string
+}
+
+func newDraft(r *repo) *draft {
+	return &draft{
+		objects: r.objects, repo: r, refs: r.refs.Load().clone(),
+		byID: map[git.ObjectID]any{}, requests: map[requestKey]git.ObjectID{},
+	}
+}
+
+// savepoint is where a draft can be rolled back to.
+type savepoint struct {
+	refs    refTable
+	made    int
+	changes int
+}
+
+func (d *draft) save() savepoint { return savepoint{d.refs.clone(), len(d.made), len(d.changes)} }
+
+func (d *draft) rollback(s savepoint) {
+	for _, m := range d.made[s.made:] {
+		delete(d.byID, m.object.ID)
+	}
+	d.refs, d.made, d.changes = s.refs, d.made[:s.made], d.changes[:s.changes]
+}
+
+// apply records the ref changes of one write; after an error the draft has to be rolled back.
+func (d *draft) apply(ctx context.Context, changes []repository.RefChange) error {
+	for _, c := range changes {
+		ref, err := describe(ctx, d, c)
+		if err != nil {
+			return err
+		}
+		d.refs.set(ref)
+	}
+	d.changes = append(d.changes, changes...)
+	for _, c := range changes {
+		if commit, ok := d.byID[c.New].(*git.Commit); ok {
+			if id, _ := repository.RequestOf(commit); id != "" {
+				d.requests[requestKey{c.Name, id}] = c.New
+			}
+		}
+	}
+	return nil
+}
+
+// DefaultBranch implements [repository.View].
+func (d *draft) DefaultBranch() git.RefName { return d.repo.defaultBranch }
+
+// Ref implements [repository.View].
+func (d *draft) Ref(name git.RefName) git.ObjectID { return d.refs.get(name).Target }
+
+// RefConflict implements [repository.Draft].
+func (d *draft) RefConflict(name git.RefName) git.RefName { return d.refs.conflict(name) }
+
+// Put implements [repository.Draft].
+func (d *draft) Put(t git.ObjectType, content []byte) (git.ObjectID, error) {
+	object, err := packfile.NewObject(d.format, t, content)
+	if err != nil {
+		return git.ObjectID{}, err
+	}
+	if _, ok := d.byID[object.ID]; ok {
+		return object.ID, nil
+	}
+	value, err := parse(d.format, t, object.ID, content)
+	if err != nil {
+		return git.ObjectID{}, err
+	}
+	d.made = append(d.made, made{object, value})
+	d.byID[object.ID] = value
+	return object.ID, nil
+}
+
+// Commit implements [git.ObjectReader], the batch's own commits included.
+func (d *draft) Commit(ctx context.Context, id git.ObjectID) (*git.Commit, error) {
+	if c, ok := d.byID[id].(*git.Commit); ok {
+		return c, nil
+	}
+	return d.objects.Commit(ctx, id)
+}
+
+// Tree implements [git.ObjectReader], the batch's own trees included.
+func (d *draft) Tree(ctx context.Context, id git.ObjectID) ([]git.TreeEntry, error) {
+	if entries, ok := d.byID[id].([]git.TreeEntry); ok {
+		return entries, nil
+	}
+	return d.objects.Tree(ctx, id)
+}
+
+// Tag implements [git.ObjectReader], the batch's own tags included.
+func (d *draft) Tag(ctx context.Context, id git.ObjectID) (*git.Tag, error) {
+	if t, ok := d.byID[id].(*git.Tag); ok {
+		return t, nil
+	}
+	return d.objects.Tag(ctx, id)
+}
+
+// Peel implements [git.ObjectReader], the batch's own objects included.
+func (d *draft) Peel(ctx context.Context, id git.ObjectID) (git.ObjectID, git.ObjectType, error) {
+	v, ok := d.byID[id]
+	if !ok {
+		return d.objects.Peel(ctx, id)
+	}
+	if t, ok := v.(*git.Tag); ok {
+		return d.Peel(ctx, t.Target)
+	}
+	return id, typeOf(v), nil
+}
+
+// CommitOfRequest implements [repository.Draft].
+func (d *draft) CommitOfRequest(ctx context.Context, branch git.RefName, requestID string) (*git.Commit, error) {
+	if id, ok := d.requests[requestKey{branch, requestID}]; ok {
+		return d.Commit(ctx, id)
+	}
+	id, err := d.repo.requests.find(ctx, d.repo, branch, requestID)
+	if err != nil || id.IsZero() {
+		return nil, err
+	}
+	return d.Commit(ctx, id)
+}
+
+// requestIndex remembers the requests of branches. It is filled from a branch's history when it is first asked, so
+// that it knows what was committed before a restart, and is used by the repository's one writer alone.
+type requestIndex struct {
+	branches map[git.RefName]map[string]git.ObjectID
+}
+
+func (x *requestIndex) find(ctx context.Context, r *repo, branch git.RefName, requestID string) (git.ObjectID, error) {
+	known, ok := x.branches[branch]
+	if !ok {
+		var err error
+		if known, err = requestsOf(ctx, r.objects, r.refs.Load().get(branch).Target); err != nil {
+			return git.ObjectID{}, err
+		}
+		x.branches[branch] = known
+	}
+	return known[requestID], nil
+}
+
+func requestsOf(ctx context.Context, o *objects, head git.ObjectID) (map[string]git.ObjectID, error) {
+	known := map[string]git.ObjectID{}
+	for range repository.RequestWindow {
+		if head.IsZero() {
+			break
+		}
+		c, err := o.Commit(ctx, head)
+		if err != nil {
+			return nil, corrupt(err)
+		}
+		if id, _ := repository.RequestOf(c); id != "" {
+			known[id] = head
+		}
+		head = git.ObjectID{}
+		if len(c.Parents) > 0 {
+			head = c.Parents[0]
+		}
+	}
+	return known, nil
+}
+
+// maxRemembered bounds the index of a branch: beyond it the index is read from the history anew.
+const maxRemembered = 4 * repository.RequestWindow
+
+// record keeps the index in step with a batch that was written. A branch that was deleted or moved other than by
+// commits of the batch is forgotten, and so read anew.
+func (x *requestIndex) record(d *draft) {
+	for _, c := range d.changes {
+		_, isOurs := d.byID[c.New].(*git.Commit)
+		if !isOurs || c.Old.IsZero() || len(x.branches[c.Name]) > maxRemembered {
+			delete(x.branches, c.Name)
+		}
+	}
+	for key, id := range d.requests {
+		if known, ok := x.branches[key.branch]; ok {
+			known[key.id] = id
+		}
+	}
+}
+
+var _ repository.Draft = (*draft)(nil)

@@ -1,0 +1,288 @@
+package gitcli
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/catfile"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// objectKey names an object of one opened repository. The repository is part of it, so that nobody reads another
+// repository's objects by guessing their IDs.
+type objectKey struct {
+	repository uint64
+	id         git.ObjectID
+}
+
+// objectCache holds what was read of objects: a *git.Commit, *git.Tag, []git.TreeEntry, []byte for a blob, or a blobSize.
+// Objects never change, so nothing in it is ever stale.
+type objectCache struct {
+	cache *otter.Cache[objectKey, any]
+	hits  atomic.Int64
+	reads atomic.Int64
+}
+
+type blobSize int64
+
+// entryOverhead is about what the cache itself and a key take.
+const entryOverhead = 160
+
+func newObjectCache(maxBytes uint64) *objectCache {
+	return &objectCache{cache: otter.Must(&otter.Options[objectKey, any]{
+		MaximumWeight: maxBytes,
+		Weigher:       func(_ objectKey, value any) uint32 { return weight(value) },
+	})}
+}
+
+func weight(value any) uint32 {
+	n := entryOverhead
+	switch v := value.(type) {
+	case *git.Commit:
+		n += 300 + len(v.Message) + 40*len(v.Parents)
+	case *git.Tag:
+		n += 300 + len(v.Message)
+	case []git.TreeEntry:
+		for _, e := range v {
+			n += 64 + len(e.Name)
+		}
+	case []byte:
+		n += len(v)
+	}
+	return uint32(min(n, 1<<31)) //nolint:gosec // bounded
+}
+
+func (c *objectCache) get(repository uint64, id git.ObjectID) (any, bool) {
+	c.reads.Add(1)
+	v, ok := c.cache.GetIfPresent(objectKey{repository, id})
+	if ok {
+		c.hits.Add(1)
+	}
+	return v, ok
+}
+
+func (c *objectCache) put(repository uint64, id git.ObjectID, value any) {
+	c.cache.Set(objectKey{repository, id}, value)
+}
+
+// maxCachedBlob is the largest blob that is held in memory; larger ones are streamed.
+const maxCachedBlob = 1 << 20
+
+// objects reads the objects of one repository, from the cache or through its cat-file processes. It implements
+// [git.ObjectReader].
+type objects struct {
+	repository uint64
+	format     git.ObjectFormat
+	cache      *objectCache
+	reader     *catfile.Reader
+}
+
+// Format implements [git.ObjectReader].
+func (o *objects) Format() git.ObjectFormat { return o.format }
+
+// Commit implements [git.ObjectReader].
+func (o *objects) Commit(ctx context.Context, id git.ObjectID) (*git.Commit, error) {
+	v, t, err := o.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := v.(*git.Commit); ok {
+		return c, nil
+	}
+	return nil, errs.New(errs.ReasonNotACommit, "object "+id.String()+" is a "+t.String()+", not a commit", errs.MetaObject, id.String())
+}
+
+// Tag implements [git.ObjectReader].
+func (o *objects) Tag(ctx context.Context, id git.ObjectID) (*git.Tag, error) {
+	v, _, err := o.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := v.(*git.Tag); ok {
+		return t, nil
+	}
+	return nil, objectNotFound(id)
+}
+
+// Peel implements [git.ObjectReader].
+func (o *objects) Peel(ctx context.Context, id git.ObjectID) (git.ObjectID, git.ObjectType, error) {
+	for {
+		v, t, err := o.load(ctx, id)
+		if err != nil {
+			return git.ObjectID{}, 0, err
+		}
+		tag, ok := v.(*git.Tag)
+		if !ok {
+			return id, t, nil
+		}
+		id = tag.Target
+	}
+}
+
+// Tree implements [git.ObjectReader].
+func (o *objects) Tree(ctx context.Context, id git.ObjectID) ([]git.TreeEntry, error) {
+	if id == o.format.EmptyTree() {
+		return nil, nil
+	}
+	v, _, err := o.load(ctx, id)
+	if err != nil {
+		return nil, corrupt(err)
+	}
+	if entries, ok := v.([]git.TreeEntry); ok {
+		return entries, nil
+	}
+	return nil, errs.New(errs.ReasonRepositoryCorrupt, "object "+id.String()+" is not a tree", errs.MetaObject, id.String())
+}
+
+// corrupt turns "not found" into what it is for an object that another one names.
+func corrupt(err error) error {
+	if errs.Is(err, errs.ReasonObjectNotFound) {
+		return errs.Wrap(err, errs.ReasonRepositoryCorrupt, "the repository lacks an object that it refers to")
+	}
+	return err
+}
+
+// Blob implements [git.ObjectReader].
+func (o *objects) Blob(ctx context.Context, id git.ObjectID) ([]byte, error) {
+	if v, ok := o.cache.get(o.repository, id); ok {
+		if content, ok := v.([]byte); ok {
+			return content, nil
+		}
+	}
+	contents, err := o.Blobs(ctx, []git.ObjectID{id})
+	if err != nil {
+		return nil, err
+	}
+	return contents[0], nil
+}
+
+// Blobs reads blobs, of which the caller knows that together they fit the memory, in the order of ids. One above
+// [maxCachedBlob] is nil.
+func (o *objects) Blobs(ctx context.Context, ids []git.ObjectID) ([][]byte, error) {
+	contents := make([][]byte, len(ids))
+	var missing []git.ObjectID
+	var at []int
+	for i, id := range ids {
+		v, _ := o.cache.get(o.repository, id)
+		if content, ok := v.([]byte); ok {
+			contents[i] = content
+			continue
+		}
+		missing, at = append(missing, id), append(at, i)
+	}
+	if len(missing) == 0 {
+		return contents, nil
+	}
+	found, err := o.reader.Objects(ctx, missing, maxCachedBlob)
+	if err != nil {
+		return nil, err
+	}
+	for i, obj := range found {
+		if obj.Type != git.BlobObject {
+			return nil, missingBlob(missing[i])
+		}
+		if obj.Content == nil {
+			o.cache.put(o.repository, obj.ID, blobSize(obj.Size))
+			continue
+		}
+		o.cache.put(o.repository, obj.ID, obj.Content)
+		contents[at[i]] = obj.Content
+	}
+	return contents, nil
+}
+
+func missingBlob(id git.ObjectID) error {
+	return errs.New(errs.ReasonRepositoryCorrupt, "the repository lacks a file's content", errs.MetaObject, id.String())
+}
+
+// Sizes implements [git.ObjectReader].
+func (o *objects) Sizes(ctx context.Context, ids []git.ObjectID) ([]int64, error) {
+	sizes := make([]int64, len(ids))
+	var missing []git.ObjectID
+	var at []int
+	for i, id := range ids {
+		v, _ := o.cache.get(o.repository, id)
+		switch v := v.(type) {
+		case []byte:
+			sizes[i] = int64(len(v))
+		case blobSize:
+			sizes[i] = int64(v)
+		default:
+			missing, at = append(missing, id), append(at, i)
+		}
+	}
+	if len(missing) == 0 {
+		return sizes, nil
+	}
+	infos, err := o.reader.Infos(ctx, missing)
+	if err != nil {
+		return nil, err
+	}
+	for i, info := range infos {
+		if info.Type != git.BlobObject {
+			return nil, missingBlob(missing[i])
+		}
+		o.cache.put(o.repository, info.ID, blobSize(info.Size))
+		sizes[at[i]] = info.Size
+	}
+	return sizes, nil
+}
+
+// load reads an object that is not a blob and parses it. A blob is only told apart: its value is nil.
+func (o *objects) load(ctx context.Context, id git.ObjectID) (any, git.ObjectType, error) {
+	if v, ok := o.cache.get(o.repository, id); ok {
+		if t := typeOf(v); t != git.BlobObject {
+			return v, t, nil
+		}
+		return nil, git.BlobObject, nil
+	}
+	found, err := o.reader.Objects(ctx, []git.ObjectID{id}, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	obj := found[0]
+	switch {
+	case obj.ID.IsZero():
+		return nil, 0, objectNotFound(id)
+	case obj.Type == git.BlobObject:
+		o.cache.put(o.repository, id, blobSize(obj.Size))
+		return nil, git.BlobObject, nil
+	}
+	v, err := parse(o.format, obj.Type, id, obj.Content)
+	if err != nil {
+		return nil, 0, err
+	}
+	o.cache.put(o.repository, id, v)
+	return v, obj.Type, nil
+}
+
+func parse(f git.ObjectFormat, t git.ObjectType, id git.ObjectID, content []byte) (any, error) {
+	switch t {
+	case git.CommitObject:
+		return git.DecodeCommit(id, content)
+	case git.TagObject:
+		return git.DecodeTag(id, content)
+	case git.TreeObject:
+		return git.DecodeTree(f, content)
+	}
+	return nil, objectNotFound(id)
+}
+
+func typeOf(v any) git.ObjectType {
+	switch v.(type) {
+	case *git.Commit:
+		return git.CommitObject
+	case *git.Tag:
+		return git.TagObject
+	case []git.TreeEntry:
+		return git.TreeObject
+	}
+	return git.BlobObject
+}
+
+func objectNotFound(id git.ObjectID) error {
+	return errs.New(errs.ReasonObjectNotFound, "object "+id.String()+" does not exist in this repository", errs.MetaObject, id.String())
+}

@@ -1,0 +1,540 @@
+package gitcli
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"iter"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/history"
+	"github.com/gitstore-dev/gitstore/domain/page"
+	"github.com/gitstore-dev/gitstore/domain/patch"
+	"github.com/gitstore-dev/gitstore/domain/repository"
+	"github.com/gitstore-dev/gitstore/domain/tree"
+	"github.com/gitstore-dev/gitstore/domain/version"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// gitRepository implements [ports.GitRepository]. It is only a name: each call finds the repository anew.
+type gitRepository struct {
+	store *Store
+	id    git.RepositoryID
+}
+
+var _ ports.GitRepository = (*gitRepository)(nil)
+
+// Info implements [ports.InfoReader].
+func (g *gitRepository) Info(ctx context.Context) (ports.RepositoryInfo, error) {
+	r, err := g.store.repo(ctx, g.id)
+	if err != nil {
+		return ports.RepositoryInfo{}, err
+	}
+	return r.info(), nil
+}
+
+// at opens the repository and resolves the revision.
+func (g *gitRepository) at(ctx context.Context, rev git.Revision) (view, ports.Resolved, error) {
+	r, err := g.store.repo(ctx, g.id)
+	if err != nil {
+		return view{}, ports.Resolved{}, err
+	}
+	v := r.view()
+	at, err := repository.Resolve(ctx, v, rev)
+	return v, at, err
+}
+
+// ResolveRevision implements [ports.RefReader].
+func (g *gitRepository) ResolveRevision(ctx context.Context, rev git.Revision) (ports.Resolved, error) {
+	_, at, err := g.at(ctx, rev)
+	return at, err
+}
+
+// ListRefs implements [ports.RefReader].
+func (g *gitRepository) ListRefs(ctx context.Context, q ports.RefQuery) (iter.Seq2[git.Ref, error], error) {
+	if err := checkPatterns(q.Patterns); err != nil {
+		return nil, err
+	}
+	r, err := g.store.repo(ctx, g.id)
+	if err != nil {
+		return nil, err
+	}
+	refs := r.refs.Load()
+	return func(yield func(git.Ref, error) bool) {
+		left := q.Limit
+		refs.ascend(q.After, func(ref git.Ref) bool {
+			if ref.Name == q.After || !matchesAny(q.Patterns, ref.Name.String()) {
+				return true
+			}
+			if err := ctx.Err(); err != nil {
+				yield(git.Ref{}, errs.From(err))
+				return false
+			}
+			left--
+			return yield(ref, nil) && left != 0
+		})
+	}, nil
+}
+
+func checkPatterns(patterns []string) error {
+	for _, p := range patterns {
+		if _, err := path.Match(p, ""); err != nil || p == "" {
+			return errs.InvalidField(errs.ReasonInvalidPattern, "patterns", "pattern %.80q is malformed", p)
+		}
+	}
+	return nil
+}
+
+// matchesAny implements the patterns of git-for-each-ref(1).
+func matchesAny(patterns []string, name string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
+		dir := strings.TrimSuffix(p, "/")
+		if name == p || strings.HasPrefix(name, dir+"/") {
+			return true
+		}
+		ok, _ := path.Match(p, name)
+		return ok
+	})
+}
+
+// ListTags implements [ports.RefReader].
+func (g *gitRepository) ListTags(ctx context.Context, p ports.Page) (ports.TagPage, error) {
+	scope := "tags " + g.id.String()
+	size, err := page.Size(p.Size)
+	if err != nil {
+		return ports.TagPage{}, err
+	}
+	var after page.Token
+	if p.Token != "" {
+		if after, err = page.Decode(scope, p.Token); err != nil {
+			return ports.TagPage{}, err
+		}
+	}
+	r, err := g.store.repo(ctx, g.id)
+	if err != nil {
+		return ports.TagPage{}, err
+	}
+	tags := r.tags()
+	version.SortTags(tags, func(ref git.Ref) string { return ref.Name.Short() })
+	rest := tags[pageStart(tags, after):]
+	shown := rest[:min(size, len(rest))]
+	var res ports.TagPage
+	if res.Items, err = r.describeTags(ctx, shown); err != nil {
+		return ports.TagPage{}, err
+	}
+	if len(rest) > size {
+		last := shown[size-1].Name.Short()
+		res.NextToken = page.Encode(scope, page.Token{After: last, Skip: len(tags) - len(rest) + size})
+	}
+	return res, nil
+}
+
+// pageStart is where the page after the token begins: behind the last tag of the page before, or where it was if that tag
+// is gone.
+func pageStart(tags []git.Ref, after page.Token) int {
+	if after.After == "" {
+		return 0
+	}
+	if i := slices.IndexFunc(tags, func(ref git.Ref) bool { return ref.Name.Short() == after.After }); i >= 0 {
+		return i + 1
+	}
+	return min(after.Skip, len(tags))
+}
+
+func (r *repo) tags() []git.Ref {
+	var tags []git.Ref
+	from, _ := git.ParseRefName("refs/tags/!")
+	r.refs.Load().ascend(from, func(ref git.Ref) bool {
+		tags = append(tags, ref)
+		return true
+	})
+	return tags
+}
+
+func (r *repo) describeTags(ctx context.Context, refs []git.Ref) ([]ports.TagInfo, error) {
+	infos := make([]ports.TagInfo, len(refs))
+	for i, ref := range refs {
+		var err error
+		if infos[i], err = tagInfo(ctx, r.objects, ref); err != nil {
+			return nil, err
+		}
+	}
+	return infos, nil
+}
+
+func tagInfo(ctx context.Context, o git.ObjectReader, ref git.Ref) (ports.TagInfo, error) {
+	info := ports.TagInfo{Ref: ref}
+	if v, ok := version.Parse(ref.Name.Short()); ok {
+		info.Version, info.Prerelease = v.String(), v.IsPrerelease()
+	}
+	if ref.TargetType != git.TagObject {
+		return info, nil
+	}
+	var err error
+	info.Annotated, err = o.Tag(ctx, ref.Target)
+	return info, corrupt(err)
+}
+
+// LatestTag implements [ports.RefReader].
+func (g *gitRepository) LatestTag(ctx context.Context, q ports.LatestTagQuery) (ports.TagInfo, error) {
+	limits, err := version.ParseRange(q.Range)
+	if err != nil {
+		return ports.TagInfo{}, err
+	}
+	r, err := g.store.repo(ctx, g.id)
+	if err != nil {
+		return ports.TagInfo{}, err
+	}
+	tags := r.tags()
+	version.SortTags(tags, func(ref git.Ref) string { return ref.Name.Short() })
+	for _, ref := range tags {
+		v, ok := version.Parse(ref.Name.Short())
+		if !ok {
+			break
+		}
+		if limits.Matches(v, q.Prereleases) {
+			return tagInfo(ctx, r.objects, ref)
+		}
+	}
+	return ports.TagInfo{}, errs.New(errs.ReasonRefNotFound, "no tag is a version that fits", errs.MetaRef, "refs/tags/")
+}
+
+// file finds a file and what is known of it before its content is read.
+func (g *gitRepository) file(ctx context.Context, rev git.Revision, p git.TreePath) (view, ports.File, error) {
+	v, at, err := g.at(ctx, rev)
+	if err != nil {
+		return v, ports.File{}, err
+	}
+	f, err := fileAt(ctx, v, at, p)
+	return v, f, err
+}
+
+func fileAt(ctx context.Context, o git.ObjectReader, at ports.Resolved, p git.TreePath) (ports.File, error) {
+	entry, err := tree.Lookup(ctx, o, at.Tree, p)
+	if err != nil {
+		return ports.File{}, err
+	}
+	if !entry.Mode.IsFile() {
+		return ports.File{}, errs.InvalidField(errs.ReasonNotAFile, "path", "path %q is a directory or submodule, not a file", p).
+			WithMeta(errs.MetaPath, p.String())
+	}
+	return ports.File{Commit: at.Commit, Path: p, Mode: entry.Mode, Blob: entry.ID}, nil
+}
+
+// GetFile implements [ports.BlobReader].
+func (g *gitRepository) GetFile(ctx context.Context, rev git.Revision, p git.TreePath) (ports.FileContent, error) {
+	v, f, err := g.file(ctx, rev, p)
+	if err != nil {
+		return ports.FileContent{}, err
+	}
+	content, err := v.Blob(ctx, f.Blob)
+	if err != nil {
+		return ports.FileContent{}, err
+	}
+	if content == nil {
+		return ports.FileContent{}, errs.InvalidField(errs.ReasonFileTooLarge, "path", "the file is larger than %d bytes: read it with ReadFile", ports.MaxGetFile).
+			WithMeta(errs.MetaPath, p.String())
+	}
+	f.Size = int64(len(content))
+	return ports.FileContent{File: f, Content: content}, nil
+}
+
+// ReadFile implements [ports.BlobReader].
+func (g *gitRepository) ReadFile(ctx context.Context, q ports.ReadFile) (ports.File, io.ReadCloser, error) {
+	if q.Offset < 0 || q.Limit < 0 {
+		return ports.File{}, nil, errs.InvalidField(errs.ReasonInvalidRange, "offset", "offset and limit must not be negative")
+	}
+	v, f, err := g.file(ctx, q.Revision, q.Path)
+	if err != nil {
+		return ports.File{}, nil, err
+	}
+	size, content, err := v.content(ctx, f.Blob)
+	if err != nil {
+		return ports.File{}, nil, err
+	}
+	f.Size = size
+	if err := skip(content, q.Offset, size); err != nil {
+		_ = content.Close()
+		return ports.File{}, nil, err
+	}
+	if q.Limit == 0 {
+		return f, content, nil
+	}
+	return f, limited{io.LimitReader(content, q.Limit), content}, nil
+}
+
+type limited struct {
+	io.Reader
+	io.Closer
+}
+
+func skip(content io.Reader, offset, size int64) error {
+	if offset > size {
+		return errs.InvalidField(errs.ReasonInvalidRange, "offset", "offset %d is beyond the end of the file at %d", offset, size)
+	}
+	_, err := io.CopyN(io.Discard, content, offset)
+	return err
+}
+
+// content returns a blob of any size as a stream.
+func (o *objects) content(ctx context.Context, id git.ObjectID) (int64, io.ReadCloser, error) {
+	small, err := o.Blob(ctx, id)
+	if err != nil {
+		return 0, nil, err
+	}
+	if small != nil {
+		return int64(len(small)), io.NopCloser(bytes.NewReader(small)), nil
+	}
+	info, stream, err := o.reader.Stream(ctx, id)
+	return info.Size, stream, corrupt(err)
+}
+
+// BatchGetFiles implements [ports.BlobReader].
+func (g *gitRepository) BatchGetFiles(ctx context.Context, rev git.Revision, paths []git.TreePath) (git.ObjectID, iter.Seq2[ports.BatchFile, error], error) {
+	if len(paths) > ports.MaxBatchPaths {
+		return git.ObjectID{}, nil, errs.InvalidField(errs.ReasonTooManyActions, "paths", "there are %d paths, at most %d are taken at once", len(paths), ports.MaxBatchPaths)
+	}
+	v, at, err := g.at(ctx, rev)
+	if err != nil {
+		return git.ObjectID{}, nil, err
+	}
+	found := func(yield func(ports.BatchFile, error) bool) {
+		for _, p := range paths {
+			f, err := fileAt(ctx, v, at, p)
+			b := ports.BatchFile{File: f}
+			if errs.Is(err, errs.ReasonPathNotFound, errs.ReasonNotAFile) {
+				b = ports.BatchFile{File: ports.File{Commit: at.Commit, Path: p}, Err: err}
+				err = nil
+			}
+			if !yield(b, err) || err != nil {
+				return
+			}
+		}
+	}
+	return at.Commit, withContents(ctx, v.objects, found, batchTarget), nil
+}
+
+func batchTarget(f *ports.BatchFile) contentTarget {
+	return contentTarget{f.Blob, &f.Size, &f.Content}
+}
+
+// ListFiles implements [ports.TreeReader].
+func (g *gitRepository) ListFiles(ctx context.Context, q ports.ListFiles) (git.ObjectID, iter.Seq2[ports.FileInfo, error], error) {
+	v, at, err := g.at(ctx, q.Revision)
+	if err != nil {
+		return git.ObjectID{}, nil, err
+	}
+	entries, err := tree.List(ctx, v, at.Tree, tree.ListOptions{
+		Prefix: q.Prefix, Recursive: q.Recursive, Patterns: q.Patterns, After: q.After, Limit: q.Limit,
+	})
+	if err != nil {
+		return git.ObjectID{}, nil, err
+	}
+	return at.Commit, withSizes(ctx, v, entries), nil
+}
+
+// sizeBatch is how many sizes are asked for at once.
+const sizeBatch = 512
+
+// withSizes adds the sizes of blobs.
+func withSizes(ctx context.Context, o git.ObjectReader, entries iter.Seq2[tree.Entry, error]) iter.Seq2[ports.FileInfo, error] {
+	return func(yield func(ports.FileInfo, error) bool) {
+		for batch, err := range batched(entries, sizeBatch) {
+			infos, sizeErr := sized(ctx, o, batch)
+			if sizeErr != nil {
+				yield(ports.FileInfo{}, sizeErr)
+				return
+			}
+			for _, info := range infos {
+				if !yield(info, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(ports.FileInfo{}, err)
+				return
+			}
+		}
+	}
+}
+
+func sized(ctx context.Context, o git.ObjectReader, entries []tree.Entry) ([]ports.FileInfo, error) {
+	var blobs []git.ObjectID
+	for _, e := range entries {
+		if e.Mode.IsFile() {
+			blobs = append(blobs, e.ID)
+		}
+	}
+	sizes, err := o.Sizes(ctx, blobs)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]ports.FileInfo, len(entries))
+	for i, e := range entries {
+		infos[i] = ports.FileInfo{Path: e.Path, Mode: e.Mode, ID: e.ID}
+		if e.Mode.IsFile() {
+			infos[i].Size, sizes = sizes[0], sizes[1:]
+		}
+	}
+	return infos, nil
+}
+
+// ReadTree implements [ports.TreeReader].
+func (g *gitRepository) ReadTree(ctx context.Context, q ports.ReadTree) (git.ObjectID, iter.Seq2[ports.TreeFile, error], error) {
+	v, at, err := g.at(ctx, q.Revision)
+	if err != nil {
+		return git.ObjectID{}, nil, err
+	}
+	var base git.ObjectID
+	if !q.Base.IsZero() {
+		from, err := repository.Resolve(ctx, v, git.AtCommit(q.Base))
+		if err != nil {
+			return git.ObjectID{}, nil, err
+		}
+		base = from.Tree
+	}
+	files := func(yield func(ports.TreeFile, error) bool) {
+		for c, err := range tree.Changes(ctx, v, base, at.Tree, q.Prefixes) {
+			if f, ok := treeFile(c); err != nil || ok {
+				if !yield(f, err) {
+					return
+				}
+			}
+		}
+	}
+	return at.Commit, withContents(ctx, v.objects, files, treeTarget), nil
+}
+
+// treeFile tells what a change means to a reader of files; a submodule means nothing.
+func treeFile(c git.PathChange) (ports.TreeFile, bool) {
+	if c.NewMode.IsFile() && !c.NewID.IsZero() {
+		return ports.TreeFile{Path: c.Path, Mode: c.NewMode, Blob: c.NewID}, true
+	}
+	return ports.TreeFile{Path: c.Path, Deleted: true}, c.OldMode.IsFile() && !c.OldID.IsZero()
+}
+
+func treeTarget(f *ports.TreeFile) contentTarget {
+	return contentTarget{f.Blob, &f.Size, &f.Content}
+}
+
+// GetCommit implements [ports.HistoryReader].
+func (g *gitRepository) GetCommit(ctx context.Context, rev git.Revision) (*git.Commit, error) {
+	v, at, err := g.at(ctx, rev)
+	if err != nil {
+		return nil, err
+	}
+	return v.Commit(ctx, at.Commit)
+}
+
+// ListCommits implements [ports.HistoryReader].
+func (g *gitRepository) ListCommits(ctx context.Context, q ports.ListCommits) (git.ObjectID, iter.Seq2[*git.Commit, error], error) {
+	if q.Skip < 0 || q.Limit < 0 {
+		return git.ObjectID{}, nil, errs.InvalidField(errs.ReasonInvalidArgument, "skip", "skip and limit must not be negative")
+	}
+	v, at, err := g.at(ctx, q.Revision)
+	if err != nil {
+		return git.ObjectID{}, nil, err
+	}
+	opt := history.WalkOptions{
+		Start: at.Commit, Path: q.Path, Author: q.Author, Since: q.Since, Until: q.Until,
+		FirstParent: q.FirstParent, Skip: q.Skip, Limit: q.Limit,
+	}
+	if !q.Exclude.IsZero() {
+		excluded, err := repository.Resolve(ctx, v, q.Exclude)
+		if err != nil {
+			return git.ObjectID{}, nil, err
+		}
+		opt.Exclude = excluded.Commit
+	}
+	return at.Commit, history.Walk(ctx, v, opt), nil
+}
+
+// compare resolves both sides of a comparison and returns the changes between them.
+func (g *gitRepository) compare(ctx context.Context, q ports.Compare) (view, ports.Comparison, iter.Seq2[git.PathChange, error], error) {
+	v, head, err := g.at(ctx, q.Head)
+	if err != nil {
+		return v, ports.Comparison{}, nil, err
+	}
+	var base ports.Resolved
+	if !q.Base.IsZero() {
+		if base, err = repository.Resolve(ctx, v, q.Base); err != nil {
+			return v, ports.Comparison{}, nil, err
+		}
+	}
+	if q.FromMergeBase && !q.Base.IsZero() {
+		if base, err = mergeBase(ctx, v, base.Commit, head.Commit); err != nil {
+			return v, ports.Comparison{}, nil, err
+		}
+	}
+	return v, ports.Comparison{Base: base.Commit, Head: head.Commit}, tree.Changes(ctx, v, base.Tree, head.Tree, q.Paths), nil
+}
+
+func mergeBase(ctx context.Context, v view, a, b git.ObjectID) (ports.Resolved, error) {
+	id, err := history.MergeBase(ctx, v, a, b)
+	if err != nil || id.IsZero() {
+		return ports.Resolved{}, err
+	}
+	return repository.Resolve(ctx, v, git.AtCommit(id))
+}
+
+// ListChangedPaths implements [ports.HistoryReader].
+func (g *gitRepository) ListChangedPaths(ctx context.Context, q ports.Compare) (ports.Comparison, iter.Seq2[git.PathChange, error], error) {
+	_, compared, changes, err := g.compare(ctx, q)
+	return compared, changes, err
+}
+
+// GetDiff implements [ports.HistoryReader].
+func (g *gitRepository) GetDiff(ctx context.Context, q ports.Compare) (ports.Comparison, iter.Seq2[ports.FileDiff, error], error) {
+	v, compared, changes, err := g.compare(ctx, q)
+	if err != nil {
+		return compared, nil, err
+	}
+	return compared, func(yield func(ports.FileDiff, error) bool) {
+		for c, err := range changes {
+			var d ports.FileDiff
+			if err == nil {
+				d, err = v.diff(ctx, c)
+			}
+			if !yield(d, err) || err != nil {
+				return
+			}
+		}
+	}, nil
+}
+
+func (v view) diff(ctx context.Context, c git.PathChange) (ports.FileDiff, error) {
+	d := ports.FileDiff{PathChange: c}
+	if c.OldID == c.NewID {
+		return d, nil
+	}
+	before, okBefore, err := v.text(ctx, c.OldMode, c.OldID)
+	if err != nil {
+		return d, err
+	}
+	after, okAfter, err := v.text(ctx, c.NewMode, c.NewID)
+	if err != nil {
+		return d, err
+	}
+	if d.Binary = !okBefore || !okAfter; d.Binary {
+		return d, nil
+	}
+	d.Patch, d.Added, d.Removed = patch.Unified(before, after)
+	return d, nil
+}
+
+// text returns a side of a diff, and false if no diff can be made of it. A submodule is a line that names its commit, as
+// git shows it.
+func (v view) text(ctx context.Context, mode git.FileMode, id git.ObjectID) ([]byte, bool, error) {
+	switch {
+	case id.IsZero():
+		return nil, true, nil
+	case mode == git.ModeSubmodule:
+		return []byte("Subproject commit " + id.String() + "\n"), true, nil
+	}
+	content, err := v.Blob(ctx, id)
+	return content, content != nil && !patch.IsBinary(content), err
+}

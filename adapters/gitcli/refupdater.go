@@ -1,0 +1,174 @@
+package gitcli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
+)
+
+// refProcess is a persistent "git update-ref --stdin" of one repository.
+type refProcess struct {
+	dir string
+	p   *command.Process
+	out *bufio.Reader
+}
+
+func startRefProcess(runner *command.Runner, dir string) (*refProcess, error) {
+	p, err := runner.Start(dir, command.Git("update-ref", "--no-deref", "--stdin"))
+	if err != nil {
+		return nil, err
+	}
+	return &refProcess{dir: dir, p: p, out: bufio.NewReader(p.Stdout)}, nil
+}
+
+// transact moves all refs or none, durably. After an error the process is of no more use; whether the refs moved is
+// then to be read from the repository.
+func (r *refProcess) transact(ctx context.Context, changes []repository.RefChange) error {
+	var b strings.Builder
+	b.WriteString("start\n")
+	for _, c := range changes {
+		writeRefCommand(&b, c)
+	}
+	b.WriteString("prepare\ncommit\n")
+	stop := context.AfterFunc(ctx, r.p.Kill)
+	defer stop()
+	if _, err := r.p.Stdin.Write([]byte(b.String())); err != nil {
+		return r.failed(ctx, err)
+	}
+	for _, step := range []string{"start", "prepare", "commit"} {
+		line, err := r.out.ReadString('\n')
+		if err != nil || strings.TrimSpace(line) != step+": ok" {
+			return r.failed(ctx, fmt.Errorf("%s answered %q: %w", step, line, err))
+		}
+	}
+	return r.sync(changes)
+}
+
+// writeRefCommand writes one line of git-update-ref(1). Ref names hold neither spaces nor newlines.
+func writeRefCommand(b *strings.Builder, c repository.RefChange) {
+	switch {
+	case c.Old.IsZero():
+		fmt.Fprintf(b, "create %s %s\n", c.Name, c.New)
+	case c.New.IsZero():
+		fmt.Fprintf(b, "delete %s %s\n", c.Name, c.Old)
+	default:
+		fmt.Fprintf(b, "update %s %s %s\n", c.Name, c.New, c.Old)
+	}
+}
+
+func (r *refProcess) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errs.From(ctx.Err())
+	}
+	if why := r.p.Close(); why != nil {
+		return why
+	}
+	return errs.Wrap(err, errs.ReasonInternal, "git did not move the refs")
+}
+
+// sync puts the directories of the refs on the disk, up to that of the repository where packed-refs lies. Git synced
+// the files themselves (core.fsync).
+func (r *refProcess) sync(changes []repository.RefChange) error {
+	done := map[string]bool{}
+	for _, c := range changes {
+		top := r.dir
+		if !c.New.IsZero() && !c.Old.IsZero() {
+			top = filepath.Join(r.dir, filepath.Dir(c.Name.String()))
+		}
+		for dir := filepath.Join(r.dir, filepath.Dir(c.Name.String())); !done[dir]; dir = filepath.Dir(dir) {
+			done[dir] = true
+			if err := disk.SyncDir(dir); err != nil && !c.New.IsZero() {
+				return err
+			}
+			if dir == top {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// refProcesses keeps the update-ref processes of the repositories that were written last.
+type refProcesses struct {
+	runner *command.Runner
+	most   int
+
+	mu   sync.Mutex
+	idle []*refProcess
+}
+
+// take returns a process for exclusive use.
+func (s *refProcesses) take(dir string) (*refProcess, error) {
+	s.mu.Lock()
+	for i, p := range s.idle {
+		if p.dir == dir {
+			s.idle = append(s.idle[:i], s.idle[i+1:]...)
+			s.mu.Unlock()
+			return p, nil
+		}
+	}
+	s.mu.Unlock()
+	return startRefProcess(s.runner, dir)
+}
+
+// give takes a process back; the one that was used longest ago makes room for it.
+func (s *refProcesses) give(p *refProcess) {
+	s.mu.Lock()
+	s.idle = append(s.idle, p)
+	var ended *refProcess
+	if len(s.idle) > s.most {
+		ended, s.idle = s.idle[0], s.idle[1:]
+	}
+	s.mu.Unlock()
+	if ended != nil {
+		_ = ended.p.Close()
+	}
+}
+
+// forget ends the idle processes of dir, all for "".
+func (s *refProcesses) forget(dir string) {
+	s.mu.Lock()
+	var ended, kept []*refProcess
+	for _, p := range s.idle {
+		if dir == "" || p.dir == dir {
+			ended = append(ended, p)
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	s.idle = kept
+	s.mu.Unlock()
+	for _, p := range ended {
+		_ = p.p.Close()
+	}
+}
+
+// netChanges folds the changes of a batch into one per ref, those that come to nothing left out.
+func netChanges(changes []repository.RefChange) []repository.RefChange {
+	at := map[git.RefName]int{}
+	var net []repository.RefChange
+	for _, c := range changes {
+		if i, ok := at[c.Name]; ok {
+			net[i].New = c.New
+			continue
+		}
+		at[c.Name] = len(net)
+		net = append(net, c)
+	}
+	kept := net[:0]
+	for _, c := range net {
+		if c.Old != c.New {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}

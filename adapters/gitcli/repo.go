@@ -1,0 +1,279 @@
+package gitcli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// repo is an open repository: its settings, its refs in memory, its readers and its one writer.
+type repo struct {
+	store         *Store
+	id            git.RepositoryID
+	dir           string
+	defaultBranch git.RefName
+	createdAt     time.Time
+	objects       *objects
+	refs          atomic.Pointer[refTable]
+	writer        writer
+	// exclusive is held while the repository is written to, imported into or deleted.
+	exclusive sync.Mutex
+	requests  requestIndex
+	// newPacks counts packs since the repository was last repacked.
+	newPacks atomic.Int64
+	size     sizeCache
+}
+
+// metadata is the file gitstore.json in a repository: what Git has no place for.
+type metadata struct {
+	ID           string    `json:"id"`
+	ObjectFormat string    `json:"object_format"`
+	CreatedAt    time.Time `json:"created_at"`
+}
+
+const metadataFile = "gitstore.json"
+
+func readMetadata(dir string) (metadata, error) {
+	var m metadata
+	b, err := os.ReadFile(filepath.Join(dir, metadataFile)) //nolint:gosec // below the storage root
+	if err == nil {
+		err = json.Unmarshal(b, &m)
+	}
+	return m, err
+}
+
+// repositoryConfig is the whole configuration of a repository. It is compared on opening: a repository whose
+// configuration says anything else could make git run programs or read elsewhere.
+func repositoryConfig(f git.ObjectFormat) string {
+	version, extension := "0", ""
+	if f == git.SHA256 {
+		version, extension = "1", "[extensions]\n\tobjectformat = sha256\n"
+	}
+	return "[core]\n\trepositoryformatversion = " + version + "\n\tfilemode = true\n\tbare = true\n" + extension
+}
+
+// forbiddenFiles make a repository read objects or settings from somewhere else (gitrepository-layout(5)).
+var forbiddenFiles = []string{
+	"objects/info/alternates", "objects/info/http-alternates", "commondir", "gitdir", "config.worktree", "shallow", "info/grafts",
+}
+
+// openRepo opens the repository in dir: checks that it is one that GitStore set up, reads its refs and starts the
+// processes that will read it.
+func (s *Store) openRepo(ctx context.Context, id git.RepositoryID, dir string) (*repo, error) {
+	m, err := checkRepository(id, dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &repo{store: s, id: id, dir: dir, createdAt: m.CreatedAt, requests: requestIndex{map[git.RefName]map[string]git.ObjectID{}}}
+	r.writer = writer{repo: r, limit: s.opts.MaxQueuedWrites}
+	format, err := git.ParseObjectFormat(m.ObjectFormat)
+	if err != nil {
+		return nil, unsafeRepository(id, err)
+	}
+	if r.defaultBranch, err = readHead(dir); err != nil {
+		return nil, unsafeRepository(id, err)
+	}
+	reader, err := s.pool.Open(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	r.objects = &objects{repository: s.opened.Add(1), format: format, cache: s.cache, reader: reader}
+	refs, err := loadRefs(ctx, s.runner, dir, r.objects)
+	if err != nil {
+		reader.Close()
+		return nil, err
+	}
+	r.refs.Store(&refs)
+	return r, nil
+}
+
+func checkRepository(id git.RepositoryID, dir string) (metadata, error) {
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+		return metadata{}, unsafeRepository(id, errors.Join(errors.New("not a directory"), err))
+	}
+	m, err := readMetadata(dir)
+	if err != nil || m.ID != id.String() {
+		return m, unsafeRepository(id, errors.Join(fmt.Errorf("%s says it is %q", metadataFile, m.ID), err))
+	}
+	for _, name := range forbiddenFiles {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return m, unsafeRepository(id, fmt.Errorf("%s exists", name))
+		}
+	}
+	format, _ := git.ParseObjectFormat(m.ObjectFormat)
+	config, err := os.ReadFile(filepath.Join(dir, "config")) //nolint:gosec // below the storage root
+	if err != nil || string(config) != repositoryConfig(format) {
+		return m, unsafeRepository(id, errors.Join(errors.New("the configuration is not as it was written"), err))
+	}
+	return m, nil
+}
+
+func unsafeRepository(id git.RepositoryID, cause error) error {
+	return errs.Wrap(cause, errs.ReasonUnsafeRepository,
+		"repository \""+id.String()+"\" was altered on the disk and is not opened: ask the operator to look at the log",
+		errs.MetaRepository, id.String())
+}
+
+func readHead(dir string) (git.RefName, error) {
+	b, err := os.ReadFile(filepath.Join(dir, "HEAD")) //nolint:gosec // below the storage root
+	if err != nil {
+		return git.RefName{}, err
+	}
+	name, ok := bytes.CutPrefix(bytes.TrimSpace(b), []byte("ref: "))
+	if !ok {
+		return git.RefName{}, fmt.Errorf("HEAD names no branch")
+	}
+	return git.ParseRefName(string(name))
+}
+
+func (r *repo) packDir() string { return filepath.Join(r.dir, "objects", "pack") }
+
+// close ends the repository's readers. Writes that wait fail with err.
+func (r *repo) close(err error) {
+	r.writer.close(err)
+	r.exclusive.Lock()
+	defer r.exclusive.Unlock()
+	r.objects.reader.Close()
+	r.store.refs.forget(r.dir)
+}
+
+// view is the repository at one moment. It implements [repository.View].
+type view struct {
+	*objects
+	repo *repo
+	refs *refTable
+}
+
+func (r *repo) view() view { return view{r.objects, r, r.refs.Load()} }
+
+// DefaultBranch implements [repository.View].
+func (v view) DefaultBranch() git.RefName { return v.repo.defaultBranch }
+
+// Ref implements [repository.View].
+func (v view) Ref(name git.RefName) git.ObjectID { return v.refs.get(name).Target }
+
+// repackAfter is how many packs a repository gathers before they are made fewer. Git looks for an object in one pack
+// after the other.
+const repackAfter = 50
+
+// packsAdded repacks the repository in the background when it has gathered enough packs. The geometric strategy of
+// git-repack(1) rolls small packs into larger ones, so that an object is rewritten only a logarithmic number of times.
+func (r *repo) packsAdded(n int) {
+	if r.newPacks.Add(int64(n)) < repackAfter {
+		return
+	}
+	if r.store.repacking.TryAcquire(1) {
+		r.newPacks.Store(0)
+		r.store.background.Go(func() {
+			defer r.store.repacking.Release(1)
+			r.repack(r.store.ctx)
+		})
+	}
+}
+
+func (r *repo) repack(ctx context.Context) {
+	_, err := r.store.runner.Output(ctx, r.dir, command.Git("repack", "-d", "-q", "--geometric=2", "--no-write-bitmap-index"), nil)
+	if err != nil && ctx.Err() == nil {
+		r.store.logger.ErrorContext(ctx, "repacking failed; it is tried again later", "repository", r.id.String(), "error", err)
+	}
+}
+
+// sizeCache remembers the size of a repository for a minute: finding it out takes a look at every pack.
+type sizeCache struct {
+	mu    sync.Mutex
+	bytes int64
+	asOf  time.Time
+}
+
+const sizeTTL = time.Minute
+
+func (c *sizeCache) get(dir string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.asOf) < sizeTTL {
+		return c.bytes
+	}
+	c.bytes, c.asOf = 0, time.Now()
+	_ = filepath.WalkDir(filepath.Join(dir, "objects"), func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil //nolint:nilerr // a pack that was just repacked away has no size
+		}
+		if info, err := e.Info(); err == nil {
+			c.bytes += info.Size()
+		}
+		return nil
+	})
+	return c.bytes
+}
+
+func (r *repo) info() ports.RepositoryInfo {
+	return ports.RepositoryInfo{
+		ID: r.id, DefaultBranch: r.defaultBranch, ObjectFormat: r.objects.format,
+		Empty: r.refs.Load().len() == 0, CreatedAt: r.createdAt, SizeBytes: r.size.get(r.dir),
+	}
+}
+
+// createRepo sets a repository up in dir, which must be empty, and puts it on the disk.
+func createRepo(ctx context.Context, runner *command.Runner, dir string, req ports.CreateRepository, now time.Time) error {
+	_, err := runner.Output(ctx, dir, command.Git("init", "--quiet", "--bare", "--template=").
+		WithFormat("--object-format=", req.ObjectFormat).WithBranch("--initial-branch=", req.DefaultBranch), nil)
+	if err != nil {
+		return err
+	}
+	m, err := json.Marshal(metadata{ID: req.ID.String(), ObjectFormat: req.ObjectFormat.String(), CreatedAt: now})
+	if err != nil {
+		return err
+	}
+	files := map[string]string{"config": repositoryConfig(req.ObjectFormat), metadataFile: string(m) + "\n"}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repositoryOf finds out the id of the repository in dir, false if GitStore did not set it up.
+func repositoryOf(dir string) (git.RepositoryID, bool) {
+	if !strings.HasSuffix(dir, ".git") {
+		return git.RepositoryID{}, false
+	}
+	m, err := readMetadata(dir)
+	if err != nil {
+		return git.RepositoryID{}, false
+	}
+	id, err := git.ParseRepositoryID(m.ID)
+	return id, err == nil
+}
+
+// hasRefs reports whether the repository in dir has a branch or tag, without opening it.
+func hasRefs(dir string) bool {
+	if packed, err := os.Stat(filepath.Join(dir, "packed-refs")); err == nil && packed.Size() > 0 {
+		return true
+	}
+	found := false
+	for _, d := range []string{"heads", "tags"} {
+		_ = filepath.WalkDir(filepath.Join(dir, "refs", d), func(_ string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return nil //nolint:nilerr // what cannot be read here fails when the repository is opened
+			}
+			found = true
+			return fs.SkipAll
+		})
+	}
+	return found
+}

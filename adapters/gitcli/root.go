@@ -1,0 +1,169 @@
+package gitcli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// root is the storage root: the one directory that a process owns.
+//
+//	lock                          held for as long as the process lives; holds its pid
+//	repositories/ab/cd/<hash>.git bare repositories; the hash is SHA-256 of the id
+//	tmp/                          repositories that are being created or deleted
+type root struct {
+	dir  string
+	lock *os.File
+}
+
+// ErrInUse is what opening a storage root fails with while another process has it.
+var ErrInUse = errors.New("the data directory is in use")
+
+func openRoot(dir string) (*root, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &root{dir: abs}
+	for _, d := range []string{r.dir, r.repositories(), r.tmp()} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, fmt.Errorf("data directory: %w", err)
+		}
+		if info, err := os.Lstat(d); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("data directory: %q is not a directory: symbolic links are refused", d)
+		}
+	}
+	if err := r.acquire(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// acquire takes the lock of flock(2), which the kernel releases however the process ends.
+func (r *root) acquire() error {
+	f, err := os.OpenFile(filepath.Join(r.dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor fits
+		holder := make([]byte, 20)
+		n, _ := f.ReadAt(holder, 0)
+		_ = f.Close()
+		return fmt.Errorf("%w: process %s holds %q; stop it, or name another directory",
+			ErrInUse, strings.TrimSpace(string(holder[:n])), r.dir)
+	}
+	if err := f.Truncate(0); err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if err != nil {
+		_ = f.Close()
+		return fmt.Errorf("data directory: %w", err)
+	}
+	r.lock = f
+	return nil
+}
+
+func (r *root) close() error { return r.lock.Close() }
+
+func (r *root) repositories() string { return filepath.Join(r.dir, "repositories") }
+
+func (r *root) tmp() string { return filepath.Join(r.dir, "tmp") }
+
+// path is where the repository lies. The id does not appear in it: no text of a caller ever becomes a path.
+func (r *root) path(id git.RepositoryID) string {
+	sum := sha256.Sum256([]byte(id.String()))
+	name := hex.EncodeToString(sum[:])
+	return filepath.Join(r.repositories(), name[:2], name[2:4], name+".git")
+}
+
+// clean removes what a process that was killed left behind. Nobody else writes below the root, so whatever looks
+// unfinished is garbage (docs/adr/0003-one-writer.md). It returns how many files it removed.
+func (r *root) clean(logger *slog.Logger) (removed int, err error) {
+	unfinished, err := os.ReadDir(r.tmp())
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range unfinished {
+		if err := os.RemoveAll(filepath.Join(r.tmp(), e.Name())); err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	err = r.each(func(dir string) error {
+		n, err := cleanRepository(dir)
+		removed += n
+		return err
+	})
+	if removed > 0 {
+		logger.Info("removed what an unclean stop left behind", "files", removed)
+	}
+	return removed, err
+}
+
+// each calls fn with the directory of every repository.
+func (r *root) each(fn func(dir string) error) error {
+	return eachDir(r.repositories(), func(ab string) error {
+		return eachDir(ab, func(cd string) error { return eachDir(cd, fn) })
+	})
+}
+
+func eachDir(dir string, fn func(string) error) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		if err := fn(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cleanRepository removes lock files, temporary files and packs without an index.
+func cleanRepository(dir string) (removed int, err error) {
+	packs := filepath.Join(dir, "objects", "pack")
+	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !isLeftover(packs, path, e) {
+			return nil
+		}
+		removed++
+		if err := os.RemoveAll(path); err != nil || !e.IsDir() {
+			return err
+		}
+		return fs.SkipDir
+	})
+	return removed, err
+}
+
+func isLeftover(packs, path string, e fs.DirEntry) bool {
+	name := e.Name()
+	switch {
+	case strings.HasPrefix(name, "tmp_") && strings.HasPrefix(path, filepath.Dir(packs)):
+		return true
+	case e.IsDir():
+		return false
+	case strings.HasSuffix(name, ".lock"):
+		return true
+	case filepath.Dir(path) == packs && strings.HasSuffix(name, ".pack"):
+		_, err := os.Lstat(strings.TrimSuffix(path, ".pack") + ".idx")
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	return false
+}

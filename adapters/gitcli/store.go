@@ -1,0 +1,473 @@
+// Package gitcli implements the ports over the git binary and a directory of bare repositories that it owns alone.
+//
+// Reads come from memory or from persistent cat-file processes. Writes build their objects in the process and queue at
+// the one writer of their repository, which puts a whole batch on the disk as one pack and moves the refs with one
+// transaction of a persistent update-ref; an acknowledged write is on the disk.
+package gitcli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidwall/btree"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/catfile"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/page"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// Options configures a store. Only Dir is needed; zero values of the others are the defaults.
+type Options struct {
+	// Dir is the storage root. It is created if it does not exist.
+	Dir string
+	// GitPath is the git binary: a path, or a name to look up in PATH. The default is "git".
+	GitPath string
+	// Identity is the author of commits and the tagger of tags that name none; its time is not used. The default is
+	// GitStore <gitstore@localhost>.
+	Identity git.Signature
+	// CacheBytes bounds the memory for objects. The default is 128 MiB.
+	CacheBytes int64
+	// MaxFileSize is the largest file that is taken, in bytes. The default is 1 GiB.
+	MaxFileSize int64
+	// MaxQueuedWrites bounds the writes that wait for one repository. The default is 1,024.
+	MaxQueuedWrites int
+	// MaxRefProcesses bounds the idle update-ref processes. The default is 16.
+	MaxRefProcesses int
+	// RefTimeout bounds one ref transaction. The default is 30 seconds.
+	RefTimeout time.Duration
+	// Processes bounds the cat-file processes.
+	Processes catfile.Options
+	// Logger is where failures of git are told. The default discards.
+	Logger *slog.Logger
+	// Now tells the time of commits. The default is time.Now.
+	Now func() time.Time
+}
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.GitPath, "git")
+	setDefault(&o.CacheBytes, 128<<20)
+	setDefault(&o.MaxFileSize, 1<<30)
+	setDefault(&o.MaxQueuedWrites, 1024)
+	setDefault(&o.MaxRefProcesses, 16)
+	setDefault(&o.RefTimeout, 30*time.Second)
+	if o.Identity.IsZero() {
+		o.Identity = git.Signature{Name: "GitStore", Email: "gitstore@localhost"}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Store is a [ports.RepositoryStore] over a directory. It is safe for concurrent use.
+type Store struct {
+	opts   Options
+	logger *slog.Logger
+	root   *root
+	runner *command.Runner
+	pool   *catfile.Pool
+	cache  *objectCache
+	refs   *refProcesses
+	// opened numbers the repositories that were opened, for the keys of the cache.
+	opened    atomic.Uint64
+	repacking *semaphore.Weighted
+
+	ctx        context.Context
+	cancel     context.CancelFunc
+	background sync.WaitGroup
+
+	mu      sync.Mutex
+	handles btree.Map[string, *handle]
+	closed  bool
+}
+
+// handle is a repository that exists, open or not. While it is being created or deleted it is there and not usable.
+type handle struct {
+	id      git.RepositoryID
+	dir     string
+	present atomic.Bool
+
+	mu   sync.Mutex
+	repo *repo
+}
+
+func newHandle(id git.RepositoryID, dir string) *handle { return &handle{id: id, dir: dir} }
+
+// Open takes the storage root for this process, removes what an unclean stop left in it, and finds its repositories. It
+// fails with [ErrInUse] while another process has the root, and if git is missing or too old. Close the store to give
+// the root back.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	opts = opts.withDefaults()
+	if err := opts.Identity.Validate("identity"); err != nil {
+		return nil, err
+	}
+	runner, err := command.NewRunner(ctx, opts.GitPath, opts.Logger)
+	if err != nil {
+		return nil, err
+	}
+	r, err := openRoot(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		opts: opts, logger: opts.Logger, root: r, runner: runner,
+		cache:     newObjectCache(uint64(opts.CacheBytes)), //nolint:gosec // not negative
+		refs:      &refProcesses{runner: runner, most: opts.MaxRefProcesses},
+		repacking: semaphore.NewWeighted(1),
+	}
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(fmt.Errorf("data directory: %w", err), r.close())
+	}
+	s.pool = catfile.NewPool(runner, opts.Processes)
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return s, nil
+}
+
+// recover cleans the root and finds its repositories.
+func (s *Store) recover() error {
+	if _, err := s.root.clean(s.logger); err != nil {
+		return err
+	}
+	return s.root.each(func(dir string) error {
+		id, ok := repositoryOf(dir)
+		if !ok || s.root.path(id) != dir {
+			s.logger.Warn("ignoring a directory that is not a repository of GitStore", "directory", dir)
+			return nil
+		}
+		h := newHandle(id, dir)
+		h.present.Store(true)
+		s.handles.Set(id.String(), h)
+		return nil
+	})
+}
+
+// Close ends all processes and gives the storage root back. Writes that wait fail with DRAINING; those being written are
+// finished. Streams that are being read fail soon after.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	handles := s.handles.Values()
+	s.mu.Unlock()
+	s.cancel()
+	for _, h := range handles {
+		h.close(errDraining)
+	}
+	s.background.Wait()
+	s.pool.Close()
+	s.refs.forget("")
+	return s.root.close()
+}
+
+var errDraining = errs.New(errs.ReasonDraining, "the service is shutting down: try again on another one or later")
+
+func (h *handle) close(err error) {
+	h.mu.Lock()
+	r := h.repo
+	h.repo = nil
+	h.mu.Unlock()
+	if r != nil {
+		r.close(err)
+	}
+}
+
+// GitVersion returns the version of the git binary, such as "2.39.5".
+func (s *Store) GitVersion() string { return s.runner.Version() }
+
+// Stats are figures for metrics.
+type Stats struct {
+	// Repositories is how many repositories exist.
+	Repositories int
+	// Processes is how many cat-file processes run.
+	Processes int
+	// ProcessesStarted counts git processes since the store was opened.
+	ProcessesStarted int64
+	// CacheReads and CacheHits count look-ups of objects.
+	CacheReads, CacheHits int64
+}
+
+// Stats returns the store's figures as of now.
+func (s *Store) Stats() Stats {
+	s.mu.Lock()
+	n := s.handles.Len()
+	s.mu.Unlock()
+	return Stats{
+		Repositories: n, Processes: s.pool.Processes(), ProcessesStarted: s.runner.Started(),
+		CacheReads: s.cache.reads.Load(), CacheHits: s.cache.hits.Load(),
+	}
+}
+
+// Repository implements [ports.RepositoryStore].
+func (s *Store) Repository(id git.RepositoryID) ports.GitRepository {
+	return &gitRepository{store: s, id: id}
+}
+
+// repo returns the repository, opened.
+func (s *Store) repo(ctx context.Context, id git.RepositoryID) (*repo, error) {
+	s.mu.Lock()
+	h, ok := s.handles.Get(id.String())
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return nil, errDraining
+	}
+	if !ok {
+		return nil, repositoryNotFound(id)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.present.Load() {
+		return nil, repositoryNotFound(id)
+	}
+	if h.repo == nil {
+		r, err := s.openRepo(ctx, id, h.dir)
+		if err != nil {
+			s.logger.ErrorContext(ctx, "a repository cannot be opened", "repository", id.String(), "error", err, "cause", errors.Unwrap(err))
+			return nil, err
+		}
+		h.repo = r
+	}
+	return h.repo, nil
+}
+
+func repositoryNotFound(id git.RepositoryID) error {
+	return errs.New(errs.ReasonRepositoryNotFound, fmt.Sprintf("repository %q does not exist", id), errs.MetaRepository, id.String())
+}
+
+// CreateRepository implements [ports.RepositoryStore].
+func (s *Store) CreateRepository(ctx context.Context, req ports.CreateRepository) (ports.RepositoryInfo, error) {
+	req, err := prepareCreate(req)
+	if err != nil {
+		return ports.RepositoryInfo{}, err
+	}
+	h := newHandle(req.ID, s.root.path(req.ID))
+	if err := s.claim(h); err != nil {
+		return ports.RepositoryInfo{}, err
+	}
+	now := s.opts.Now().UTC().Truncate(time.Second)
+	if err := s.create(ctx, h.dir, req, now); err != nil {
+		s.drop(h)
+		return ports.RepositoryInfo{}, disk.Error(err)
+	}
+	h.present.Store(true)
+	return ports.RepositoryInfo{
+		ID: req.ID, DefaultBranch: req.DefaultBranch, ObjectFormat: req.ObjectFormat, Empty: true, CreatedAt: now,
+	}, nil
+}
+
+func prepareCreate(req ports.CreateRepository) (ports.CreateRepository, error) {
+	if req.ID.IsZero() {
+		return req, errs.InvalidField(errs.ReasonInvalidRepositoryID, "repository", "the repository id is missing")
+	}
+	if req.ObjectFormat == 0 {
+		req.ObjectFormat = git.SHA1
+	}
+	if req.DefaultBranch.IsZero() {
+		var err error
+		req.DefaultBranch, err = git.BranchRef("main")
+		return req, err
+	}
+	if err := req.DefaultBranch.CheckWritable(); err != nil {
+		return req, err
+	}
+	if !req.DefaultBranch.IsBranch() {
+		return req, errs.InvalidField(errs.ReasonRefNotWritable, "default_branch", "the default branch %q has to begin with refs/heads/", req.DefaultBranch)
+	}
+	return req, nil
+}
+
+// claim reserves the id of a repository that is about to be created.
+func (s *Store) claim(h *handle) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errDraining
+	}
+	if _, ok := s.handles.Get(h.id.String()); ok {
+		return errs.New(errs.ReasonRepositoryExists, fmt.Sprintf("repository %q exists", h.id), errs.MetaRepository, h.id.String())
+	}
+	s.handles.Set(h.id.String(), h)
+	return nil
+}
+
+func (s *Store) drop(h *handle) {
+	s.mu.Lock()
+	s.handles.Delete(h.id.String())
+	s.mu.Unlock()
+}
+
+// create builds the repository aside and moves it into place complete, so that there is never half a repository.
+func (s *Store) create(ctx context.Context, dir string, req ports.CreateRepository, now time.Time) error {
+	aside, err := os.MkdirTemp(s.root.tmp(), "create-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(aside) }()
+	if err := createRepo(ctx, s.runner, aside, req, now); err != nil {
+		return err
+	}
+	if err := disk.SyncTree(aside); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	if err := os.Rename(aside, dir); err != nil {
+		return err
+	}
+	return syncParents(dir, s.root.dir)
+}
+
+// syncParents puts the names on the way from top to path on the disk.
+func syncParents(path, top string) error {
+	for path != top {
+		path = filepath.Dir(path)
+		if err := disk.SyncDir(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeleteRepository implements [ports.RepositoryStore].
+func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error {
+	if err := ctx.Err(); err != nil {
+		return errs.From(err)
+	}
+	s.mu.Lock()
+	h, ok := s.handles.Get(id.String())
+	s.mu.Unlock()
+	if !ok || !h.present.CompareAndSwap(true, false) {
+		return repositoryNotFound(id)
+	}
+	h.close(repositoryNotFound(id))
+	aside, err := os.MkdirTemp(s.root.tmp(), "delete-*")
+	if err == nil {
+		err = os.Rename(h.dir, filepath.Join(aside, "repository.git"))
+	}
+	if err != nil {
+		h.present.Store(true)
+		return disk.Error(err)
+	}
+	s.drop(h)
+	s.background.Go(func() {
+		if err := os.RemoveAll(aside); err != nil {
+			s.logger.Error("a deleted repository is still on the disk until the next start", "repository", id.String(), "error", err)
+		}
+	})
+	return disk.SyncDir(filepath.Dir(h.dir))
+}
+
+// ListRepositories implements [ports.RepositoryStore].
+func (s *Store) ListRepositories(ctx context.Context, p ports.Page) (ports.RepositoryPage, error) {
+	const scope = "repositories"
+	size, err := page.Size(p.Size)
+	if err != nil {
+		return ports.RepositoryPage{}, err
+	}
+	var after page.Token
+	if p.Token != "" {
+		if after, err = page.Decode(scope, p.Token); err != nil {
+			return ports.RepositoryPage{}, err
+		}
+	}
+	var res ports.RepositoryPage
+	for _, h := range s.handlesAfter(after.After, size+1) {
+		if len(res.Items) == size {
+			res.NextToken = page.Encode(scope, page.Token{After: res.Items[size-1].ID.String()})
+			break
+		}
+		if info, ok := h.summary(); ok {
+			res.Items = append(res.Items, info)
+		}
+		if err := ctx.Err(); err != nil {
+			return ports.RepositoryPage{}, errs.From(err)
+		}
+	}
+	return res, nil
+}
+
+func (s *Store) handlesAfter(after string, n int) []*handle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []*handle
+	s.handles.Ascend(after, func(id string, h *handle) bool {
+		if id != after && h.present.Load() {
+			found = append(found, h)
+		}
+		return len(found) < n
+	})
+	return found
+}
+
+// summary describes the repository without opening it. It reports false for one that cannot be read.
+func (h *handle) summary() (ports.RepositoryInfo, bool) {
+	h.mu.Lock()
+	r := h.repo
+	h.mu.Unlock()
+	if r != nil {
+		return ports.RepositoryInfo{
+			ID: r.id, DefaultBranch: r.defaultBranch, ObjectFormat: r.objects.format,
+			Empty: r.refs.Load().len() == 0, CreatedAt: r.createdAt,
+		}, true
+	}
+	m, err := readMetadata(h.dir)
+	if err != nil {
+		return ports.RepositoryInfo{}, false
+	}
+	format, err := git.ParseObjectFormat(m.ObjectFormat)
+	if err != nil {
+		return ports.RepositoryInfo{}, false
+	}
+	head, err := readHead(h.dir)
+	return ports.RepositoryInfo{
+		ID: h.id, DefaultBranch: head, ObjectFormat: format, Empty: !hasRefs(h.dir), CreatedAt: m.CreatedAt,
+	}, err == nil
+}
+
+// Import feeds a git-fast-import(1) stream into a repository, to bring history from elsewhere. Refs outside refs/heads/
+// and refs/tags/ are out of reach afterwards. Nobody else writes meanwhile.
+func (s *Store) Import(ctx context.Context, id git.RepositoryID, stream io.Reader) error {
+	r, err := s.repo(ctx, id)
+	if err != nil {
+		return err
+	}
+	r.exclusive.Lock()
+	defer r.exclusive.Unlock()
+	if _, err := s.runner.Output(ctx, r.dir, command.Git("fast-import", "--quiet", "--done", "--date-format=raw-permissive"), stream); err != nil {
+		return err
+	}
+	refs, err := loadRefs(ctx, s.runner, r.dir, r.objects)
+	if err != nil {
+		return err
+	}
+	r.refs.Store(&refs)
+	clear(r.requests.branches)
+	return nil
+}

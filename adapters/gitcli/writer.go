@@ -1,0 +1,329 @@
+package gitcli
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
+)
+
+// maxBatch bounds the writes that share one pack, one ref transaction and one set of syncs.
+const maxBatch = 256
+
+// write is one call that waits for its turn.
+type write struct {
+	ctx context.Context
+	// plan prepares the write on the draft. It may be called again on a later draft, if a batch had to be taken apart.
+	plan planner
+	// staged holds the contents that plan refers to; nil if it refers to none.
+	staged *stage
+	// moves reports that the write moves refs, and so that what it staged is to be stored.
+	moves bool
+	done   chan struct{}
+	err    error
+}
+
+// writer makes the writes of one repository in the order they come. Those that wait while a batch is being written are
+// the next batch: the cost of the disk is shared by all of them, and nobody loses a race. It has a goroutine only
+// while there is something to write.
+type writer struct {
+	repo  *repo
+	limit int
+
+	mu      sync.Mutex
+	queue   []*write
+	running bool
+	closed  error
+}
+
+// do queues the write and waits until it is on the disk. A write whose context ends while it waits is dropped; one that
+// is being written is waited for, so that its outcome is known.
+func (w *writer) do(ctx context.Context, staged *stage, plan planner) error {
+	if err := ctx.Err(); err != nil {
+		return errs.From(err)
+	}
+	job := &write{ctx: ctx, plan: plan, staged: staged, done: make(chan struct{})}
+	if err := w.enqueue(job); err != nil {
+		return err
+	}
+	select {
+	case <-job.done:
+		return job.err
+	case <-ctx.Done():
+	}
+	if w.withdraw(job) {
+		return errs.From(ctx.Err())
+	}
+	<-job.done
+	return job.err
+}
+
+func (w *writer) enqueue(job *write) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.closed != nil:
+		return w.closed
+	case len(w.queue) >= w.limit:
+		return errs.New(errs.ReasonQueueFull, "too many writes are waiting for the repository: try again in a moment",
+			errs.MetaRepository, w.repo.id.String())
+	}
+	w.queue = append(w.queue, job)
+	if !w.running {
+		w.running = true
+		w.repo.store.background.Go(w.run)
+	}
+	return nil
+}
+
+// withdraw takes a write out of the queue and reports whether it was still there.
+func (w *writer) withdraw(job *write) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, q := range w.queue {
+		if q == job {
+			w.queue = append(w.queue[:i], w.queue[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// close makes every write that is not yet being written, and every later one, fail with err.
+func (w *writer) close(err error) {
+	w.mu.Lock()
+	w.closed = err
+	dropped := w.queue
+	w.queue = nil
+	w.mu.Unlock()
+	for _, job := range dropped {
+		job.err = err
+	}
+	finish(dropped)
+}
+
+func (w *writer) run() {
+	for {
+		w.mu.Lock()
+		batch := w.queue[:min(len(w.queue), maxBatch)]
+		w.queue = w.queue[len(batch):]
+		if len(batch) == 0 {
+			w.queue = nil
+			w.running = false
+			w.mu.Unlock()
+			return
+		}
+		w.mu.Unlock()
+		w.write(batch)
+	}
+}
+
+func finish(batch []*write) {
+	for _, job := range batch {
+		close(job.done)
+	}
+}
+
+// write makes a batch. If it cannot be written as a whole, each write is tried by itself, so that one that cannot be
+// made fails no other, and none is refused for the sake of one that was not made after all.
+func (w *writer) write(batch []*write) {
+	w.repo.exclusive.Lock()
+	defer w.repo.exclusive.Unlock()
+	if err := w.attempt(batch); err != nil && len(batch) > 1 {
+		for _, job := range batch {
+			_ = w.attempt([]*write{job})
+		}
+	}
+	finish(batch)
+}
+
+// attempt makes a batch and sets the outcome of each of its writes. The error is that of the batch as a whole.
+func (w *writer) attempt(batch []*write) error {
+	d := newDraft(w.repo)
+	planned := w.plan(d, batch)
+	if len(d.changes) == 0 {
+		return nil
+	}
+	err := w.commit(context.WithoutCancel(batch[0].ctx), d, planned)
+	for _, job := range planned {
+		job.err = err
+	}
+	return err
+}
+
+// plan prepares the writes one after the other, each on what the ones before leave, and returns those that can be made.
+// One that moves nothing (a dry run, a replay, a no-op) leaves nothing in the draft, but is answered with the batch: it
+// may rest on a write before it.
+func (w *writer) plan(d *draft, batch []*write) []*write {
+	var planned []*write
+	for _, job := range batch {
+		point := d.save()
+		if job.err = w.planOne(d, job); job.err != nil || !job.moves {
+			d.rollback(point)
+		}
+		if job.err == nil {
+			planned = append(planned, job)
+		}
+	}
+	return planned
+}
+
+func (w *writer) planOne(d *draft, job *write) error {
+	if err := job.ctx.Err(); err != nil {
+		return errs.From(err)
+	}
+	changes, err := job.plan(job.ctx, d)
+	if err != nil {
+		return err
+	}
+	job.moves = len(changes) > 0
+	return d.apply(job.ctx, changes)
+}
+
+// commit puts the batch on the disk: first the objects, then the refs that lead to them. Only then is it visible to
+// readers, and only then acknowledged.
+func (w *writer) commit(ctx context.Context, d *draft, planned []*write) error {
+	packs, err := w.storeObjects(d, planned)
+	if err != nil {
+		undo(packs)
+		return err
+	}
+	if err := w.moveRefs(ctx, d); err != nil {
+		switch w.outcome(ctx, d) {
+		case untouched:
+			undo(packs)
+			return err
+		case unknown:
+			return err
+		}
+	}
+	for _, m := range d.made {
+		w.repo.objects.cache.put(w.repo.objects.repository, m.object.ID, m.value)
+	}
+	w.repo.refs.Store(&d.refs)
+	w.repo.requests.record(d)
+	w.repo.packsAdded(len(packs))
+	return nil
+}
+
+// undo takes packs out of the repository again. The first is the batch's own; the others stay with the writes that
+// staged them.
+func undo(packs []*packfile.Pack) {
+	for _, p := range packs {
+		p.Uninstall()
+	}
+	if len(packs) > 0 {
+		packs[0].Discard()
+	}
+}
+
+// storeObjects puts the batch's objects into the repository: one pack for the trees, commits, tags and small files of
+// all writes, and the packs of large files as they were staged.
+func (w *writer) storeObjects(d *draft, planned []*write) ([]*packfile.Pack, error) {
+	var packs []*packfile.Pack
+	pack, err := packfile.Create(w.repo.packDir(), d.format)
+	if err != nil {
+		return nil, err
+	}
+	packs = append(packs, pack)
+	for _, job := range planned {
+		if job.staged == nil || !job.moves {
+			continue
+		}
+		for _, o := range job.staged.small {
+			if err := pack.Add(o); err != nil {
+				return packs, err
+			}
+		}
+		if job.staged.pack != nil {
+			packs = append(packs, job.staged.pack)
+		}
+	}
+	for _, m := range d.made {
+		if err := pack.Add(m.object); err != nil {
+			return packs, err
+		}
+	}
+	if err := pack.Finish(); err != nil {
+		return packs, err
+	}
+	for _, p := range packs {
+		if err := p.Install(); err != nil {
+			return packs, err
+		}
+	}
+	return packs, disk.SyncDir(w.repo.packDir())
+}
+
+func (w *writer) moveRefs(ctx context.Context, d *draft) error {
+	changes := netChanges(d.changes)
+	if len(changes) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.repo.store.opts.RefTimeout)
+	defer cancel()
+	p, err := w.repo.store.refs.take(w.repo.dir)
+	if err != nil {
+		return err
+	}
+	if err := p.transact(ctx, changes); err != nil {
+		p.p.Discard()
+		return err
+	}
+	w.repo.store.refs.give(p)
+	return nil
+}
+
+// outcome is what a ref transaction that failed came to.
+type outcome int
+
+const (
+	// unknown is a transaction of which a part may have taken effect: its objects have to stay.
+	unknown outcome = iota
+	// untouched is a transaction that moved nothing.
+	untouched
+	// moved is a transaction that took effect although nobody said so.
+	moved
+)
+
+// outcome clears the locks that a killed process left, reads the refs, and compares them with the transaction.
+func (w *writer) outcome(ctx context.Context, d *draft) outcome {
+	logger := w.repo.store.logger
+	if _, err := cleanRepository(filepath.Join(w.repo.dir, "refs")); err != nil {
+		logger.ErrorContext(ctx, "ref locks cannot be removed", "repository", w.repo.id.String(), "error", err)
+	}
+	refs, err := loadRefs(ctx, w.repo.store.runner, w.repo.dir, w.repo.objects)
+	if err != nil {
+		logger.ErrorContext(ctx, "refs cannot be read", "repository", w.repo.id.String(), "error", err)
+		return unknown
+	}
+	w.repo.refs.Store(&refs)
+	changes := netChanges(d.changes)
+	made := 0
+	for _, c := range changes {
+		if refs.get(c.Name).Target == c.New {
+			made++
+		}
+	}
+	switch made {
+	case 0:
+		return untouched
+	case len(changes):
+		return moved
+	}
+	return unknown
+}
+
+// stageError says which file of a commit failed to be read.
+func stageError(err error, path git.TreePath) error {
+	e := errs.From(err)
+	if e.Meta[errs.MetaPath] == "" && e.Kind == errs.Invalid {
+		return e.WithMeta(errs.MetaPath, path.String())
+	}
+	return e
+}
