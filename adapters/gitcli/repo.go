@@ -187,8 +187,17 @@ func (r *repo) packsAdded(n int) {
 
 func (r *repo) repack(ctx context.Context) {
 	_, err := r.store.runner.Output(ctx, r.dir, command.Git("repack", "-d", "-q", "--geometric=2", "--no-write-bitmap-index"), nil)
-	if err != nil && ctx.Err() == nil {
-		r.store.logger.ErrorContext(ctx, "repacking failed; it is tried again later", "repository", r.id.String(), "error", err)
+	if err == nil {
+		return
+	}
+	r.store.logger.WarnContext(ctx, "repacking ended early; it is done again later", "repository", r.id.String(), "error", err)
+	r.exclusive.Lock()
+	defer r.exclusive.Unlock()
+	entries, _ := os.ReadDir(r.packDir())
+	for _, e := range entries {
+		if isOfRepack(e.Name()) {
+			_ = os.Remove(filepath.Join(r.packDir(), e.Name()))
+		}
 	}
 }
 

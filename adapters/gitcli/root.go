@@ -155,7 +155,7 @@ func cleanRepository(dir string) (removed int, err error) {
 func isLeftover(packs, path string, e fs.DirEntry) bool {
 	name := e.Name()
 	switch {
-	case strings.HasPrefix(name, "tmp_") && strings.HasPrefix(path, filepath.Dir(packs)):
+	case strings.HasPrefix(path, filepath.Dir(packs)) && (strings.HasPrefix(name, "tmp_") || isOfRepack(name)):
 		return true
 	case e.IsDir():
 		return false
@@ -166,4 +166,10 @@ func isLeftover(packs, path string, e fs.DirEntry) bool {
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	return false
+}
+
+// isOfRepack reports whether a file of objects/pack is one that git-repack(1) had not finished.
+func isOfRepack(name string) bool {
+	return strings.HasPrefix(name, ".tmp-") || strings.HasPrefix(name, "tmp_pack_") ||
+		strings.HasPrefix(name, "tmp_idx_") || strings.HasPrefix(name, "tmp_rev_")
 }

@@ -121,6 +121,7 @@ func newHandle(id git.RepositoryID, dir string) *handle { return &handle{id: id,
 // the root back.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
+	opts.Identity.When = opts.Now()
 	if err := opts.Identity.Validate("identity"); err != nil {
 		return nil, err
 	}

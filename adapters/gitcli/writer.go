@@ -9,7 +9,6 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
-	"github.com/gitstore-dev/gitstore/domain/repository"
 )
 
 // maxBatch bounds the writes that share one pack, one ref transaction and one set of syncs.
@@ -24,8 +23,8 @@ type write struct {
 	staged *stage
 	// moves reports that the write moves refs, and so that what it staged is to be stored.
 	moves bool
-	done   chan struct{}
-	err    error
+	done  chan struct{}
+	err   error
 }
 
 // writer makes the writes of one repository in the order they come. Those that wait while a batch is being written are
@@ -193,14 +192,12 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) error {
 		undo(packs)
 		return err
 	}
-	if err := w.moveRefs(ctx, d); err != nil {
-		switch w.outcome(ctx, d) {
-		case untouched:
-			undo(packs)
-			return err
-		case unknown:
-			return err
-		}
+	switch done, err := w.moveRefsSurely(ctx, d); {
+	case done == untouched:
+		undo(packs)
+		return err
+	case done == unknown:
+		return err
 	}
 	for _, m := range d.made {
 		w.repo.objects.cache.put(w.repo.objects.repository, m.object.ID, m.value)
@@ -258,6 +255,20 @@ func (w *writer) storeObjects(d *draft, planned []*write) ([]*packfile.Pack, err
 		}
 	}
 	return packs, disk.SyncDir(w.repo.packDir())
+}
+
+// moveRefsSurely moves the refs and tells what came of it. A transaction that moved nothing is tried once more, as what
+// it met may have been a lock that a killed process left.
+func (w *writer) moveRefsSurely(ctx context.Context, d *draft) (done outcome, err error) {
+	for range 2 {
+		if err = w.moveRefs(ctx, d); err == nil {
+			return moved, nil
+		}
+		if done = w.outcome(ctx, d); done != untouched {
+			break
+		}
+	}
+	return done, err
 }
 
 func (w *writer) moveRefs(ctx context.Context, d *draft) error {

@@ -1,0 +1,468 @@
+package gitcli_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func openStore(t *testing.T, dir string) *gitcli.Store {
+	t.Helper()
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	return s
+}
+
+func value[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		require.NoError(t, err)
+		return v
+	}
+}
+
+func shopID(t *testing.T) git.RepositoryID {
+	return value[git.RepositoryID](t)(git.ParseRepositoryID("shop"))
+}
+
+func mainBranch(t *testing.T) git.RefName { return value[git.RefName](t)(git.BranchRef("main")) }
+
+func path(t *testing.T, p string) git.TreePath { return value[git.TreePath](t)(git.ParseTreePath(p)) }
+
+func createShop(t *testing.T, s *gitcli.Store) ports.GitRepository {
+	t.Helper()
+	_, err := s.CreateRepository(t.Context(), ports.CreateRepository{ID: shopID(t)})
+	require.NoError(t, err)
+	return s.Repository(shopID(t))
+}
+
+func upsert(p git.TreePath, content string) git.Change {
+	return git.Change{Action: git.ActionUpsert, Path: p, Content: strings.NewReader(content), Size: int64(len(content))}
+}
+
+func changes(all ...git.Change) iter.Seq2[git.Change, error] {
+	return func(yield func(git.Change, error) bool) {
+		for _, c := range all {
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}
+}
+
+func commit(t *testing.T, r ports.GitRepository, all ...git.Change) ports.CommitResult {
+	t.Helper()
+	res, err := r.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "Change"}, changes(all...))
+	require.NoError(t, err)
+	return res
+}
+
+// repositoryDir is the one repository below the storage root.
+func repositoryDir(t *testing.T, root string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(root, "repositories", "*", "*", "*.git"))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	return found[0]
+}
+
+func runGit(t *testing.T, dir string, c command.Command) string {
+	t.Helper()
+	runner, err := command.NewRunner(t.Context(), "git", slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	out, err := runner.Output(t.Context(), dir, c, nil)
+	require.NoError(t, err)
+	return string(out)
+}
+
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	var names []string
+	require.NoError(t, filepath.WalkDir(dir, func(p string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			names = append(names, p)
+		}
+		return err
+	}))
+	return names
+}
+
+func TestSecondProcessIsRefusedWithTheHoldersPID(t *testing.T) {
+	dir := t.TempDir()
+	openStore(t, dir)
+	_, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir})
+	require.ErrorIs(t, err, gitcli.ErrInUse)
+	assert.Contains(t, err.Error(), "process "+strconv.Itoa(os.Getpid())+" ")
+}
+
+func TestRootIsFreeAfterClose(t *testing.T) {
+	dir := t.TempDir()
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	openStore(t, dir)
+}
+
+func TestSymbolicLinkAsRootIsRefused(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(t.TempDir(), link))
+	_, err := gitcli.Open(t.Context(), gitcli.Options{Dir: link})
+	require.ErrorContains(t, err, "symbolic links are refused")
+}
+
+func TestMissingAndOldGitAreNamed(t *testing.T) {
+	_, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), GitPath: "no-such-git"})
+	require.ErrorContains(t, err, `"no-such-git"`)
+
+	old := filepath.Join(t.TempDir(), "git")
+	require.NoError(t, os.WriteFile(old, []byte("#!/bin/sh\necho git version 2.20.1\n"), 0o700)) //nolint:gosec // has to run
+	_, err = gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), GitPath: old})
+	require.ErrorContains(t, err, "git is too old: "+command.MinVersion+" is needed")
+}
+
+func TestLeftoversOfAKilledProcessAreRemovedAtStart(t *testing.T) {
+	root := t.TempDir()
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root})
+	require.NoError(t, err)
+	first := commit(t, createShop(t, s), upsert(path(t, "a.md"), "one"))
+	require.NoError(t, s.Close())
+	dir := repositoryDir(t, root)
+	clean := files(t, root)
+	for _, leftover := range []string{
+		"refs/heads/main.lock", "packed-refs.lock", "HEAD.lock", "objects/pack/tmp_pack_x", "objects/pack/tmp_gitstore_1",
+		"objects/pack/tmp_gitstore_1.idx", "objects/pack/pack-1234.pack", "objects/tmp_obj_x", "objects/tmp_objdir-incoming-x/pack/p",
+		"objects/pack/.tmp-7-pack-x.pack", "../../../../tmp/create-1/HEAD", "../../../../tmp/delete-1/repository.git/HEAD",
+	} {
+		name := filepath.Join(dir, leftover)
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o700))
+		require.NoError(t, os.WriteFile(name, []byte("x"), 0o600))
+	}
+
+	r := openStore(t, root).Repository(shopID(t))
+	assert.Equal(t, clean, files(t, root))
+	second := commit(t, r, upsert(path(t, "a.md"), "two"))
+	assert.Equal(t, first.Commit, second.Parent)
+}
+
+func TestLockThatAppearsWhileRunningDoesNotBlockTheRef(t *testing.T) {
+	root := t.TempDir()
+	r := createShop(t, openStore(t, root))
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	lock := filepath.Join(repositoryDir(t, root), "refs", "heads", "main.lock")
+	require.NoError(t, os.WriteFile(lock, nil, 0o600))
+	commit(t, r, upsert(path(t, "a.md"), "two"))
+	assert.NoFileExists(t, lock)
+}
+
+func TestAlteredRepositoryIsNotOpened(t *testing.T) {
+	for name, alter := range map[string]func(dir string) error{
+		"config runs a hook": func(dir string) error {
+			return appendTo(filepath.Join(dir, "config"), "[core]\n\tfsmonitor = touch pwned\n")
+		},
+		"alternates": func(dir string) error { return appendTo(filepath.Join(dir, "objects/info/alternates"), "/elsewhere\n") },
+		"commondir":  func(dir string) error { return appendTo(filepath.Join(dir, "commondir"), "../other\n") },
+		"other id": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "gitstore.json"), []byte(`{"id":"other"}`), 0o600)
+		},
+		"no HEAD":      func(dir string) error { return os.Remove(filepath.Join(dir, "HEAD")) },
+		"HEAD astray":  func(dir string) error { return os.WriteFile(filepath.Join(dir, "HEAD"), []byte("ref: ../x\n"), 0o600) },
+		"link instead": replaceByLink,
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			s := openStore(t, root)
+			r := createShop(t, s)
+			require.NoError(t, alter(repositoryDir(t, root)))
+			_, err := r.Info(t.Context())
+			require.Error(t, err)
+			assert.Equal(t, errs.ReasonUnsafeRepository, errs.ReasonOf(err))
+			assert.NotContains(t, err.Error(), root)
+		})
+	}
+}
+
+func appendTo(name, text string) error {
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // a test's own file
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+func replaceByLink(dir string) error {
+	elsewhere := dir + ".elsewhere"
+	if err := os.Rename(dir, elsewhere); err != nil {
+		return err
+	}
+	return os.Symlink(elsewhere, dir)
+}
+
+func TestIDNeverAppearsInAPath(t *testing.T) {
+	root := t.TempDir()
+	createShop(t, openStore(t, root))
+	for _, name := range files(t, root) {
+		assert.NotContains(t, strings.TrimPrefix(name, root), "shop")
+	}
+}
+
+func TestReadsOfAnOpenRepositoryStartNoProcess(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	r := createShop(t, s)
+	var all []git.Change
+	for i := range 300 {
+		all = append(all, upsert(path(t, fmt.Sprintf("dir%d/file%d.md", i%10, i)), fmt.Sprint("content ", i)))
+	}
+	first := commit(t, r, all...)
+	commit(t, r, upsert(path(t, "dir1/file1.md"), "changed"))
+	large := path(t, "large.bin")
+	commit(t, r, upsert(large, strings.Repeat("large", 1<<19)))
+	drain := func() { readEverything(t, r, first.Commit, large) }
+	drain()
+	before := s.Stats().ProcessesStarted
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(drain)
+	}
+	readers.Wait()
+	drain()
+	assert.LessOrEqual(t, s.Stats().ProcessesStarted-before, int64(3), "only the streams of a large file may add to their pool, of 4")
+
+	before = s.Stats().ProcessesStarted
+	drain()
+	assert.Equal(t, before, s.Stats().ProcessesStarted)
+}
+
+func readEverything(t *testing.T, r ports.GitRepository, base git.ObjectID, large git.TreePath) {
+	ctx := t.Context()
+	head := git.Head()
+	_, err := r.GetFile(ctx, head, path(t, "dir1/file1.md"))
+	assert.NoError(t, err)
+	_, content, err := r.ReadFile(ctx, ports.ReadFile{Revision: head, Path: large})
+	if assert.NoError(t, err) {
+		_, err = io.Copy(io.Discard, content)
+		assert.NoError(t, err)
+		assert.NoError(t, content.Close())
+	}
+	_, entries, err := r.ListFiles(ctx, ports.ListFiles{Revision: head, Recursive: true})
+	drainAll(t, entries, err, 301)
+	_, tree, err := r.ReadTree(ctx, ports.ReadTree{Revision: head})
+	drainAll(t, contents(tree), err, 301)
+	_, batch, err := r.BatchGetFiles(ctx, head, []git.TreePath{path(t, "dir2/file2.md"), path(t, "missing")})
+	drainAll(t, batch, err, 2)
+	refs, err := r.ListRefs(ctx, ports.RefQuery{})
+	drainAll(t, refs, err, 1)
+	_, commits, err := r.ListCommits(ctx, ports.ListCommits{Revision: head, Path: path(t, "dir1")})
+	drainAll(t, commits, err, 2)
+	_, diffs, err := r.GetDiff(ctx, ports.Compare{Base: git.AtCommit(base), Head: head, FromMergeBase: true})
+	drainAll(t, diffs, err, 2)
+	_, err = r.Info(ctx)
+	assert.NoError(t, err)
+}
+
+// contents reads the content of every file, as whoever asks for a tree does.
+func contents(tree iter.Seq2[ports.TreeFile, error]) iter.Seq2[int64, error] {
+	return func(yield func(int64, error) bool) {
+		for f, err := range tree {
+			n := int64(0)
+			if err == nil {
+				n, err = io.Copy(io.Discard, f.Content)
+			}
+			if !yield(n, err) {
+				return
+			}
+		}
+	}
+}
+
+func drainAll[T any](t *testing.T, items iter.Seq2[T, error], err error, want int) {
+	t.Helper()
+	if !assert.NoError(t, err) {
+		return
+	}
+	n := 0
+	for _, err := range items {
+		assert.NoError(t, err)
+		n++
+	}
+	assert.Equal(t, want, n)
+}
+
+func TestCommitsStartNoProcess(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "a.md"), "first"))
+	before := s.Stats().ProcessesStarted
+	for i := range 20 {
+		commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(i)))
+	}
+	assert.Equal(t, before, s.Stats().ProcessesStarted)
+}
+
+func TestCommitWritesOnlyWhatChangedWhateverTheSizeOfTheRepository(t *testing.T) {
+	objectsOfOneCommit := func(files int) string {
+		root := t.TempDir()
+		s := openStore(t, root)
+		r := createShop(t, s)
+		var all []git.Change
+		for i := range files {
+			all = append(all, upsert(path(t, fmt.Sprintf("d%d/e%d/f%d.md", i%10, i/10%100, i)), fmt.Sprint(i)))
+		}
+		commit(t, r, all...)
+		before := runGit(t, repositoryDir(t, root), command.Git("count-objects", "-v"))
+		commit(t, r, upsert(path(t, "d1/e1/new.md"), "new"))
+		after := runGit(t, repositoryDir(t, root), command.Git("count-objects", "-v"))
+		return strconv.Itoa(inPack(t, after) - inPack(t, before))
+	}
+	assert.Equal(t, "5", objectsOfOneCommit(11), "a blob, three trees, a commit")
+	assert.Equal(t, "5", objectsOfOneCommit(5000))
+}
+
+func inPack(t *testing.T, countObjects string) int {
+	t.Helper()
+	for line := range strings.Lines(countObjects) {
+		if n, ok := strings.CutPrefix(line, "in-pack: "); ok {
+			return value[int](t)(strconv.Atoi(strings.TrimSpace(n)))
+		}
+	}
+	t.Fatalf("no in-pack in %q", countObjects)
+	return 0
+}
+
+func TestFailedAndDryWritesLeaveNothingBehind(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	r := createShop(t, s)
+	head := commit(t, r, upsert(path(t, "a.md"), "one"))
+	clean := files(t, root)
+	big := strings.Repeat("0123456789abcdef", 1<<16)
+	broken := io.MultiReader(strings.NewReader(big), iotest.ErrReader(errs.New(errs.ReasonUnavailable, "gone")))
+	stale := git.ExpectID(git.SHA1.HashObject(git.CommitObject, []byte("elsewhere")))
+	unknownSize := git.Change{Action: git.ActionUpsert, Path: path(t, "b.md"), Content: strings.NewReader(big), Size: -1}
+	for name, try := range map[string]struct {
+		req    ports.CommitFiles
+		change git.Change
+		reason errs.Reason
+	}{
+		"sender fails in mid-file":   {change: git.Change{Action: git.ActionUpsert, Path: path(t, "b.md"), Content: broken, Size: -1}, reason: errs.ReasonUnavailable},
+		"fewer bytes than announced": {change: git.Change{Action: git.ActionUpsert, Path: path(t, "b.md"), Content: strings.NewReader(big), Size: 1 << 21}, reason: errs.ReasonInvalidAction},
+		"more bytes than announced":  {change: git.Change{Action: git.ActionUpsert, Path: path(t, "b.md"), Content: strings.NewReader(big), Size: 1 << 19}, reason: errs.ReasonInvalidAction},
+		"stale head, large file":     {req: ports.CommitFiles{ExpectedHead: stale}, change: upsert(path(t, "b.md"), big), reason: errs.ReasonRefMoved},
+		"stale head, unknown size":   {req: ports.CommitFiles{ExpectedHead: stale}, change: unknownSize, reason: errs.ReasonRefMoved},
+		"path conflict":              {change: upsert(path(t, "a.md/b"), big), reason: errs.ReasonPathConflict},
+		"dry run":                    {req: ports.CommitFiles{DryRun: true}, change: upsert(path(t, "b.md"), big)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			try.req.Branch, try.req.Message = mainBranch(t), "Change"
+			_, err := r.CommitFiles(t.Context(), try.req, changes(try.change))
+			assert.Equal(t, try.reason, errs.ReasonOf(err), "%v", err)
+			assert.Equal(t, clean, files(t, root))
+			at, err := r.ResolveRevision(t.Context(), git.Head())
+			require.NoError(t, err)
+			assert.Equal(t, head.Commit, at.Commit)
+		})
+	}
+}
+
+func TestCanceledWriteLeavesNothingBehind(t *testing.T) {
+	root := t.TempDir()
+	r := createShop(t, openStore(t, root))
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	clean := files(t, root)
+	ctx, cancel := context.WithCancel(t.Context())
+	canceling := func(yield func(git.Change, error) bool) {
+		yield(upsert(path(t, "b.md"), strings.Repeat("x", 1<<20)), nil)
+		cancel()
+		yield(upsert(path(t, "c.md"), "x"), nil)
+	}
+	_, err := r.CommitFiles(ctx, ports.CommitFiles{Branch: mainBranch(t), Message: "Change"}, canceling)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, clean, files(t, root))
+}
+
+func TestManyWritersAllSucceedAndTheRepositoryIsSound(t *testing.T) {
+	const writers, each = 16, 20
+	root := t.TempDir()
+	s := openStore(t, root)
+	r := createShop(t, s)
+	var group sync.WaitGroup
+	for w := range writers {
+		group.Go(func() {
+			for i := range each {
+				_, err := r.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "Change"},
+					changes(upsert(path(t, fmt.Sprintf("w%d/f%d.md", w, i)), fmt.Sprint(w, i))))
+				assert.NoError(t, err)
+			}
+		})
+	}
+	group.Wait()
+	dir := repositoryDir(t, root)
+	assert.Equal(t, strconv.Itoa(writers*each), strings.TrimSpace(runGit(t, dir, command.Git("rev-list", "--count", "HEAD"))))
+	assert.Empty(t, runGit(t, dir, command.Git("rev-list", "--min-parents=2", "HEAD")))
+	assert.Empty(t, runGit(t, dir, command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
+	require.NoError(t, s.Close())
+	for _, name := range files(t, root) {
+		assert.NotContains(t, filepath.Base(name), "tmp", name)
+		assert.NotEqual(t, ".lock", filepath.Ext(name), name)
+	}
+}
+
+func TestRepositoryIsRepackedBeforeItHasTooManyPacks(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	r := createShop(t, s)
+	for i := range 120 {
+		commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(i)))
+	}
+	require.NoError(t, s.Close())
+	packs, err := filepath.Glob(filepath.Join(repositoryDir(t, root), "objects", "pack", "*.pack"))
+	require.NoError(t, err)
+	assert.Less(t, len(packs), 120)
+	assert.Empty(t, runGit(t, repositoryDir(t, root), command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
+}
+
+func TestWritesAfterCloseAreDraining(t *testing.T) {
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir()})
+	require.NoError(t, err)
+	r := createShop(t, s)
+	require.NoError(t, s.Close())
+	_, err = r.Info(t.Context())
+	assert.Equal(t, errs.ReasonDraining, errs.ReasonOf(err))
+	_, err = s.CreateRepository(t.Context(), ports.CreateRepository{ID: shopID(t)})
+	assert.Equal(t, errs.ReasonDraining, errs.ReasonOf(err))
+}
+
+func TestDeletedAndRecreatedRepositoryIsEmpty(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	require.NoError(t, s.DeleteRepository(t.Context(), shopID(t)))
+	_, err := r.GetFile(t.Context(), git.Head(), path(t, "a.md"))
+	assert.Equal(t, errs.ReasonRepositoryNotFound, errs.ReasonOf(err))
+	createShop(t, s)
+	_, err = r.GetFile(t.Context(), git.Head(), path(t, "a.md"))
+	assert.Equal(t, errs.ReasonRefNotFound, errs.ReasonOf(err))
+}
