@@ -52,7 +52,7 @@ func weight(value any) uint32 {
 	case []byte:
 		n += len(v)
 	}
-	return uint32(min(n, 1<<31)) //nolint:gosec // bounded
+	return uint32(min(n, 1<<31))
 }
 
 func (c *objectCache) get(repository uint64, id git.ObjectID) (any, bool) {
@@ -267,6 +267,7 @@ func parse(f git.ObjectFormat, t git.ObjectType, id git.ObjectID, content []byte
 		return git.DecodeTag(id, content)
 	case git.TreeObject:
 		return git.DecodeTree(f, content)
+	case git.BlobObject:
 	}
 	return nil, objectNotFound(id)
 }

@@ -49,7 +49,7 @@ const metadataFile = "gitstore.json"
 
 func readMetadata(dir string) (metadata, error) {
 	var m metadata
-	b, err := os.ReadFile(filepath.Join(dir, metadataFile)) //nolint:gosec // below the storage root
+	b, err := os.ReadFile(filepath.Join(dir, metadataFile))
 	if err == nil {
 		err = json.Unmarshal(b, &m)
 	}
@@ -115,7 +115,7 @@ func checkRepository(id git.RepositoryID, dir string) (metadata, error) {
 		}
 	}
 	format, _ := git.ParseObjectFormat(m.ObjectFormat)
-	config, err := os.ReadFile(filepath.Join(dir, "config")) //nolint:gosec // below the storage root
+	config, err := os.ReadFile(filepath.Join(dir, "config"))
 	if err != nil || string(config) != repositoryConfig(format) {
 		return m, unsafeRepository(id, errors.Join(errors.New("the configuration is not as it was written"), err))
 	}
@@ -129,7 +129,7 @@ func unsafeRepository(id git.RepositoryID, cause error) error {
 }
 
 func readHead(dir string) (git.RefName, error) {
-	b, err := os.ReadFile(filepath.Join(dir, "HEAD")) //nolint:gosec // below the storage root
+	b, err := os.ReadFile(filepath.Join(dir, "HEAD"))
 	if err != nil {
 		return git.RefName{}, err
 	}

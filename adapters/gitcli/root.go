@@ -55,14 +55,15 @@ func (r *root) acquire() error {
 	if err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor fits
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder := make([]byte, 20)
 		n, _ := f.ReadAt(holder, 0)
 		_ = f.Close()
 		return fmt.Errorf("%w: process %s holds %q; stop it, or name another directory",
 			ErrInUse, strings.TrimSpace(string(holder[:n])), r.dir)
 	}
-	if err := f.Truncate(0); err == nil {
+	err = f.Truncate(0)
+	if err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
@@ -133,18 +134,20 @@ func eachDir(dir string, fn func(string) error) error {
 	return nil
 }
 
-// cleanRepository removes lock files, temporary files and packs without an index.
+// cleanRepository removes lock files, temporary files and packs without an index from a repository. It stays below dir
+// whatever symbolic links lie there.
 func cleanRepository(dir string) (removed int, err error) {
-	packs := filepath.Join(dir, "objects", "pack")
-	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	err = fs.WalkDir(root.FS(), ".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !isLeftover(root, path, e) {
 			return err
 		}
-		if !isLeftover(packs, path, e) {
-			return nil
-		}
 		removed++
-		if err := os.RemoveAll(path); err != nil || !e.IsDir() {
+		if err := root.RemoveAll(path); err != nil || !e.IsDir() {
 			return err
 		}
 		return fs.SkipDir
@@ -152,17 +155,18 @@ func cleanRepository(dir string) (removed int, err error) {
 	return removed, err
 }
 
-func isLeftover(packs, path string, e fs.DirEntry) bool {
+func isLeftover(root *os.Root, path string, e fs.DirEntry) bool {
 	name := e.Name()
+	inObjects := strings.HasPrefix(path, "objects/")
 	switch {
-	case strings.HasPrefix(path, filepath.Dir(packs)) && (strings.HasPrefix(name, "tmp_") || isOfRepack(name)):
+	case inObjects && (strings.HasPrefix(name, "tmp_") || isOfRepack(name)):
 		return true
 	case e.IsDir():
 		return false
 	case strings.HasSuffix(name, ".lock"):
 		return true
-	case filepath.Dir(path) == packs && strings.HasSuffix(name, ".pack"):
-		_, err := os.Lstat(strings.TrimSuffix(path, ".pack") + ".idx")
+	case inObjects && strings.HasSuffix(name, ".pack"):
+		_, err := root.Lstat(strings.TrimSuffix(path, ".pack") + ".idx")
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	return false

@@ -24,6 +24,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
 	"github.com/gitstore-dev/gitstore/ports"
@@ -52,6 +53,9 @@ type Options struct {
 	Processes catfile.Options
 	// Logger is where failures of git are told. The default discards.
 	Logger *slog.Logger
+	// Observe is told of every change once it is on the disk and readers can see it, before the caller of the write is
+	// answered: in order for one repository, concurrently for several. It must not block. The default ignores.
+	Observe func(context.Context, event.Event)
 	// Now tells the time of commits. The default is time.Now.
 	Now func() time.Time
 }
@@ -68,6 +72,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Observe == nil {
+		o.Observe = func(context.Context, event.Event) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -277,9 +284,14 @@ func (s *Store) CreateRepository(ctx context.Context, req ports.CreateRepository
 		return ports.RepositoryInfo{}, disk.Error(err)
 	}
 	h.present.Store(true)
+	s.opts.Observe(ctx, event.RepositoryCreated{Header: s.eventHeader(req.ID)})
 	return ports.RepositoryInfo{
 		ID: req.ID, DefaultBranch: req.DefaultBranch, ObjectFormat: req.ObjectFormat, Empty: true, CreatedAt: now,
 	}, nil
+}
+
+func (s *Store) eventHeader(id git.RepositoryID) event.Header {
+	return event.Header{ID: id, At: s.opts.Now().UTC()}
 }
 
 func prepareCreate(req ports.CreateRepository) (ports.CreateRepository, error) {
@@ -376,13 +388,17 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 		h.present.Store(true)
 		return disk.Error(err)
 	}
+	if err := disk.SyncDir(filepath.Dir(h.dir)); err != nil {
+		return err
+	}
 	s.drop(h)
+	s.opts.Observe(ctx, event.RepositoryDeleted{Header: s.eventHeader(id)})
 	s.background.Go(func() {
 		if err := os.RemoveAll(aside); err != nil {
-			s.logger.Error("a deleted repository is still on the disk until the next start", "repository", id.String(), "error", err)
+			s.logger.ErrorContext(ctx, "a deleted repository is still on the disk until the next start", "repository", id.String(), "error", err)
 		}
 	})
-	return disk.SyncDir(filepath.Dir(h.dir))
+	return nil
 }
 
 // ListRepositories implements [ports.RepositoryStore].

@@ -22,6 +22,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -138,7 +139,7 @@ func TestMissingAndOldGitAreNamed(t *testing.T) {
 	require.ErrorContains(t, err, `"no-such-git"`)
 
 	old := filepath.Join(t.TempDir(), "git")
-	require.NoError(t, os.WriteFile(old, []byte("#!/bin/sh\necho git version 2.20.1\n"), 0o700)) //nolint:gosec // has to run
+	require.NoError(t, os.WriteFile(old, []byte("#!/bin/sh\necho git version 2.20.1\n"), 0o700))
 	_, err = gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), GitPath: old})
 	require.ErrorContains(t, err, "git is too old: "+command.MinVersion+" is needed")
 }
@@ -205,7 +206,7 @@ func TestAlteredRepositoryIsNotOpened(t *testing.T) {
 }
 
 func appendTo(name, text string) error {
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // a test's own file
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -465,4 +466,37 @@ func TestDeletedAndRecreatedRepositoryIsEmpty(t *testing.T) {
 	createShop(t, s)
 	_, err = r.GetFile(t.Context(), git.Head(), path(t, "a.md"))
 	assert.Equal(t, errs.ReasonRefNotFound, errs.ReasonOf(err))
+}
+
+func TestEveryChangeIsObservedInOrder(t *testing.T) {
+	var mu sync.Mutex
+	var seen []string
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), Observe: func(_ context.Context, e event.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		line := fmt.Sprintf("%s %T", e.Repository(), e)
+		if ref, ok := e.(event.RefUpdated); ok {
+			line += fmt.Sprintf(" %s %s commit=%t", ref.Ref, ref.Change(), !ref.Commit.IsZero())
+		}
+		seen = append(seen, line)
+	}})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	commit(t, r, upsert(path(t, "a.md"), "two"))
+	tag := value[git.RefName](t)(git.TagRef("v1.0.0"))
+	_, err = r.CreateTag(t.Context(), ports.CreateTag{Name: tag, Target: git.Head(), Message: "Release"})
+	require.NoError(t, err)
+	require.NoError(t, r.DeleteTag(t.Context(), ports.DeleteRef{Name: tag}))
+	require.NoError(t, s.DeleteRepository(t.Context(), shopID(t)))
+	assert.Equal(t, []string{
+		"shop event.RepositoryCreated",
+		"shop event.RefUpdated refs/heads/main created commit=true",
+		"shop event.RefUpdated refs/heads/main updated commit=true",
+		"shop event.RefUpdated refs/tags/v1.0.0 created commit=true",
+		"shop event.RefUpdated refs/tags/v1.0.0 deleted commit=false",
+		"shop event.RepositoryDeleted",
+	}, seen)
 }

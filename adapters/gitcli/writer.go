@@ -8,6 +8,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 )
 
@@ -192,12 +193,13 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) error {
 		undo(packs)
 		return err
 	}
-	switch done, err := w.moveRefsSurely(ctx, d); {
-	case done == untouched:
+	switch done, err := w.moveRefsSurely(ctx, d); done {
+	case untouched:
 		undo(packs)
 		return err
-	case done == unknown:
+	case unknown:
 		return err
+	case moved:
 	}
 	for _, m := range d.made {
 		w.repo.objects.cache.put(w.repo.objects.repository, m.object.ID, m.value)
@@ -205,7 +207,21 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) error {
 	w.repo.refs.Store(&d.refs)
 	w.repo.requests.record(d)
 	w.repo.packsAdded(len(packs))
+	w.announce(ctx, d)
 	return nil
+}
+
+// announce tells of every ref change of the batch, also of those that a later one of the same batch went beyond: each
+// was acknowledged for itself.
+func (w *writer) announce(ctx context.Context, d *draft) {
+	header := w.repo.store.eventHeader(w.repo.id)
+	for _, c := range d.changes {
+		e := event.RefUpdated{Header: header, Ref: c.Name, Old: c.Old, New: c.New}
+		if !c.New.IsZero() {
+			e.Commit, _, _ = d.Peel(ctx, c.New)
+		}
+		w.repo.store.opts.Observe(ctx, e)
+	}
 }
 
 // undo takes packs out of the repository again. The first is the batch's own; the others stay with the writes that

@@ -132,3 +132,9 @@ type PathChange struct {
 	OldMode, NewMode FileMode
 	OldID, NewID     ObjectID
 }
+
+// PathBlob is a path and the blob that a commit left there.
+type PathBlob struct {
+	Path TreePath
+	Blob ObjectID
+}

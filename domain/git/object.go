@@ -52,7 +52,7 @@ func CompareEntries(a, b TreeEntry) int {
 	return cmp.Compare(a.sortByte(n), b.sortByte(n))
 }
 
-// sortByte returns the byte at i, the end of the shorter one of two names; no name has NUL.
+// sortByte is the byte at i of the name as it is sorted; 0 behind its end. Names hold no NUL.
 func (e TreeEntry) sortByte(i int) byte {
 	switch {
 	case i < len(e.Name):

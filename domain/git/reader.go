@@ -8,6 +8,10 @@ import "context"
 type ObjectReader interface {
 	// Format returns the repository's object format.
 	Format() ObjectFormat
+	// Peel follows tags to their end and returns what is there and its type. It fails with OBJECT_NOT_FOUND.
+	Peel(ctx context.Context, id ObjectID) (ObjectID, ObjectType, error)
+	// Tag reads an annotated tag. It fails with OBJECT_NOT_FOUND, also for an object of another type.
+	Tag(ctx context.Context, id ObjectID) (*Tag, error)
 	// Commit reads a commit. It fails with OBJECT_NOT_FOUND, and NOT_A_COMMIT for an object of another type.
 	Commit(ctx context.Context, id ObjectID) (*Commit, error)
 	// Tree reads a tree in its order; the format's empty tree need not be stored. A tree that is missing or of another

@@ -69,6 +69,22 @@ func (p TreePath) Dir() TreePath {
 	return TreePath{p.path[:max(i, 0)]}
 }
 
+// Ancestor returns the path of p's first n components, and p itself if it has no more.
+func (p TreePath) Ancestor(n int) TreePath {
+	end := 0
+	for range n {
+		if end > 0 {
+			end++
+		}
+		next := strings.IndexByte(p.path[end:], '/')
+		if next < 0 {
+			return p
+		}
+		end += next
+	}
+	return TreePath{p.path[:end]}
+}
+
 // Base returns the last component; "" for the root.
 func (p TreePath) Base() string { return p.path[strings.LastIndexByte(p.path, '/')+1:] }
 

@@ -29,7 +29,7 @@ func Error(err error) error {
 func SyncDir(dir string) error { return sync(dir) }
 
 func sync(path string) error {
-	f, err := os.Open(path) //nolint:gosec // a path below the storage root
+	f, err := os.Open(path)
 	if err != nil {
 		return Error(err)
 	}

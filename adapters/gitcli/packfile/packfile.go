@@ -216,7 +216,7 @@ func (w *crcWriter) Write(b []byte) (int, error) {
 
 // entryHeader is the type and size of an object, seven bits a byte after the first, which has four.
 func entryHeader(t git.ObjectType, size int64) []byte {
-	b := byte(t)<<4 | byte(size&0x0f) //nolint:gosec // masked
+	b := byte(t)<<4 | byte(size&0x0f)
 	var header []byte
 	for size >>= 4; size > 0; size >>= 7 {
 		header = append(header, b|0x80)
@@ -317,7 +317,7 @@ func (p *Pack) appendOffsets(b []byte) []byte {
 			continue
 		}
 		b = binary.BigEndian.AppendUint32(b, 1<<31|uint32(len(large)/8)) //nolint:gosec // fewer than 2^31 entries
-		large = binary.BigEndian.AppendUint64(large, uint64(e.offset))   //nolint:gosec // not negative
+		large = binary.BigEndian.AppendUint64(large, uint64(e.offset))
 	}
 	return append(b, large...)
 }

@@ -1,0 +1,108 @@
+// Package repository holds the rules of a repository: where a revision leads, when a ref may move, what a commit, tag
+// or release comes to. They are written over a [View] and a [Draft], which an implementation of the ports provides; the
+// implementation adds storage, durability and the order of writers. The package does no I/O.
+package repository
+
+import (
+	"context"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// View is a repository at one moment.
+type View interface {
+	git.ObjectReader
+	// DefaultBranch returns the branch that HEAD names; it may be unborn.
+	DefaultBranch() git.RefName
+	// Ref returns where the ref points, zero if there is no such ref.
+	Ref(name git.RefName) git.ObjectID
+}
+
+// Draft is a repository as its one writer sees it, with what the writer has prepared so far.
+type Draft interface {
+	View
+	// RefConflict returns a ref whose name is a directory of name or the other way round, zero if there is none.
+	RefConflict(name git.RefName) git.RefName
+	// Put prepares an object and returns its ID.
+	Put(t git.ObjectType, content []byte) (git.ObjectID, error)
+	// CommitOfRequest returns the commit of the branch that was made for the request id, nil if none of the last
+	// [RequestWindow] was.
+	CommitOfRequest(ctx context.Context, branch git.RefName, requestID string) (*git.Commit, error)
+}
+
+// RequestWindow is how many commits of a branch, by first parents from its head, are searched for a request id.
+const RequestWindow = 1000
+
+// RefChange is a ref that a write moves. Old is zero for one that is created, New for one that is deleted.
+type RefChange struct {
+	Name     git.RefName
+	Old, New git.ObjectID
+}
+
+// Resolved is where a revision leads.
+type Resolved struct {
+	Commit git.ObjectID
+	// Tree is the commit's.
+	Tree git.ObjectID
+	// Ref is the ref that was followed; zero if the revision was an object ID.
+	Ref git.RefName
+}
+
+// Resolve finds the commit that rev leads to. It fails with INVALID_REVISION for the zero revision, REF_NOT_FOUND,
+// OBJECT_NOT_FOUND and NOT_A_COMMIT.
+func Resolve(ctx context.Context, v View, rev git.Revision) (Resolved, error) {
+	target, ref, err := target(v, rev)
+	if err != nil {
+		return Resolved{}, err
+	}
+	if target.Format() != v.Format() {
+		return Resolved{}, objectNotFound(target)
+	}
+	id, t, err := v.Peel(ctx, target)
+	if err != nil {
+		return Resolved{}, err
+	}
+	if t != git.CommitObject {
+		return Resolved{}, notACommit(rev.String(), target)
+	}
+	c, err := v.Commit(ctx, id)
+	if err != nil {
+		return Resolved{}, err
+	}
+	return Resolved{Commit: id, Tree: c.Tree, Ref: ref}, nil
+}
+
+func target(v View, rev git.Revision) (git.ObjectID, git.RefName, error) {
+	if rev.IsZero() {
+		return git.ObjectID{}, git.RefName{}, errs.InvalidField(errs.ReasonInvalidRevision, "revision",
+			"the revision is missing: give a full object id, refs/…, a branch or a tag")
+	}
+	if id, ok := rev.CommitID(); ok {
+		return id, git.RefName{}, nil
+	}
+	candidates := rev.Candidates()
+	if rev.IsHead() {
+		candidates = []git.RefName{v.DefaultBranch()}
+	}
+	for _, name := range candidates {
+		if id := v.Ref(name); !id.IsZero() {
+			return id, name, nil
+		}
+	}
+	return git.ObjectID{}, git.RefName{}, refNotFound(rev.String(), candidates[0])
+}
+
+func refNotFound(what string, name git.RefName) *errs.Error {
+	return errs.InvalidField(errs.ReasonRefNotFound, "revision", "ref %q does not exist or has no commit yet", what).
+		WithMeta(errs.MetaRef, name.String())
+}
+
+func objectNotFound(id git.ObjectID) *errs.Error {
+	return errs.New(errs.ReasonObjectNotFound, "object "+id.String()+" does not exist in this repository", errs.MetaObject, id.String())
+}
+
+func notACommit(what string, id git.ObjectID) *errs.Error {
+	return errs.InvalidField(errs.ReasonNotACommit, "revision", "%q does not lead to a commit", what).
+		WithMeta(errs.MetaObject, id.String())
+}
