@@ -125,32 +125,37 @@ var table = []row{
 	{
 		pattern: "cmd/gitstore-api",
 		allow: []string{
-			"adapters/grpc/gitclient", "adapters/httpapi", "domain/...", "internal/buildinfo", "internal/config",
-			"internal/requestid", "internal/telemetry", "ports",
+			"adapters/grpc/gitclient", "adapters/httpapi", "cmd/internal/service", "domain/...",
+			"internal/buildinfo", "internal/config", "internal/requestid", "internal/telemetry", "ports",
 			"github.com/alecthomas/kong", "go.uber.org/fx/...", "google.golang.org/grpc/...",
 		},
-		tests: adapterTests,
+		tests: append([]string{"internal/config/configtest"}, adapterTests...),
 	},
 	{
 		pattern: "cmd/gitstore-git-service",
 		allow: []string{
-			"adapters/gitcli", "adapters/grpc/gitserver", "domain/...", "internal/buildinfo", "internal/config",
-			"internal/requestid", "internal/telemetry", "ports",
+			"adapters/gitcli", "adapters/grpc/gitserver", "cmd/internal/service", "domain/...",
+			"internal/buildinfo", "internal/config", "internal/requestid", "internal/telemetry", "ports",
 			"github.com/alecthomas/kong", "go.uber.org/fx/...", "google.golang.org/grpc/...",
 		},
-		tests: adapterTests,
+		tests: append([]string{"internal/config/configtest"}, adapterTests...),
+	},
+
+	{
+		pattern: "cmd/internal/service",
+		allow:   []string{"internal/buildinfo", "internal/config", "internal/telemetry", "go.uber.org/fx/..."},
 	},
 
 	{pattern: "internal/archtest"},
 	{pattern: "internal/buildinfo"},
 	{pattern: "internal/config", allow: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml/v3"}},
+	{pattern: "internal/config/configtest", allow: []string{"internal/config"}},
 	{pattern: "internal/requestid"},
 	{
 		pattern: "internal/telemetry",
 		allow: []string{
-			"domain/...", "ports", "github.com/prometheus/client_golang/...",
-			"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc", "go.opentelemetry.io/otel/...",
-			"google.golang.org/grpc/...",
+			"domain/...", "internal/buildinfo", "internal/requestid", "ports",
+			"github.com/prometheus/client_golang/...", "google.golang.org/grpc/...",
 		},
 	},
 	{pattern: "internal/testkit/...", allow: []string{"domain/...", "ports", "os/exec", "go.uber.org/goleak"}},
