@@ -34,12 +34,16 @@ build: ## Build the binaries into bin/
 # `test` is a list of stages. Tests that need Docker are a stage of their own.
 
 .PHONY: test
-test: test-go e2e ## Run every test
+test: test-go test-embed e2e ## Run every test
 
 .PHONY: test-go
 test-go: ## Run the tests of all packages but e2e, with the race detector
 	$(if $(RACE),,@echo 'no C compiler found: running without the race detector' >&2)
 	go test $(RACE) -timeout 10m $$(go list ./... | grep -v '/e2e$$')
+
+.PHONY: test-embed
+test-embed: ## Run the embedder's program, a module of its own
+	go test -C examples/embed -count 1 ./...
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests against real processes

@@ -26,6 +26,8 @@ import (
 	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/page"
+	"github.com/gitstore-dev/gitstore/domain/repository"
 )
 
 // RepositoryStore creates, lists, deletes and gives access to repositories.
@@ -70,8 +72,8 @@ type RepositoryInfo struct {
 
 // Limits of a page, in items.
 const (
-	DefaultPageSize = 100
-	MaxPageSize     = 1000
+	DefaultPageSize = page.DefaultSize
+	MaxPageSize     = page.MaxSize
 )
 
 // Page asks for a part of a listing.
@@ -125,13 +127,7 @@ type RefReader interface {
 }
 
 // Resolved is where a revision leads.
-type Resolved struct {
-	Commit git.ObjectID
-	// Tree is the commit's.
-	Tree git.ObjectID
-	// Ref is the ref that was followed; zero if the revision was an object ID.
-	Ref git.RefName
-}
+type Resolved = repository.Resolved
 
 // RefQuery selects refs.
 type RefQuery struct {
@@ -182,22 +178,16 @@ type RefUpdater interface {
 	UpdateRefs(ctx context.Context, updates []git.RefUpdate) ([]git.Ref, error)
 }
 
+// The requests of RefUpdater; their rules are the domain's.
+type (
+	// CreateBranch describes a new branch.
+	CreateBranch = repository.CreateBranch
+	// DeleteRef describes the deletion of a branch or tag.
+	DeleteRef = repository.DeleteRef
+)
+
 // MaxRefUpdates is the most refs that one UpdateRefs may name.
-const MaxRefUpdates = 1000
-
-// CreateBranch describes a new branch.
-type CreateBranch struct {
-	Name git.RefName
-	// Target is where the branch begins.
-	Target git.Revision
-}
-
-// DeleteRef describes the deletion of a branch or tag.
-type DeleteRef struct {
-	Name git.RefName
-	// Expected is where the ref must be, if set.
-	Expected git.Expectation
-}
+const MaxRefUpdates = repository.MaxRefUpdates
 
 // Tagger creates and deletes tags.
 type Tagger interface {
@@ -209,14 +199,7 @@ type Tagger interface {
 }
 
 // CreateTag describes a new tag.
-type CreateTag struct {
-	Name   git.RefName
-	Target git.Revision
-	// Message makes the tag an annotated one; "" makes it light.
-	Message string
-	// Tagger is who made an annotated tag; zero is the store's own identity, and its zero time is now.
-	Tagger git.Signature
-}
+type CreateTag = repository.CreateTag
 
 // BlobReader reads files.
 type BlobReader interface {
@@ -417,79 +400,31 @@ type Committer interface {
 }
 
 // MaxActions is the most changes of one commit.
-const MaxActions = 100_000
+const MaxActions = repository.MaxActions
 
-// ConflictPolicy says what to do when a branch is not at ExpectedHead.
-type ConflictPolicy uint8
-
+// The policies of [CommitFiles.OnConflict].
 const (
-	// FailOnConflict refuses the commit with REF_MOVED.
-	FailOnConflict ConflictPolicy = iota
-	// ReplayIfPathsUntouched makes the commit on the branch as it is, if no path of the changes differs between
-	// ExpectedHead and there; else it refuses with REF_MOVED.
-	ReplayIfPathsUntouched
+	FailOnConflict         = repository.FailOnConflict
+	ReplayIfPathsUntouched = repository.ReplayIfPathsUntouched
 )
 
-// CommitFiles describes a commit.
-type CommitFiles struct {
-	// RequestID is a UUID (RFC 9562) that makes a retry return the first call's commit, also after a restart, as long as
-	// that commit is among the last 1,000 of the branch. The same id with another content is REQUEST_ID_REUSED. "" is none.
-	RequestID string
-	// Branch is the branch to commit to. One that does not exist needs a Start, unless it is the unborn default branch
-	// or ExpectedHead expects absence: then the commit has no parent.
-	Branch git.RefName
-	// Start is where a new branch begins; if the branch exists it is REF_EXISTS. Zero is none.
-	Start git.Revision
-	// ExpectedHead is where the branch must be, if set.
-	ExpectedHead git.Expectation
-	// OnConflict applies if ExpectedHead expects a commit and the branch is elsewhere.
-	OnConflict ConflictPolicy
-	// Author made the change; zero is the store's own identity, and its zero time is now.
-	Author git.Signature
-	// Committer made the commit; zero is the Author.
-	Committer git.Signature
-	Message   string
-	// AllowEmpty makes a commit even if nothing changes. Otherwise such a call is a no-op: it makes no commit.
-	AllowEmpty bool
-	// DryRun checks everything and makes nothing.
-	DryRun bool
-}
-
-// CommitResult is what a commit came to.
-type CommitResult struct {
-	// Commit is the new commit; for a no-op the branch's head (zero if unborn), for a dry run the commit that would be.
-	Commit git.ObjectID
-	// Parent is the commit's first parent; zero for a root commit.
-	Parent git.ObjectID
-	Tree   git.ObjectID
-	// Blobs are the files that the changes wrote or moved, in their order.
-	Blobs []PathBlob
-	// Replayed reports that the RequestID was known and Commit was made before.
-	Replayed bool
-	// NoOp reports that the changes changed nothing and no commit was made.
-	NoOp bool
-}
-
-// PathBlob is a path and the blob written there.
-type PathBlob struct {
-	Path git.TreePath
-	Blob git.ObjectID
-}
-
-// PublishRelease describes a release.
-type PublishRelease struct {
-	// Tag is the tag to make; its Message is needed, and its Target is where the release is if there are no changes.
-	Tag CreateTag
-	// Commit describes the commit to make of the changes, which the tag then names; nil makes none, and then changes must
-	// be empty. Its RequestID and DryRun have to be those of the release.
-	Commit *CommitFiles
-	// RequestID makes a retry return the first call's release: the tag holds it. "" is none.
-	RequestID string
-	DryRun    bool
-}
+// The requests and results of Committer; their rules are the domain's.
+type (
+	// ConflictPolicy says what to do when a branch is not at ExpectedHead.
+	ConflictPolicy = repository.ConflictPolicy
+	// CommitFiles describes a commit.
+	CommitFiles = repository.CommitFiles
+	// CommitResult is what a commit came to.
+	CommitResult = repository.CommitResult
+	// PathBlob is a path and the blob that a commit left there.
+	PathBlob = git.PathBlob
+	// PublishRelease describes a release.
+	PublishRelease = repository.PublishRelease
+)
 
 // ReleaseResult is what a release came to.
 type ReleaseResult struct {
+	// Tag is the tag; for a dry run as it would be.
 	Tag TagInfo
 	// Commit is the commit made; nil if there was none to make.
 	Commit   *CommitResult
