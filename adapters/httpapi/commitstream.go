@@ -1,0 +1,373 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+const (
+	// maxHeader bounds the members of a commit other than actions: a message of 256 KiB, escaped in full, fits.
+	maxHeader = 2 << 20
+	// smallActions is how many bytes of actions are kept even if branch and message came before them, so that a small
+	// commit may have its members in any order.
+	smallActions = 1 << 20
+	// maxActionOverhead is what an action may take besides its content.
+	maxActionOverhead = 64 << 10
+)
+
+// commitStream reads the body of a commit: first its header, then its actions, one at a time.
+//
+// JSON does not order members, but a body that is larger than memory has to have its header first. So the actions are
+// kept, up to a limit, until the header is complete: until the end of the body or, if branch and message are known,
+// until it is clear that the body is not small. In that case nothing may follow the actions: a "dry_run" that is found
+// after the commit was begun would come too late.
+type commitStream struct {
+	opts Options
+	src  *lookahead
+	dec  *jsontext.Decoder
+	// members are the members other than actions, as a JSON object that is not closed.
+	members bytes.Buffer
+	// kept are actions that were read along with the header.
+	kept []jsontext.Value
+	// open reports that the array of actions was not read to its end.
+	open  bool
+	count int
+	// failure is what was wrong with the actions: what the store returns may be only a consequence.
+	failure error
+}
+
+func newCommitStream(body io.Reader, opts Options) *commitStream {
+	src := &lookahead{source: body}
+	src.dec = jsontext.NewDecoder(src)
+	return &commitStream{opts: opts, src: src, dec: src.dec}
+}
+
+// header reads up to the point where all but the actions is known. It fails with INVALID_ARGUMENT, INVALID_REF_NAME,
+// INVALID_REVISION, INVALID_OBJECT_ID and BODY_TOO_LARGE, each naming the member at fault.
+func (s *commitStream) header() (ports.CommitFiles, error) {
+	s.src.allow(maxHeader, "a member")
+	if err := s.begin(); err != nil {
+		return ports.CommitFiles{}, err
+	}
+	for !s.open {
+		more, err := s.member()
+		if err != nil {
+			return ports.CommitFiles{}, err
+		}
+		if !more {
+			break
+		}
+	}
+	h, err := s.parseMembers()
+	if err != nil {
+		return ports.CommitFiles{}, err
+	}
+	return h.request()
+}
+
+func (s *commitStream) begin() error {
+	if s.dec.PeekKind() == '{' {
+		_, err := s.dec.ReadToken()
+		return jsonError("", err)
+	}
+	if _, err := s.dec.ReadToken(); err != nil {
+		return jsonError("", err)
+	}
+	return errs.New(errs.ReasonInvalidArgument, "the body has to be a JSON object")
+}
+
+// member reads one member of the object, and reports false at its end.
+func (s *commitStream) member() (bool, error) {
+	name, err := s.dec.ReadToken()
+	if err != nil {
+		return false, jsonError("", err)
+	}
+	if name.Kind() == '}' {
+		return false, s.end()
+	}
+	key := name.String()
+	if key == "actions" {
+		return true, s.keepActions()
+	}
+	value, err := s.dec.ReadValue()
+	if err != nil {
+		return false, jsonError("", err)
+	}
+	return true, s.addMember(key, value)
+}
+
+func (s *commitStream) addMember(name string, value jsontext.Value) error {
+	if s.members.Len()+len(name)+len(value) > maxHeader {
+		return tooLong("the commit without its actions", maxHeader, "")
+	}
+	separator := byte(',')
+	if s.members.Len() == 0 {
+		separator = '{'
+	}
+	s.members.WriteByte(separator)
+	quoted, err := jsontext.AppendQuote(nil, name)
+	if err != nil {
+		return jsonError("", err)
+	}
+	s.members.Write(quoted)
+	s.members.WriteByte(':')
+	s.members.Write(value)
+	return nil
+}
+
+// end makes sure that nothing follows the object.
+func (s *commitStream) end() error {
+	if _, err := s.dec.ReadToken(); err != io.EOF {
+		if err == nil {
+			err = errs.New(errs.ReasonInvalidArgument, "the body goes on after its JSON object: send one object")
+		}
+		return jsonError("", err)
+	}
+	return nil
+}
+
+func (s *commitStream) parseMembers() (newCommitJSON, error) {
+	var h newCommitJSON
+	if s.members.Len() == 0 {
+		return h, nil
+	}
+	object := append(bytes.Clone(s.members.Bytes()), '}')
+	return h, jsonError("", json.Unmarshal(object, &h, strict))
+}
+
+// keepActions reads actions until their end, or until the stream is to be handed over.
+func (s *commitStream) keepActions() error {
+	if kind := s.dec.PeekKind(); kind != '[' && kind > 0 {
+		return errs.InvalidField(errs.ReasonInvalidArgument, "actions", `"actions" has to be an array`)
+	}
+	if _, err := s.dec.ReadToken(); err != nil {
+		return jsonError("", err)
+	}
+	h, err := s.parseMembers()
+	if err != nil {
+		return err
+	}
+	known, room := h.Branch != "" && h.Message != "", s.opts.MaxBufferedActions
+	if known {
+		room = smallActions
+	}
+	for {
+		action, err := s.nextAction(!known, room)
+		if err != nil || action == nil {
+			return err
+		}
+		room -= int64(len(action))
+		switch {
+		case room >= 0:
+			s.kept = append(s.kept, action.Clone())
+		case !known:
+			return headerLate(s.opts.MaxBufferedActions)
+		default: // nothing more is read before it is used, so it need not be copied
+			s.kept, s.open = append(s.kept, action), true
+			return nil
+		}
+	}
+}
+
+// nextAction reads an action, nil at the end of the array. If the header has yet to come, it may take up to room bytes.
+func (s *commitStream) nextAction(headerless bool, room int64) (jsontext.Value, error) {
+	s.src.allow(2*s.opts.MaxActionContent+maxActionOverhead, "an action")
+	if headerless && room < s.src.limit {
+		s.src.limit, s.src.exceeded = room, headerLate(s.opts.MaxBufferedActions)
+	}
+	defer s.src.allow(maxHeader, "a member")
+	if s.dec.PeekKind() == ']' {
+		_, err := s.dec.ReadToken()
+		return nil, jsonError("", err)
+	}
+	action, err := s.dec.ReadValue()
+	s.count++
+	return action, jsonError("", err)
+}
+
+func headerLate(limit int64) error {
+	return errs.InvalidField(errs.ReasonBodyTooLarge, "actions",
+		"more than %d bytes of actions come before branch and message: put all other members before actions", limit)
+}
+
+// changes yields the actions as changes, each read when it is asked for.
+func (s *commitStream) changes(yield func(git.Change, error) bool) {
+	for i, action := range s.kept {
+		s.kept[i] = nil
+		if !s.yield(yield, i, action) {
+			return
+		}
+	}
+	for s.open {
+		action, err := s.nextAction(false, 0)
+		if err == nil && action == nil {
+			s.open = false
+			err = s.closing()
+		}
+		if err != nil {
+			s.failure = err
+			yield(git.Change{}, err)
+			return
+		}
+		if s.open && !s.yield(yield, s.count-1, action) {
+			return
+		}
+	}
+}
+
+// blame returns what was wrong with the actions if anything was, else err.
+func (s *commitStream) blame(err error) error {
+	if s.failure != nil {
+		return s.failure
+	}
+	return err
+}
+
+func (s *commitStream) yield(yield func(git.Change, error) bool, i int, action jsontext.Value) bool {
+	change, err := s.change(fmt.Sprintf("actions[%d]", i), action)
+	if err != nil {
+		s.failure = err
+		yield(git.Change{}, err)
+		return false
+	}
+	return yield(change, nil)
+}
+
+// closing reads what is behind the actions of a stream that was handed over: nothing but the end.
+func (s *commitStream) closing() error {
+	name, err := s.dec.ReadToken()
+	if err != nil {
+		return jsonError("", err)
+	}
+	if name.Kind() == '}' {
+		return s.end()
+	}
+	key := clip(name.String(), 64)
+	return errs.InvalidField(errs.ReasonInvalidArgument, key, "%q follows more than %d bytes of actions: put it before them", key, smallActions)
+}
+
+// change reads one action; at names it in errors.
+func (s *commitStream) change(at string, raw jsontext.Value) (git.Change, error) {
+	var in actionJSON
+	if err := json.Unmarshal(raw, &in, strict); err != nil {
+		return git.Change{}, jsonError(at, err)
+	}
+	change, err := in.change(at)
+	if err != nil {
+		return git.Change{}, err
+	}
+	if change.Size > s.opts.MaxActionContent {
+		return git.Change{}, tooLong("the content of "+at, s.opts.MaxActionContent, at)
+	}
+	return change, withField(change.Validate(), at)
+}
+
+func (in *actionJSON) change(at string) (change git.Change, err error) {
+	if change.Action, err = git.ParseAction(in.Action); err != nil {
+		return change, withField(err, at+".action")
+	}
+	if in.Path == "" {
+		return change, missing(at, "path")
+	}
+	if change.Path, err = git.ParseTreePath(in.Path); err != nil {
+		return change, withField(err, at+".path")
+	}
+	if in.From != "" {
+		if change.From, err = git.ParseTreePath(in.From); err != nil {
+			return change, withField(err, at+".from")
+		}
+	}
+	if change.ExpectedBlob, err = in.ExpectedBlobID.expectation(at + ".expected_blob_id"); err != nil {
+		return change, err
+	}
+	change.Executable = in.Executable
+	return change, in.setContent(at, &change)
+}
+
+func (in *actionJSON) setContent(at string, change *git.Change) error {
+	switch {
+	case in.Content != nil && in.ContentBase64 != nil:
+		return errs.InvalidField(errs.ReasonInvalidAction, at+".content_base64", "%s has both content and content_base64: give one", at)
+	case in.Content != nil:
+		change.Content, change.Size = strings.NewReader(*in.Content), int64(len(*in.Content))
+	case in.ContentBase64 != nil:
+		change.Content, change.Size = bytes.NewReader(in.ContentBase64), int64(len(in.ContentBase64))
+	case change.Action == git.ActionCreate || change.Action == git.ActionUpdate || change.Action == git.ActionUpsert:
+		return missing(at, "content")
+	case change.Action == git.ActionMove && in.From == "":
+		return missing(at, "from")
+	case change.Action == git.ActionChmod && in.Executable == nil:
+		return missing(at, "executable")
+	}
+	return nil
+}
+
+func missing(at, member string) error {
+	return errs.InvalidField(errs.ReasonInvalidAction, at+"."+member, "%s has no %s", at, member)
+}
+
+func tooLong(what string, limit int64, field string) error {
+	return errs.InvalidField(errs.ReasonBodyTooLarge, field,
+		"%s takes more than %d bytes: send a large file by a PUT of its own", what, limit)
+}
+
+// lookahead stops a decoder from taking in more of one value than fits memory.
+type lookahead struct {
+	source io.Reader
+	dec    *jsontext.Decoder
+	read   int64
+	// limit is how far reading may be ahead of what the decoder returned.
+	limit    int64
+	exceeded error
+}
+
+func (l *lookahead) allow(limit int64, what string) {
+	l.limit, l.exceeded = limit, tooLong(what, limit, "")
+}
+
+func (l *lookahead) Read(p []byte) (int, error) {
+	ahead := l.read - l.dec.InputOffset()
+	if ahead > l.limit {
+		return 0, l.exceeded
+	}
+	n, err := l.source.Read(p[:min(int64(len(p)), l.limit-ahead+1)])
+	l.read += int64(n)
+	return n, err
+}
+
+// base64Content is read from standard base64 with padding (RFC 4648, section 4), without any other character.
+type base64Content []byte
+
+// UnmarshalJSON fails on what is not base64 to the letter.
+func (c *base64Content) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
+	if b[0] != '"' {
+		return &json.SemanticError{}
+	}
+	text := b[1 : len(b)-1]
+	if bytes.IndexByte(text, '\\') >= 0 {
+		var err error
+		if text, err = jsontext.AppendUnquote(nil, b); err != nil {
+			return err
+		}
+	}
+	if bytes.ContainsAny(text, "\r\n") {
+		return &json.SemanticError{}
+	}
+	content := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Strict().Decode(content, text)
+	*c = content[:n]
+	return err
+}

@@ -1,0 +1,115 @@
+// Package httpapi is GitStore's HTTP edge: it serves any [ports.RepositoryStore] as JSON and raw files, with errors as
+// problem details (RFC 9457), and describes itself in OpenAPI 3.1.
+//
+// A route and its description are one value, so the document at /openapi.json cannot differ from what is served: the
+// query parameters it declares are the ones that are accepted. The package routes by itself, because net/http's ServeMux
+// redirects paths that are not clean, and a tree path must reach its file or be refused, never be changed. A path is
+// percent-decoded exactly once, after it was split at its slashes.
+//
+// JSON is read strictly (no unknown, duplicate or differently spelled members, valid UTF-8 only), since what is silently
+// dropped from a request would silently be missing from a commit.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// Options are the settings of [New] and [NewServer]. The zero value is usable: zero fields take the defaults.
+type Options struct {
+	// Logger gets one line for each request and the details of failures; nil discards them.
+	Logger *slog.Logger
+	// Registerer gets the metrics gitstore_http_requests_total and gitstore_http_request_duration_seconds; nil keeps
+	// them to itself.
+	Registerer prometheus.Registerer
+	// Metrics serves /metrics; without it the path does not exist.
+	Metrics http.Handler
+	// Ready reports for /readyz whether requests can be served; nil is always ready. What it returns is shown to the
+	// caller if it is an *errs.Error, else logged alone.
+	Ready func(context.Context) error
+	// Version is the version that the OpenAPI document states; "" is "0.0.0".
+	Version string
+	// MaxBody is the largest body of a commit or a file, in bytes; 0 is 1 GiB.
+	MaxBody int64
+	// MaxActionContent is the largest content of one action of a JSON commit, in bytes and decoded; 0 is 64 MiB.
+	MaxActionContent int64
+	// MaxBufferedActions is how many bytes of actions a JSON commit may send before its branch and message; 0 is 64 MiB.
+	MaxBufferedActions int64
+	// IdleTimeout is how long a client may neither send a byte of a body that is wanted nor take a byte of the answer;
+	// 0 is one minute.
+	IdleTimeout time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Ready == nil {
+		o.Ready = func(context.Context) error { return nil }
+	}
+	if o.Version == "" {
+		o.Version = "0.0.0"
+	}
+	setDefault(&o.MaxBody, 1<<30)
+	setDefault(&o.MaxActionContent, 64<<20)
+	setDefault(&o.MaxBufferedActions, 64<<20)
+	setDefault(&o.IdleTimeout, time.Minute)
+	return o
+}
+
+func setDefault[T ~int64](value *T, fallback T) {
+	if *value == 0 {
+		*value = fallback
+	}
+}
+
+// New returns the handler of all routes over the store. It takes paths from the root on and must not be wrapped in
+// anything that cleans or redirects them. It panics if the options' Registerer holds the metrics already.
+func New(store ports.RepositoryStore, opts Options) http.Handler {
+	a := &api{store: store, opts: opts.withDefaults()}
+	a.metrics = newMetrics(a.opts.Registerer)
+	a.routes = a.allRoutes()
+	a.document = newDocument(a.routes, a.opts.Version)
+	return a
+}
+
+// NewServer returns a server of the handler with limits against clients that send headers without end or not at all.
+// Bodies have no deadline as a whole; the handler of [New] limits how long they may stall. The caller starts it and shuts
+// it down.
+func NewServer(handler http.Handler, addr string, opts Options) *http.Server {
+	opts = opts.withDefaults()
+	return &http.Server{
+		Addr:              addr,
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelWarn),
+	}
+}
+
+type api struct {
+	store    ports.RepositoryStore
+	opts     Options
+	metrics  *metrics
+	routes   []*route
+	document *document
+	origin   http.CrossOriginProtection
+}
+
+func (a *api) allRoutes() []*route {
+	var all []*route
+	for _, routes := range [][]*route{
+		a.repositoryRoutes(), a.fileRoutes(), a.treeRoutes(), a.commitRoutes(), a.historyRoutes(), a.compareRoutes(),
+		a.branchRoutes(), a.tagRoutes(), a.serviceRoutes(),
+	} {
+		all = append(all, routes...)
+	}
+	return all
+}

@@ -1,0 +1,99 @@
+package httpapi
+
+import (
+	"errors"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+)
+
+// maxJSON is the largest JSON body but for that of a commit, in bytes.
+const maxJSON = 1 << 20
+
+var strict = json.RejectUnknownMembers(true)
+
+// decode reads the whole body as one JSON value. It fails with INVALID_ARGUMENT, which names the member at fault, and
+// as the body does.
+func (c *call) decode(v any) error {
+	if err := c.body.open(c.r.Header, maxJSON); err != nil {
+		return err
+	}
+	return c.body.blame(jsonError("", json.UnmarshalRead(c.body, v, strict)))
+}
+
+// jsonError explains why JSON was not accepted; at is the member that was being read.
+func jsonError(at string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*errs.Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*json.SemanticError](err); ok {
+		return semanticError(fieldName(at, e.JSONPointer), e)
+	}
+	field, cause := at, err
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		field, cause = fieldName(at, e.JSONPointer), e.Err
+		if errors.Is(e, jsontext.ErrDuplicateName) {
+			return errs.InvalidField(errs.ReasonInvalidArgument, field, "%q is given twice", field)
+		}
+	}
+	return errs.Wrap(err, errs.ReasonInvalidArgument, "the body is not valid JSON: "+clip(cause.Error(), 128), errs.MetaField, field)
+}
+
+func semanticError(field string, e *json.SemanticError) error {
+	if errors.Is(e, json.ErrUnknownName) {
+		return errs.InvalidField(errs.ReasonInvalidArgument, field, "member %q is unknown", field)
+	}
+	return errs.InvalidField(errs.ReasonInvalidArgument, field, "%q has to be %s", field, wanted(e.GoType))
+}
+
+// wanted says in JSON's words what a Go type is read from.
+func wanted(t reflect.Type) string {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == nil:
+		return "another value"
+	case t == reflect.TypeFor[time.Time]():
+		return "a time of RFC 3339, such as 2026-01-31T09:00:00Z"
+	case t == reflect.TypeFor[expectedIDJSON]():
+		return "a string: an object id, or empty for nothing"
+	case t == reflect.TypeFor[base64Content]():
+		return "a string in base64 with padding and without line breaks"
+	case t.Kind() == reflect.String:
+		return "a string"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Slice:
+		return "an array"
+	case t.Kind() == reflect.Struct:
+		return "an object"
+	}
+	return "a number"
+}
+
+// fieldName writes a JSON pointer the way people write members: "/actions/3/path" is "actions[3].path".
+func fieldName(at string, p jsontext.Pointer) string {
+	var b strings.Builder
+	b.WriteString(at)
+	for token := range p.Tokens() {
+		if _, err := strconv.ParseUint(token, 10, 32); err == nil {
+			b.WriteString("[" + token + "]")
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(token)
+	}
+	return clip(b.String(), 128)
+}

@@ -1,0 +1,139 @@
+package httpapi
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+)
+
+// problem is an error as callers see it (RFC 9457).
+type problem struct {
+	Type     string            `json:"type" doc:"Where the reason is explained, relative to this service." example:"/docs/errors#REF_MOVED"`
+	Title    string            `json:"title" doc:"The reason in words; the same for every problem of the type." example:"Ref moved"`
+	Status   int               `json:"status" doc:"The HTTP status." example:"409"`
+	Detail   string            `json:"detail" doc:"What is wrong with this request and what to do about it. For people: the wording may change."`
+	Instance string            `json:"instance" doc:"The request id, as in the header X-Request-Id and in the log."`
+	Reason   string            `json:"reason" doc:"The failure, for programs." example:"REF_MOVED"`
+	Field    string            `json:"field,omitempty" doc:"The member, parameter or header at fault." example:"actions[3].path"`
+	Metadata map[string]string `json:"metadata,omitempty" doc:"Details for programs, such as expected and actual."`
+}
+
+const problemType = "application/problem+json"
+
+// statusError gives an error a status other than that of its Reason, and headers.
+type statusError struct {
+	status int
+	err    error
+	header http.Header
+}
+
+func (e *statusError) Error() string { return e.err.Error() }
+
+func (e *statusError) Unwrap() error { return e.err }
+
+func withStatus(status int, err error) error { return &statusError{status: status, err: err} }
+
+// kindStatus maps every Kind. Canceled has no status of its own: the caller who gave up reads none, and one who did not
+// is told to try again.
+var kindStatus = map[errs.Kind]int{
+	errs.Internal:        http.StatusInternalServerError,
+	errs.Invalid:         http.StatusBadRequest,
+	errs.NotFound:        http.StatusNotFound,
+	errs.Exists:          http.StatusConflict,
+	errs.Conflict:        http.StatusConflict,
+	errs.Precondition:    http.StatusConflict,
+	errs.Denied:          http.StatusForbidden,
+	errs.Unauthenticated: http.StatusUnauthorized,
+	errs.Exhausted:       http.StatusServiceUnavailable,
+	errs.Unavailable:     http.StatusServiceUnavailable,
+	errs.TooLarge:        http.StatusRequestEntityTooLarge,
+	errs.Corrupt:         http.StatusInternalServerError,
+	errs.Canceled:        http.StatusServiceUnavailable,
+	errs.Deadline:        http.StatusGatewayTimeout,
+}
+
+// reasonStatus holds the reasons whose status is not that of their Kind.
+var reasonStatus = map[errs.Reason]int{
+	errs.ReasonMessageTooLarge:   http.StatusRequestEntityTooLarge,
+	errs.ReasonResourceExhausted: http.StatusTooManyRequests,
+}
+
+func reasonHTTPStatus(r errs.Reason) int {
+	if status, ok := reasonStatus[r]; ok {
+		return status
+	}
+	return kindStatus[r.Kind()]
+}
+
+func statusOf(err error) int {
+	if s, ok := errors.AsType[*statusError](err); ok {
+		return s.status
+	}
+	e := errs.From(err)
+	if _, ok := reasonStatus[e.Reason]; ok {
+		return reasonHTTPStatus(e.Reason)
+	}
+	return kindStatus[e.Kind]
+}
+
+// retryAfter is the least wait, in seconds, before a request that met a limit or an outage is worth repeating.
+const retryAfter = "1"
+
+func (c *call) writeProblem(err error) {
+	status := statusOf(err)
+	h := c.w.Header()
+	for _, name := range []string{"ETag", "Content-Length", "Accept-Ranges", "GitStore-Commit"} {
+		h.Del(name)
+	}
+	h.Set("Cache-Control", "no-store")
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		h.Set("Retry-After", retryAfter)
+	}
+	if s, ok := errors.AsType[*statusError](err); ok {
+		maps.Copy(h, s.header)
+	}
+	c.writeJSON(status, problemType, c.problem(status, err))
+}
+
+func (c *call) problem(status int, err error) problem {
+	e := errs.From(err)
+	meta := maps.Clone(e.Meta)
+	delete(meta, errs.MetaField)
+	return problem{
+		Type:     "/docs/errors#" + string(e.Reason),
+		Title:    title(e.Reason),
+		Status:   status,
+		Detail:   e.Error(),
+		Instance: url.PathEscape(c.id),
+		Reason:   string(e.Reason),
+		Field:    e.Meta[errs.MetaField],
+		Metadata: meta,
+	}
+}
+
+// title turns REF_MOVED into "Ref moved".
+func title(r errs.Reason) string {
+	words := strings.ToLower(strings.ReplaceAll(string(r), "_", " "))
+	if words == "" {
+		return ""
+	}
+	return strings.ToUpper(words[:1]) + words[1:]
+}
+
+// withField names the part of the request that err is about, where the error itself names a field of the domain.
+func withField(err error, field string) error {
+	if err == nil {
+		return nil
+	}
+	return errs.From(err).WithMeta(errs.MetaField, field)
+}
+
+func bodyTooLarge(limit int64) error {
+	return errs.New(errs.ReasonBodyTooLarge, "the request body is larger than "+strconv.FormatInt(limit, 10)+
+		" bytes: send it in parts, or raise the limit of the service", "limit", strconv.FormatInt(limit, 10))
+}

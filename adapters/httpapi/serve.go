@@ -1,0 +1,170 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/internal/requestid"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// userContentPolicy makes a browser run and load nothing of what repositories hold.
+const userContentPolicy = "default-src 'none'; sandbox"
+
+// statusClientGone is what the log and the metrics say of a request whose client left; nobody is there to read it.
+const statusClientGone = 499
+
+// ServeHTTP serves one request: it gives it an id, finds its route, and accounts for it once.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	c := a.begin(w, r)
+	err := a.dispatch(c)
+	aborted := err != nil && !a.fail(c, err)
+	c.w.extendDeadline()
+	a.account(c, err, time.Since(start))
+	if aborted {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (a *api) begin(w http.ResponseWriter, r *http.Request) *call {
+	id := requestID(r)
+	h := w.Header()
+	h.Set(requestIDHeader, id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", userContentPolicy)
+	r = r.WithContext(requestid.With(r.Context(), id))
+	c := &call{w: newRecorder(w, a.opts.IdleTimeout), r: r, id: id}
+	c.body = newBody(w, r, a.opts.IdleTimeout)
+	return c
+}
+
+// requestID is the one that the client sent, if it is fit for a log and a header, else a new one.
+func requestID(r *http.Request) string {
+	ids := r.Header.Values(requestIDHeader)
+	if len(ids) != 1 || !requestid.Valid(ids[0]) {
+		return requestid.New()
+	}
+	return ids[0]
+}
+
+func (a *api) dispatch(c *call) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = a.panicked(c, v)
+		}
+	}()
+	rt, params, err := a.find(c.r)
+	if err != nil {
+		return err
+	}
+	c.route, c.path = rt, params
+	if err := a.origin.Check(c.r); err != nil {
+		return errs.Wrap(err, errs.ReasonPermissionDenied, "a browser sent this request for a page of another origin")
+	}
+	if err := c.parseQuery(); err != nil {
+		return err
+	}
+	return rt.serve(c)
+}
+
+func (a *api) panicked(c *call, v any) error {
+	incident := requestid.New()
+	a.opts.Logger.ErrorContext(c.ctx(), "panic in an HTTP handler",
+		"incident", incident, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	return errs.New(errs.ReasonInternal, "internal error: the log has it under incident "+incident, errs.MetaIncident, incident)
+}
+
+// fail answers with the problem and reports whether it could: if the answer was begun, only breaking it off tells the
+// client that it is not whole.
+func (a *api) fail(c *call, err error) bool {
+	if c.w.status != 0 {
+		return false
+	}
+	if e := errs.From(err); e.Kind == errs.Internal && e.Meta[errs.MetaIncident] == "" {
+		err = a.incident(c, err, e)
+	}
+	c.writeProblem(err)
+	return true
+}
+
+// incident logs an error that has no id yet, under one that the caller is told.
+func (a *api) incident(c *call, err error, e *errs.Error) error {
+	incident := requestid.New()
+	a.opts.Logger.ErrorContext(c.ctx(), "internal error", "incident", incident, "error", err, "cause", causes(e))
+	return e.WithMeta(errs.MetaIncident, incident)
+}
+
+func causes(e *errs.Error) string {
+	if e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
+}
+
+// maxLogged is the most of what a client sent that one attribute of a log line holds, in bytes.
+const maxLogged = 256
+
+func (a *api) account(c *call, err error, took time.Duration) {
+	status := c.w.status
+	if c.ctx().Err() != nil {
+		status = statusClientGone
+	}
+	a.metrics.observe(c.route, status, took)
+	attrs := []slog.Attr{
+		slog.String("request_id", c.id), slog.String("method", clip(c.r.Method, 32)),
+		slog.String("path", clip(c.r.URL.EscapedPath(), maxLogged)), slog.Int("status", status),
+		slog.Int64("sent", c.w.sent), slog.Int64("received", c.body.received), slog.Duration("duration", took),
+	}
+	level := slog.LevelInfo
+	if err != nil {
+		e := errs.From(err)
+		attrs = append(attrs, slog.String("reason", string(e.Reason)), slog.String("error", clip(err.Error(), maxLogged)))
+		if cause := causes(e); cause != "" {
+			attrs = append(attrs, slog.String("cause", clip(cause, maxLogged)))
+		}
+	}
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	a.opts.Logger.LogAttrs(context.WithoutCancel(c.ctx()), level, "http request", attrs...)
+}
+
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := promauto.With(reg)
+	return &metrics{
+		requests: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "gitstore_http_requests_total",
+			Help: "HTTP requests by method, route pattern and status; 499 is a client that left.",
+		}, []string{"method", "route", "status"}),
+		duration: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "gitstore_http_request_duration_seconds",
+			Help:    "Time from the request's header to the end of its answer, bodies included.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
+		}, []string{"method", "route"}),
+	}
+}
+
+// observe labels by route and never by what a client can make up.
+func (m *metrics) observe(rt *route, status int, took time.Duration) {
+	method, pattern := "", ""
+	if rt != nil {
+		method, pattern = rt.method, rt.template()
+	}
+	m.requests.WithLabelValues(method, pattern, fmt.Sprint(status)).Inc()
+	m.duration.WithLabelValues(method, pattern).Observe(took.Seconds())
+}

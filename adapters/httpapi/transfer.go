@@ -1,0 +1,144 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+)
+
+// recorder is a response that remembers what was answered and gives the client a deadline for every part of it.
+type recorder struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	idle    time.Duration
+	// status is 0 until the header is written.
+	status int
+	// sent counts the bytes of the body.
+	sent int64
+}
+
+func newRecorder(w http.ResponseWriter, idle time.Duration) *recorder {
+	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), idle: idle}
+	// The deadline of the request before is still set on a connection that is used again.
+	_ = rec.control.SetWriteDeadline(time.Time{})
+	return rec
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// extendDeadline gives what was written, and lies in buffers, time to leave.
+func (w *recorder) extendDeadline() { _ = w.control.SetWriteDeadline(time.Now().Add(w.idle)) }
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// writePart is what a client has to take within the idle timeout, in bytes.
+const writePart = 64 << 10
+
+func (w *recorder) Write(p []byte) (written int, err error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	for {
+		w.extendDeadline()
+		part := p[written:min(len(p), written+writePart)]
+		n, err := w.ResponseWriter.Write(part)
+		written += n
+		w.sent += int64(n)
+		if err != nil {
+			return written, errs.Wrap(err, errs.ReasonCanceled, "the client stopped taking the answer")
+		}
+		if written == len(p) {
+			return written, nil
+		}
+	}
+}
+
+// body is a request's body, which may be long but may not stall.
+type body struct {
+	w       http.ResponseWriter
+	source  io.ReadCloser
+	control *http.ResponseController
+	idle    time.Duration
+	// declared is the length that the header states, -1 if it states none.
+	declared int64
+	limit    int64
+	received int64
+	// failure is why the body could not be read to its end: what comes back from a store that was fed by it may be
+	// only a consequence.
+	failure error
+}
+
+func newBody(w http.ResponseWriter, r *http.Request, idle time.Duration) *body {
+	b := &body{w: w, source: r.Body, control: http.NewResponseController(w), idle: idle, declared: r.ContentLength}
+	if r.ContentLength != 0 {
+		// It also ends the wait for a body that no handler reads.
+		_ = b.control.SetReadDeadline(time.Now().Add(idle))
+	}
+	return b
+}
+
+// open limits the body. It fails with BODY_TOO_LARGE if the declared length is above the limit, and INVALID_ARGUMENT if
+// the content is encoded.
+func (b *body) open(header http.Header, limit int64) error {
+	if header.Get("Content-Encoding") != "" && header.Get("Content-Encoding") != "identity" {
+		return withStatus(http.StatusUnsupportedMediaType, errs.InvalidField(errs.ReasonInvalidArgument, "Content-Encoding",
+			"an encoded body is not accepted: send it as it is"))
+	}
+	if b.declared > limit {
+		return bodyTooLarge(limit)
+	}
+	b.limit = limit
+	b.source = http.MaxBytesReader(b.w, b.source, limit)
+	return nil
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.failure != nil {
+		return 0, b.failure
+	}
+	_ = b.control.SetReadDeadline(time.Now().Add(b.idle))
+	n, err := b.source.Read(p)
+	b.received += int64(n)
+	switch {
+	case err == io.EOF:
+		// From here on the server reads ahead to notice that the client leaves; a deadline would look like that.
+		_ = b.control.SetReadDeadline(time.Time{})
+	case err != nil:
+		b.failure = b.explain(err)
+		err = b.failure
+	}
+	return n, err
+}
+
+func (b *body) explain(err error) error {
+	var timeout net.Error
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
+		return bodyTooLarge(b.limit)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return withStatus(http.StatusRequestTimeout,
+			errs.Wrap(err, errs.ReasonDeadlineExceeded, "the request body stalled: send it without pauses"))
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):
+		return withStatus(http.StatusBadRequest, errs.Wrap(err, errs.ReasonCanceled, "the request body ended before its declared length"))
+	}
+	return errs.Wrap(err, errs.ReasonInvalidArgument, "the request body is malformed")
+}
+
+// blame returns the body's failure if there is one, else err: of a call that was fed by the body.
+func (b *body) blame(err error) error {
+	if err != nil && b.failure != nil {
+		return b.failure
+	}
+	return err
+}
