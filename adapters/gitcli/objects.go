@@ -9,6 +9,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/catfile"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
 )
 
 // objectKey names an object of one opened repository. The repository is part of it, so that nobody reads another
@@ -69,7 +70,7 @@ func (c *objectCache) put(repository uint64, id git.ObjectID, value any) {
 }
 
 // maxCachedBlob is the largest blob that is held in memory; larger ones are streamed.
-const maxCachedBlob = 1 << 20
+const maxCachedBlob = ports.MaxGetFile
 
 // objects reads the objects of one repository, from the cache or through its cat-file processes. It implements
 // [git.ObjectReader].

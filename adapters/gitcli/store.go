@@ -119,6 +119,8 @@ type handle struct {
 
 	mu   sync.Mutex
 	repo *repo
+	// ended is why the repository is not to be opened any more; nil while it is.
+	ended error
 }
 
 func newHandle(id git.RepositoryID, dir string) *handle { return &handle{id: id, dir: dir} }
@@ -198,7 +200,7 @@ var errDraining = errs.New(errs.ReasonDraining, "the service is shutting down: t
 func (h *handle) close(err error) {
 	h.mu.Lock()
 	r := h.repo
-	h.repo = nil
+	h.repo, h.ended = nil, err
 	h.mu.Unlock()
 	if r != nil {
 		r.close(err)
@@ -250,7 +252,10 @@ func (s *Store) repo(ctx context.Context, id git.RepositoryID) (*repo, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.present.Load() {
+	switch {
+	case h.ended != nil:
+		return nil, h.ended
+	case !h.present.Load():
 		return nil, repositoryNotFound(id)
 	}
 	if h.repo == nil {
@@ -385,6 +390,9 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 		err = os.Rename(h.dir, filepath.Join(aside, "repository.git"))
 	}
 	if err != nil {
+		h.mu.Lock()
+		h.ended = nil
+		h.mu.Unlock()
 		h.present.Store(true)
 		return disk.Error(err)
 	}
