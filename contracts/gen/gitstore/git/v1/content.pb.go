@@ -857,8 +857,10 @@ func (x *BatchGetFilesRequest) GetPaths() [][]byte {
 type FileError struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// PATH_NOT_FOUND or NOT_A_FILE.
-	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
-	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	Reason  string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// As in google.rpc.ErrorInfo.
+	Metadata      map[string]string `protobuf:"bytes,3,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -905,6 +907,13 @@ func (x *FileError) GetMessage() string {
 		return x.Message
 	}
 	return ""
+}
+
+func (x *FileError) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
 }
 
 // BatchFile is the answer for one path.
@@ -1157,10 +1166,14 @@ const file_gitstore_git_v1_content_proto_rawDesc = "" +
 	"repository\x18\x01 \x01(\tR\n" +
 	"repository\x125\n" +
 	"\brevision\x18\x02 \x01(\v2\x19.gitstore.git.v1.RevisionR\brevision\x12\x14\n" +
-	"\x05paths\x18\x03 \x03(\fR\x05paths\"=\n" +
+	"\x05paths\x18\x03 \x03(\fR\x05paths\"\xc0\x01\n" +
 	"\tFileError\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"|\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12D\n" +
+	"\bmetadata\x18\x03 \x03(\v2(.gitstore.git.v1.FileError.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"|\n" +
 	"\tBatchFile\x12)\n" +
 	"\x04file\x18\x01 \x01(\v2\x15.gitstore.git.v1.FileR\x04file\x120\n" +
 	"\x05error\x18\x02 \x01(\v2\x1a.gitstore.git.v1.FileErrorR\x05error\x12\x12\n" +
@@ -1193,7 +1206,7 @@ func file_gitstore_git_v1_content_proto_rawDescGZIP() []byte {
 	return file_gitstore_git_v1_content_proto_rawDescData
 }
 
-var file_gitstore_git_v1_content_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_gitstore_git_v1_content_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_gitstore_git_v1_content_proto_goTypes = []any{
 	(*File)(nil),                    // 0: gitstore.git.v1.File
 	(*GetFileRequest)(nil),          // 1: gitstore.git.v1.GetFileRequest
@@ -1211,38 +1224,40 @@ var file_gitstore_git_v1_content_proto_goTypes = []any{
 	(*BatchFile)(nil),               // 13: gitstore.git.v1.BatchFile
 	(*BatchGetFilesResponse)(nil),   // 14: gitstore.git.v1.BatchGetFilesResponse
 	(*ReadFileResponse_Header)(nil), // 15: gitstore.git.v1.ReadFileResponse.Header
-	(*Revision)(nil),                // 16: gitstore.git.v1.Revision
+	nil,                             // 16: gitstore.git.v1.FileError.MetadataEntry
+	(*Revision)(nil),                // 17: gitstore.git.v1.Revision
 }
 var file_gitstore_git_v1_content_proto_depIdxs = []int32{
-	16, // 0: gitstore.git.v1.GetFileRequest.revision:type_name -> gitstore.git.v1.Revision
+	17, // 0: gitstore.git.v1.GetFileRequest.revision:type_name -> gitstore.git.v1.Revision
 	0,  // 1: gitstore.git.v1.GetFileResponse.file:type_name -> gitstore.git.v1.File
-	16, // 2: gitstore.git.v1.ReadFileRequest.revision:type_name -> gitstore.git.v1.Revision
+	17, // 2: gitstore.git.v1.ReadFileRequest.revision:type_name -> gitstore.git.v1.Revision
 	15, // 3: gitstore.git.v1.ReadFileResponse.header:type_name -> gitstore.git.v1.ReadFileResponse.Header
-	16, // 4: gitstore.git.v1.ListFilesRequest.revision:type_name -> gitstore.git.v1.Revision
+	17, // 4: gitstore.git.v1.ListFilesRequest.revision:type_name -> gitstore.git.v1.Revision
 	6,  // 5: gitstore.git.v1.ListFilesResponse.entries:type_name -> gitstore.git.v1.TreeEntry
-	16, // 6: gitstore.git.v1.ReadTreeRequest.revision:type_name -> gitstore.git.v1.Revision
+	17, // 6: gitstore.git.v1.ReadTreeRequest.revision:type_name -> gitstore.git.v1.Revision
 	0,  // 7: gitstore.git.v1.TreeFile.file:type_name -> gitstore.git.v1.File
 	9,  // 8: gitstore.git.v1.ReadTreeResponse.files:type_name -> gitstore.git.v1.TreeFile
-	16, // 9: gitstore.git.v1.BatchGetFilesRequest.revision:type_name -> gitstore.git.v1.Revision
-	0,  // 10: gitstore.git.v1.BatchFile.file:type_name -> gitstore.git.v1.File
-	12, // 11: gitstore.git.v1.BatchFile.error:type_name -> gitstore.git.v1.FileError
-	13, // 12: gitstore.git.v1.BatchGetFilesResponse.files:type_name -> gitstore.git.v1.BatchFile
-	0,  // 13: gitstore.git.v1.ReadFileResponse.Header.file:type_name -> gitstore.git.v1.File
-	1,  // 14: gitstore.git.v1.ContentService.GetFile:input_type -> gitstore.git.v1.GetFileRequest
-	3,  // 15: gitstore.git.v1.ContentService.ReadFile:input_type -> gitstore.git.v1.ReadFileRequest
-	5,  // 16: gitstore.git.v1.ContentService.ListFiles:input_type -> gitstore.git.v1.ListFilesRequest
-	8,  // 17: gitstore.git.v1.ContentService.ReadTree:input_type -> gitstore.git.v1.ReadTreeRequest
-	11, // 18: gitstore.git.v1.ContentService.BatchGetFiles:input_type -> gitstore.git.v1.BatchGetFilesRequest
-	2,  // 19: gitstore.git.v1.ContentService.GetFile:output_type -> gitstore.git.v1.GetFileResponse
-	4,  // 20: gitstore.git.v1.ContentService.ReadFile:output_type -> gitstore.git.v1.ReadFileResponse
-	7,  // 21: gitstore.git.v1.ContentService.ListFiles:output_type -> gitstore.git.v1.ListFilesResponse
-	10, // 22: gitstore.git.v1.ContentService.ReadTree:output_type -> gitstore.git.v1.ReadTreeResponse
-	14, // 23: gitstore.git.v1.ContentService.BatchGetFiles:output_type -> gitstore.git.v1.BatchGetFilesResponse
-	19, // [19:24] is the sub-list for method output_type
-	14, // [14:19] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	17, // 9: gitstore.git.v1.BatchGetFilesRequest.revision:type_name -> gitstore.git.v1.Revision
+	16, // 10: gitstore.git.v1.FileError.metadata:type_name -> gitstore.git.v1.FileError.MetadataEntry
+	0,  // 11: gitstore.git.v1.BatchFile.file:type_name -> gitstore.git.v1.File
+	12, // 12: gitstore.git.v1.BatchFile.error:type_name -> gitstore.git.v1.FileError
+	13, // 13: gitstore.git.v1.BatchGetFilesResponse.files:type_name -> gitstore.git.v1.BatchFile
+	0,  // 14: gitstore.git.v1.ReadFileResponse.Header.file:type_name -> gitstore.git.v1.File
+	1,  // 15: gitstore.git.v1.ContentService.GetFile:input_type -> gitstore.git.v1.GetFileRequest
+	3,  // 16: gitstore.git.v1.ContentService.ReadFile:input_type -> gitstore.git.v1.ReadFileRequest
+	5,  // 17: gitstore.git.v1.ContentService.ListFiles:input_type -> gitstore.git.v1.ListFilesRequest
+	8,  // 18: gitstore.git.v1.ContentService.ReadTree:input_type -> gitstore.git.v1.ReadTreeRequest
+	11, // 19: gitstore.git.v1.ContentService.BatchGetFiles:input_type -> gitstore.git.v1.BatchGetFilesRequest
+	2,  // 20: gitstore.git.v1.ContentService.GetFile:output_type -> gitstore.git.v1.GetFileResponse
+	4,  // 21: gitstore.git.v1.ContentService.ReadFile:output_type -> gitstore.git.v1.ReadFileResponse
+	7,  // 22: gitstore.git.v1.ContentService.ListFiles:output_type -> gitstore.git.v1.ListFilesResponse
+	10, // 23: gitstore.git.v1.ContentService.ReadTree:output_type -> gitstore.git.v1.ReadTreeResponse
+	14, // 24: gitstore.git.v1.ContentService.BatchGetFiles:output_type -> gitstore.git.v1.BatchGetFilesResponse
+	20, // [20:25] is the sub-list for method output_type
+	15, // [15:20] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_gitstore_git_v1_content_proto_init() }
@@ -1261,7 +1276,7 @@ func file_gitstore_git_v1_content_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gitstore_git_v1_content_proto_rawDesc), len(file_gitstore_git_v1_content_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
