@@ -24,7 +24,8 @@ help: ## Show this list
 
 .PHONY: run
 run: build ## Build both services and run them on loopback with a sample catalog
-	@exec scripts/run.sh
+	@CGO_ENABLED=0 go build -o bin/run ./scripts/run
+	@exec bin/run
 
 .PHONY: build
 build: ## Build the binaries into bin/
