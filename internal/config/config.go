@@ -47,6 +47,9 @@ type Common struct {
 	DrainTimeout time.Duration `group:"stop" default:"30s" min:"1s" max:"1h" help:"How long calls under way may take to end before they are broken off."`
 }
 
+// Base returns the common settings of a struct that embeds them.
+func (c *Common) Base() *Common { return c }
+
 // Parse fills target, a pointer to a struct, from the arguments (without the program's name), the environment and the
 // file. If the struct has a method Validate() error, that has the last word. An error names the setting, where it came
 // from and what is allowed. It returns [ErrDone] if --help or --version was asked for, after writing it to stdout.

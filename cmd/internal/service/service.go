@@ -1,0 +1,123 @@
+// Package service is what the main functions of GitStore's services share: settings, log, the life of an fx application
+// between its start and a signal, and exit codes.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"go.uber.org/fx"
+	"go.uber.org/fx/fxevent"
+
+	"github.com/gitstore-dev/gitstore/internal/buildinfo"
+	"github.com/gitstore-dev/gitstore/internal/config"
+	"github.com/gitstore-dev/gitstore/internal/telemetry"
+)
+
+// Exit codes of a service.
+const (
+	// ExitOK follows a stop that was asked for, and --help and --version.
+	ExitOK = 0
+	// ExitFailure follows a failure to start or to go on.
+	ExitFailure = 1
+	// ExitUsage follows a wrong setting.
+	ExitUsage = 2
+)
+
+// Settings are the settings of a service: a pointer to a struct that embeds [config.Common].
+type Settings interface {
+	Base() *config.Common
+}
+
+// Fail ends the service with [ExitFailure] after an orderly stop. It never blocks; errors after the first are dropped.
+type Fail func(error)
+
+// Main runs a service from its arguments to its end and returns the exit code. The module is made once the settings are
+// known; it may ask for *slog.Logger, buildinfo.Info and Fail.
+func Main(name, description string, settings Settings, module func() fx.Option) int {
+	build := buildinfo.Read()
+	program := config.Program{Name: name, Description: description, Version: build.String()}
+	switch err := config.Parse(program, settings, os.Args[1:], os.Stdout); {
+	case errors.Is(err, config.ErrDone):
+		return ExitOK
+	case err != nil:
+		_, _ = fmt.Fprintf(os.Stderr, "%s: %v\nSee %s --help.\n", name, err, name)
+		return ExitUsage
+	}
+	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer restore()
+	// From the first signal on, a second one has its default effect: it ends the process at once.
+	context.AfterFunc(ctx, restore)
+	return run(ctx, name, build, settings.Base(), module(), os.Stderr)
+}
+
+// stopMargin is what a stop may take beside draining.
+const stopMargin = 15 * time.Second
+
+func run(ctx context.Context, name string, build buildinfo.Info, common *config.Common, module fx.Option, stderr io.Writer) int {
+	logger, err := telemetry.NewLogger(stderr, common.LogLevel, common.LogFormat)
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "%s: %v\n", name, err)
+		return ExitUsage
+	}
+	logger = logger.With("service", name)
+	logger.InfoContext(ctx, "starting", "version", build.Version, "commit", build.Commit, "go_version", build.GoVersion, "pid", os.Getpid())
+	failed := make(chan error, 1)
+	fail := func(err error) {
+		select {
+		case failed <- err:
+		default:
+		}
+	}
+	app := New(logger, build, fail, module)
+	if err := app.Start(context.WithoutCancel(ctx)); err != nil {
+		logger.ErrorContext(ctx, "cannot start", "error", err)
+		return ExitFailure
+	}
+	var failure error
+	select {
+	case failure = <-failed:
+		logger.ErrorContext(ctx, "cannot go on", "error", failure)
+	case <-ctx.Done():
+		logger.InfoContext(ctx, "stopping", "cause", context.Cause(ctx))
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), common.DrainDelay+common.DrainTimeout+stopMargin)
+	defer cancel()
+	if err := app.Stop(stopping); err != nil {
+		logger.ErrorContext(ctx, "the stop was not orderly", "error", err)
+		return ExitFailure
+	}
+	if failure != nil {
+		return ExitFailure
+	}
+	logger.InfoContext(ctx, "stopped")
+	return ExitOK
+}
+
+// New returns the application of a module with what [Main] provides to it.
+func New(logger *slog.Logger, build buildinfo.Info, fail Fail, module fx.Option) *fx.App {
+	return fx.New(options(logger, build, fail), module)
+}
+
+// Validate checks that everything the module's parts ask for is there, without making any of it.
+func Validate(module fx.Option) error {
+	logger := slog.New(slog.DiscardHandler)
+	return fx.ValidateApp(options(logger, buildinfo.Info{}, func(error) {}), module)
+}
+
+func options(logger *slog.Logger, build buildinfo.Info, fail Fail) fx.Option {
+	return fx.Options(fx.Supply(logger, build, fail), fx.WithLogger(func() fxevent.Logger {
+		l := &fxevent.SlogLogger{Logger: logger}
+		l.UseContext(context.Background())
+		l.UseLogLevel(slog.LevelDebug)
+		l.UseErrorLevel(slog.LevelDebug) // what matters comes back as an error and is logged once
+		return l
+	}))
+}
