@@ -3,7 +3,9 @@ package gitcli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -75,22 +77,19 @@ func (r *refProcess) failed(ctx context.Context, err error) error {
 	return errs.Wrap(err, errs.ReasonInternal, "git did not move the refs")
 }
 
-// sync puts the directories of the refs on the disk, up to that of the repository where packed-refs lies. Git synced
-// the files themselves (core.fsync).
+// sync puts the directories of the refs on the disk, up to that of the repository, where packed-refs lies. Git synced the
+// files themselves (core.fsync). A directory that a deletion left empty may be gone.
 func (r *refProcess) sync(changes []repository.RefChange) error {
 	done := map[string]bool{}
 	for _, c := range changes {
-		top := r.dir
-		if !c.New.IsZero() && !c.Old.IsZero() {
-			top = filepath.Join(r.dir, filepath.Dir(c.Name.String()))
-		}
-		for dir := filepath.Join(r.dir, filepath.Dir(c.Name.String())); !done[dir]; dir = filepath.Dir(dir) {
-			done[dir] = true
-			if err := disk.SyncDir(dir); err != nil && !c.New.IsZero() {
-				return err
-			}
-			if dir == top {
+		for name := c.Name.String(); name != "."; {
+			name = filepath.Dir(name)
+			if done[name] {
 				break
+			}
+			done[name] = true
+			if err := disk.SyncDir(filepath.Join(r.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
 			}
 		}
 	}
