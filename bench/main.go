@@ -1,0 +1,95 @@
+// Command bench measures GitStore against what it stands on: git itself, driven in the fastest way there is, and a gRPC
+// service that does nothing. All of them do the same work on the same generated data in the same run, taking turns, and
+// the result is a Markdown table of medians and ratios. It reports; it never fails because something was slow.
+//
+// GitStore is measured through its whole stack: the gRPC client, TCP over loopback, the gRPC server and the store over the
+// git binary.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"runtime/pprof"
+	"time"
+)
+
+func main() {
+	quick := flag.Bool("quick", false, "fewer and shorter rounds")
+	only := flag.String("only", "", "do only the works whose name matches this regular expression")
+	dir := flag.String("dir", "", "directory for the data, on the disk to be measured (default: the one for temporary files)")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of the measurements to this file")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := bench(ctx, *dir, *only, *profile, newPace(*quick)); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // everything is cleaned up in bench
+	}
+}
+
+// newPace says how often and how long the works are done.
+func newPace(quick bool) pace {
+	if quick {
+		return pace{rounds: 2, turn: 100 * time.Millisecond}
+	}
+	return pace{rounds: 7, turn: 300 * time.Millisecond}
+}
+
+func bench(ctx context.Context, dir, only, profile string, p pace) (err error) {
+	chosen, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "making the data")
+	b, err := newBed(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	stopProfile, err := startProfile(profile)
+	if err != nil {
+		return err
+	}
+	defer stopProfile()
+	works, err := b.works(ctx)
+	if err != nil {
+		return err
+	}
+	var rep report
+	for _, w := range works {
+		if !chosen.MatchString(w.name) {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, w.name)
+		if err := rep.measure(ctx, w, p); err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+	}
+	fmt.Println(conditions(ctx, b.dir, b.ours.store.GitVersion(), p) + "\n")
+	rep.print()
+	return nil
+}
+
+func startProfile(name string) (stop func(), err error) {
+	if name == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, err
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+	}, nil
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// report is what was measured.
+type report struct {
+	rows []row
+}
+
+type row struct {
+	work, way string
+	goal      goal
+	// per is what one doing took, the median of the rounds; first is that of the first way of the work.
+	per, first time.Duration
+}
+
+// measure does the work and takes down what it took.
+func (r *report) measure(ctx context.Context, w work, p pace) error {
+	samples, err := w.run(ctx, p)
+	if err != nil {
+		return err
+	}
+	for i, way := range w.ways {
+		r.rows = append(r.rows, row{w.name, way.name, way.goal, median(samples[i]), median(samples[0])})
+	}
+	return nil
+}
+
+func (r row) ratio() float64 { return float64(r.per) / float64(r.first) }
+
+func (r row) rate() float64 { return float64(time.Second) / float64(r.per) }
+
+// verdict names the goal and whether it is met, "" without one.
+func (r row) verdict() string {
+	met := true
+	var goals []string
+	if g := r.goal.ratio; g > 0 {
+		goals = append(goals, fmt.Sprintf("≤ %.4g×", g))
+		met = met && r.ratio() <= g
+	}
+	if g := r.goal.rate; g > 0 {
+		goals = append(goals, fmt.Sprintf("≥ %s/s", number(g)))
+		met = met && r.rate() >= g
+	}
+	if g := r.goal.time; g > 0 {
+		goals = append(goals, "≤ "+g.String())
+		met = met && r.per <= g
+	}
+	switch {
+	case len(goals) == 0:
+		return ""
+	case met:
+		return strings.Join(goals, ", ") + ": met"
+	}
+	return strings.Join(goals, ", ") + ": **missed**"
+}
+
+func (r *report) print() {
+	fmt.Println("| work | how | one takes | a second | ratio | goal |")
+	fmt.Println("|---|---|--:|--:|--:|---|")
+	last := ""
+	for _, row := range r.rows {
+		name := row.work
+		if name == last {
+			name = ""
+		}
+		last = row.work
+		fmt.Printf("| %s | %s | %s | %s | %.2f | %s |\n", name, row.way, duration(row.per), number(row.rate()), row.ratio(), row.verdict())
+	}
+}
+
+// duration prints three digits.
+func duration(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return fmt.Sprintf("%.3g µs", float64(d)/float64(time.Microsecond))
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%.3g ms", float64(d)/float64(time.Millisecond))
+	}
+	return fmt.Sprintf("%.0f ms", float64(d)/float64(time.Millisecond))
+}
+
+// number prints a number with a comma at the thousands, and small ones with two digits.
+func number(f float64) string {
+	if f < 100 {
+		return fmt.Sprintf("%.2g", f)
+	}
+	n := int(f + 0.5)
+	if n >= 1_000_000 {
+		return fmt.Sprintf("%d,%03d,%03d", n/1_000_000, n/1000%1000, n%1000)
+	}
+	if n >= 1000 {
+		return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+	}
+	return fmt.Sprint(n)
+}
+
+// conditions describes the machine and the versions.
+func conditions(ctx context.Context, dir string, gitVersion string, p pace) string {
+	commit := "unknown"
+	if out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--exclude=*").Output(); err == nil {
+		commit = strings.TrimSpace(string(out))
+	}
+	return fmt.Sprintf("%d cores (%s), Linux %s, %s; git %s, %s; commit %s; medians of %d rounds.",
+		runtime.NumCPU(), fieldOf("/proc/cpuinfo", "model name"), firstLine("/proc/sys/kernel/osrelease"), fileSystem(dir),
+		gitVersion, runtime.Version(), commit, p.rounds)
+}
+
+func firstLine(name string) string {
+	content, _ := os.ReadFile(name)
+	line, _, _ := strings.Cut(string(content), "\n")
+	return cmp.Or(line, "unknown")
+}
+
+func fieldOf(name, field string) string {
+	content, _ := os.ReadFile(name)
+	for line := range strings.Lines(string(content)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == field {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}
+
+// fileSystem finds the type of the file system that holds dir.
+func fileSystem(dir string) string {
+	content, _ := os.ReadFile("/proc/mounts")
+	found, longest := "unknown file system", -1
+	for line := range strings.Lines(string(content)) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 {
+			continue
+		}
+		point := strings.TrimSuffix(fields[1], "/")
+		if (dir == point || strings.HasPrefix(dir, point+"/")) && len(point) > longest {
+			found, longest = fields[2], len(point)
+		}
+	}
+	return found
+}
