@@ -70,6 +70,8 @@ type testCase struct {
 
 var capabilities = []capability{
 	{"Repositories", repositoryCases},
+	{"Revisions", revisionCases},
+	{"Refs", refCases},
 }
 
 // suite is what the cases of one object format share.
@@ -77,12 +79,57 @@ type suite struct {
 	h      Harness
 	format git.ObjectFormat
 	store  ports.RepositoryStore
+	// sample and story are in the store, for cases that only read; nil if the harness cannot import.
+	sample, story *imported
 	// made numbers the repositories, which have to be apart from each other.
 	made atomic.Int64
 }
 
 func newSuite(t *testing.T, h Harness, format git.ObjectFormat) *suite {
-	return &suite{h: h, format: format, store: h.New(t)}
+	t.Helper()
+	s := &suite{h: h, format: format, store: h.New(t)}
+	if h.Import != nil {
+		c := s.newCase(t)
+		s.sample, s.story = c.importInto(s.store, sample), c.importInto(s.store, story)
+	}
+	return s
+}
+
+// imported is a fixture in a store.
+type imported struct {
+	*world
+	id git.RepositoryID
+}
+
+// importInto makes a repository of the fixture.
+func (c *tc) importInto(store ports.RepositoryStore, f fixture) *imported {
+	c.Helper()
+	r := c.createIn(store)
+	w := f.build(c.format)
+	c.h.Import(c, store, r.id, w.stream)
+	return &imported{w, r.id}
+}
+
+// readSample returns the sample, which the case must not write to.
+func (c *tc) readSample() (*repo, *world) {
+	c.Helper()
+	c.needImport()
+	return c.repo(c.store, c.sample.id), c.sample.world
+}
+
+// readStory returns the story, which the case must not write to.
+func (c *tc) readStory() (*repo, *world) {
+	c.Helper()
+	c.needImport()
+	return c.repo(c.store, c.story.id), c.story.world
+}
+
+// ownCopy imports the fixture into a repository of the case's own.
+func (c *tc) ownCopy(f fixture) (*repo, *world) {
+	c.Helper()
+	c.needImport()
+	own := c.importInto(c.store, f)
+	return c.repo(c.store, own.id), own.world
 }
 
 // caseTimeout ends a case that hangs, so that it fails by its name.

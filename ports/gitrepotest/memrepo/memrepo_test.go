@@ -27,3 +27,5 @@ var harness = gitrepotest.Harness{
 }
 
 func TestConformance(t *testing.T) { gitrepotest.Run(t, harness) }
+
+func BenchmarkConformance(b *testing.B) { gitrepotest.Bench(b, harness) }
