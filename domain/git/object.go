@@ -77,7 +77,8 @@ func EncodeTree(entries []TreeEntry) []byte {
 	return b
 }
 
-// DecodeTree reads the content of a tree object, in its order. It fails with REPOSITORY_CORRUPT.
+// DecodeTree reads the content of a tree object, in its order. It fails with REPOSITORY_CORRUPT, also for a name that can
+// be no component of a path.
 func DecodeTree(f ObjectFormat, content []byte) ([]TreeEntry, error) {
 	entries := make([]TreeEntry, 0, len(content)/(f.Size()+16))
 	for len(content) > 0 {
@@ -103,6 +104,9 @@ func decodeTreeEntry(f ObjectFormat, b []byte) (TreeEntry, int, error) {
 	name, rest, ok := bytes.Cut(rest, []byte{0})
 	if !ok || len(rest) < f.Size() {
 		return TreeEntry{}, 0, fmt.Errorf("entry cut short")
+	}
+	if len(name) == 0 || string(name) == "." || string(name) == ".." || bytes.IndexByte(name, '/') >= 0 {
+		return TreeEntry{}, 0, fmt.Errorf("entry named %q", name)
 	}
 	id, err := ObjectIDFromBytes(rest[:f.Size()])
 	if err != nil {
@@ -176,7 +180,8 @@ func (s Signature) append(b []byte) []byte {
 }
 
 // parseSignature takes what it can: old repositories hold signatures that today's git would not write.
-func parseSignature(line string) Signature {
+func parseSignature(value string) Signature {
+	line, _, _ := strings.Cut(value, "\n")
 	name, rest, _ := strings.Cut(line, "<")
 	email, date, _ := strings.Cut(rest, ">")
 	s := Signature{Name: strings.TrimSpace(name), Email: strings.TrimSpace(email), When: time.Unix(0, 0).UTC()}
@@ -247,38 +252,47 @@ func headerValue(headers []Header, key string) string {
 	return ""
 }
 
-// DecodeCommit reads the content of the commit object id. It fails with REPOSITORY_CORRUPT.
+// DecodeCommit reads the content of the commit object id. As git does, it takes the tree from the first line and the
+// parents from those that follow; the same keys further down are additional headers. A line that is missing or odd in
+// the author or committer leaves what cannot be read empty. It fails with REPOSITORY_CORRUPT.
 func DecodeCommit(id ObjectID, content []byte) (*Commit, error) {
-	c := &Commit{ID: id}
 	headers, message := splitHeaders(content)
-	c.Message = message
-	for _, h := range headers {
-		if err := c.set(h); err != nil {
-			return nil, errs.Wrap(err, errs.ReasonRepositoryCorrupt, "commit "+id.String()+" is malformed")
+	c := &Commit{ID: id, Message: message}
+	var ok bool
+	if c.Tree, headers, ok = cutID(headers, "tree", id.Format()); !ok {
+		return nil, malformed(CommitObject, id)
+	}
+	for len(headers) > 0 && headers[0].Key == "parent" {
+		var p ObjectID
+		if p, headers, ok = cutID(headers, "parent", id.Format()); !ok {
+			return nil, malformed(CommitObject, id)
 		}
+		c.Parents = append(c.Parents, p)
 	}
-	if c.Tree.IsZero() {
-		return nil, errs.New(errs.ReasonRepositoryCorrupt, "commit "+id.String()+" is malformed")
-	}
+	c.Author, headers = cutSignature(headers, "author")
+	c.Committer, c.Headers = cutSignature(headers, "committer")
 	return c, nil
 }
 
-func (c *Commit) set(h Header) (err error) {
-	switch h.Key {
-	case "tree":
-		c.Tree, err = ParseObjectID(h.Value)
-	case "parent":
-		var p ObjectID
-		p, err = ParseObjectID(h.Value)
-		c.Parents = append(c.Parents, p)
-	case "author":
-		c.Author = parseSignature(h.Value)
-	case "committer":
-		c.Committer = parseSignature(h.Value)
-	default:
-		c.Headers = append(c.Headers, h)
+func malformed(t ObjectType, id ObjectID) error {
+	return errs.New(errs.ReasonRepositoryCorrupt, t.String()+" "+id.String()+" is malformed", errs.MetaObject, id.String())
+}
+
+// cutID takes the ID of the key off the front.
+func cutID(headers []Header, key string, f ObjectFormat) (ObjectID, []Header, bool) {
+	if len(headers) == 0 || headers[0].Key != key {
+		return ObjectID{}, headers, false
 	}
-	return err
+	id, err := ParseObjectID(headers[0].Value)
+	return id, headers[1:], err == nil && id.Format() == f
+}
+
+// cutSignature takes the signature of the key off the front, if it is there.
+func cutSignature(headers []Header, key string) (Signature, []Header) {
+	if len(headers) == 0 || headers[0].Key != key {
+		return parseSignature(""), headers
+	}
+	return parseSignature(headers[0].Value), headers[1:]
 }
 
 func splitHeaders(content []byte) (headers []Header, message string) {
@@ -306,7 +320,8 @@ type Tag struct {
 	Target     ObjectID
 	TargetType ObjectType
 	// Name is the tag's short name, as the object says it.
-	Name    string
+	Name string
+	// Tagger is who made the tag; zero in old tags.
 	Tagger  Signature
 	Headers []Header
 	Message string
@@ -315,35 +330,31 @@ type Tag struct {
 // Encode returns the content of the tag object.
 func (t *Tag) Encode() []byte {
 	b := fmt.Appendf(nil, "object %s\ntype %s\ntag %s\n", t.Target, t.TargetType, t.Name)
-	b = append(t.Tagger.append(append(b, "tagger "...)), '\n')
+	if !t.Tagger.IsZero() {
+		b = append(t.Tagger.append(append(b, "tagger "...)), '\n')
+	}
 	return appendHeaders(b, t.Headers, t.Message)
 }
 
 // Header returns the value of the first additional header of the key, "" if there is none.
 func (t *Tag) Header(key string) string { return headerValue(t.Headers, key) }
 
-// DecodeTag reads the content of the tag object id. It fails with REPOSITORY_CORRUPT.
+// DecodeTag reads the content of the tag object id, whose first lines have to be object, type and tag. Old tags have no
+// tagger. It fails with REPOSITORY_CORRUPT.
 func DecodeTag(id ObjectID, content []byte) (*Tag, error) {
-	t := &Tag{ID: id}
 	headers, message := splitHeaders(content)
-	t.Message = message
-	for _, h := range headers {
-		switch h.Key {
-		case "object":
-			t.Target, _ = ParseObjectID(h.Value)
-		case "type":
-			t.TargetType, _ = ParseObjectType(h.Value)
-		case "tag":
-			t.Name = h.Value
-		case "tagger":
-			t.Tagger = parseSignature(h.Value)
-		default:
-			t.Headers = append(t.Headers, h)
-		}
+	t := &Tag{ID: id, Message: message}
+	var ok bool
+	if t.Target, headers, ok = cutID(headers, "object", id.Format()); !ok || len(headers) < 2 || headers[0].Key != "type" || headers[1].Key != "tag" {
+		return nil, malformed(TagObject, id)
 	}
-	if t.Target.IsZero() || t.TargetType == 0 {
-		return nil, errs.New(errs.ReasonRepositoryCorrupt, "tag "+id.String()+" is malformed")
+	if t.TargetType, ok = ParseObjectType(headers[0].Value); !ok {
+		return nil, malformed(TagObject, id)
 	}
+	if t.Name = headers[1].Value; strings.Contains(t.Name, "\n") {
+		return nil, malformed(TagObject, id)
+	}
+	t.Tagger, t.Headers = cutSignature(headers[2:], "tagger")
 	return t, nil
 }
 

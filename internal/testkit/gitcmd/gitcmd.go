@@ -41,6 +41,12 @@ func (r *Repo) Git(stdin []byte, args ...string) []byte {
 	return Run(r.t, stdin, r.args(args)...)
 }
 
+// GitEnv is [Repo.Git] with more environment variables.
+func (r *Repo) GitEnv(stdin []byte, env []string, args ...string) []byte {
+	r.t.Helper()
+	return RunEnv(r.t, stdin, env, r.args(args)...)
+}
+
 // Lines is [Repo.Git] without input, and its output by lines.
 func (r *Repo) Lines(args ...string) []string {
 	r.t.Helper()
@@ -110,6 +116,9 @@ func RunEnv(t testing.TB, stdin []byte, env []string, args ...string) []byte {
 	}
 	return out
 }
+
+// Try is [Run] for commands that may fail.
+func Try(t testing.TB, args ...string) ([]byte, error) { return run(t, nil, nil, args...) }
 
 func run(t testing.TB, stdin []byte, env []string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(t.Context(), "git", args...)
