@@ -1,0 +1,213 @@
+// Package gitclient is a [ports.RepositoryStore] over gRPC: what gitserver serves, as if it were here.
+package gitclient
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
+	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
+	optionsv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/requestid"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// The limits of the connection. A dead one is noticed after pingTime and pingWait, and replaced within maxBackoff.
+const (
+	pingTime       = 10 * time.Second
+	pingWait       = 5 * time.Second
+	connectTimeout = 5 * time.Second
+	minBackoff     = 100 * time.Millisecond
+	maxBackoff     = 2 * time.Second
+	maxHeaderBytes = 64 << 10
+	streamWindow   = 1 << 20
+	connWindow     = 4 << 20
+)
+
+// Options of a [Store].
+type Options struct {
+	// UserAgent names the program and its version; it goes before gRPC's own.
+	UserAgent string
+	// Credentials secure the connection; nil is plain text, for a service on the same host.
+	Credentials credentials.TransportCredentials
+	// DialOptions are applied after the store's own.
+	DialOptions []grpc.DialOption
+}
+
+// Store is a [ports.RepositoryStore] that lives in another process. Beside the errors of the port its methods fail with
+// UNAVAILABLE when the service cannot be reached, which they tell within the time of the call, and MESSAGE_TOO_LARGE.
+// Reads that fail with UNAVAILABLE are repeated a few times with backoff, and so are commits of one small file and
+// releases that have a request id. A call without a deadline gets the one of its operation.
+type Store struct {
+	conn         *grpc.ClientConn
+	health       grpc_health_v1.HealthClient
+	repositories gitv1.RepositoryServiceClient
+	refs         gitv1.RefServiceClient
+	content      gitv1.ContentServiceClient
+	commits      gitv1.CommitServiceClient
+	history      gitv1.HistoryServiceClient
+}
+
+// Dial returns the store behind address, a host and port or any gRPC target. It does no I/O: the connection is made by
+// the first call. It fails only if address or an option is malformed. The caller closes the store.
+func Dial(address string, opts Options) (*Store, error) {
+	conn, err := grpc.NewClient(address, append(dialOptions(opts), opts.DialOptions...)...)
+	if err != nil {
+		return nil, errs.Wrap(err, errs.ReasonInvalidArgument, fmt.Sprintf("the address %q of the git service is invalid: use host:port", address))
+	}
+	return &Store{
+		conn:   conn,
+		health: grpc_health_v1.NewHealthClient(conn), repositories: gitv1.NewRepositoryServiceClient(conn),
+		refs: gitv1.NewRefServiceClient(conn), content: gitv1.NewContentServiceClient(conn),
+		commits: gitv1.NewCommitServiceClient(conn), history: gitv1.NewHistoryServiceClient(conn),
+	}, nil
+}
+
+func dialOptions(opts Options) []grpc.DialOption {
+	creds := opts.Credentials
+	if creds == nil {
+		creds = insecure.NewCredentials()
+	}
+	return []grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithUserAgent(opts.UserAgent),
+		grpc.WithNoProxy(),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithDefaultServiceConfig(serviceConfig()),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingTime, Timeout: pingWait, PermitWithoutStream: true}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: minBackoff, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxBackoff},
+			MinConnectTimeout: connectTimeout,
+		}),
+		grpc.WithMaxHeaderListSize(maxHeaderBytes),
+		grpc.WithInitialWindowSize(streamWindow),
+		grpc.WithInitialConnWindowSize(connWindow),
+		grpc.WithSharedWriteBuffer(true),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxAnswer), grpc.MaxCallSendMsgSize(wire.MaxRequest)),
+		grpc.WithUnaryInterceptor(unary),
+		grpc.WithStreamInterceptor(stream),
+	}
+}
+
+// Retries of a call that failed with UNAVAILABLE.
+const (
+	maxAttempts    = 4
+	retryBackoff   = 100 * time.Millisecond
+	maxRetryDelay  = time.Second
+	retryFactor    = 2
+	retryTokens    = 100
+	retryTokenGain = 0.1
+)
+
+// serviceConfig lets gRPC repeat what the contract says may be repeated. Once a stream has given its first message it is
+// not begun again. When most calls fail, retries stop, so that they do not keep a service down.
+func serviceConfig() string {
+	type name struct {
+		Service string `json:"service"`
+		Method  string `json:"method"`
+	}
+	var safe []name
+	for _, op := range wire.Operations() {
+		if op.Retry == optionsv1.OperationRetry_OPERATION_RETRY_SAFE {
+			safe = append(safe, name{op.Service, op.Method})
+		}
+	}
+	config := map[string]any{
+		"methodConfig": []any{map[string]any{"name": safe, "retryPolicy": map[string]any{
+			"maxAttempts": maxAttempts, "initialBackoff": seconds(retryBackoff), "maxBackoff": seconds(maxRetryDelay),
+			"backoffMultiplier": retryFactor, "retryableStatusCodes": []string{"UNAVAILABLE"},
+		}}},
+		"retryThrottling": map[string]any{"maxTokens": retryTokens, "tokenRatio": retryTokenGain},
+	}
+	b, err := json.Marshal(config)
+	if err != nil {
+		panic(err) // it is made of strings and numbers
+	}
+	return string(b)
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%gs", d.Seconds()) }
+
+// unary gives a call its deadline and correlation id.
+func unary(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if _, ok := ctx.Deadline(); !ok {
+		if op, ok := wire.OperationOf(method); ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, op.Timeout())
+			defer cancel()
+		}
+	}
+	return invoke(correlated(ctx), method, req, reply, conn, opts...)
+}
+
+// stream gives a stream its correlation id; its deadline is set where its end is known.
+func stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	return open(correlated(ctx), desc, conn, method, opts...)
+}
+
+func correlated(ctx context.Context) context.Context {
+	if id := requestid.From(ctx); requestid.Valid(id) {
+		return metadata.AppendToOutgoingContext(ctx, requestid.Metadata, id)
+	}
+	return ctx
+}
+
+// Close ends the connection and every call under way.
+func (s *Store) Close() error { return s.conn.Close() }
+
+// Ready reports whether the service is there and serves. It fails with UNAVAILABLE, CANCELED and DEADLINE_EXCEEDED.
+func (s *Store) Ready(ctx context.Context) error {
+	answer, err := s.health.Check(ctx, &grpc_health_v1.HealthCheckRequest{})
+	if err != nil {
+		return wire.DecodeError(err)
+	}
+	if answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		return errs.New(errs.ReasonUnavailable, "the git service is starting or shutting down: try again shortly")
+	}
+	return nil
+}
+
+// CreateRepository implements [ports.RepositoryStore].
+func (s *Store) CreateRepository(ctx context.Context, req ports.CreateRepository) (ports.RepositoryInfo, error) {
+	m, err := s.repositories.CreateRepository(ctx, wire.EncodeCreateRepository(req))
+	return answer(m.GetRepository(), err, wire.DecodeRepository)
+}
+
+// ListRepositories implements [ports.RepositoryStore].
+func (s *Store) ListRepositories(ctx context.Context, page ports.Page) (ports.RepositoryPage, error) {
+	m, err := s.repositories.ListRepositories(ctx, wire.EncodeListRepositories(page))
+	return answer(m, err, wire.DecodeRepositoryPage)
+}
+
+// DeleteRepository implements [ports.RepositoryStore].
+func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error {
+	_, err := s.repositories.DeleteRepository(ctx, &gitv1.DeleteRepositoryRequest{Repository: id.String()})
+	return wire.DecodeError(err)
+}
+
+// Repository implements [ports.RepositoryStore].
+func (s *Store) Repository(id git.RepositoryID) ports.GitRepository { return repository{s, id} }
+
+// answer decodes the answer of a call, or its error.
+func answer[M, T any](m M, err error, decode func(M) (T, error)) (T, error) {
+	if err != nil {
+		var none T
+		return none, wire.DecodeError(err)
+	}
+	v, err := decode(m)
+	return v, wire.BadAnswer(err)
+}
+
+var _ ports.RepositoryStore = (*Store)(nil)

@@ -1,0 +1,204 @@
+package gitserver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
+	optionsv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/internal/requestid"
+)
+
+const (
+	// maxLogged is the most of what a client sent that one attribute of a log line holds, in bytes.
+	maxLogged = 256
+	// maxCause is the most of an error's cause that a log line holds: it may be what a child process said.
+	maxCause = 10 << 10
+)
+
+// call is one RPC on its way through the server.
+type call struct {
+	*Server
+	ctx    context.Context
+	method *method
+	start  time.Time
+	// id is the correlation id.
+	id string
+	// repository is what the request says, if anything.
+	repository string
+}
+
+func (s *Server) begin(ctx context.Context, fullMethod string) *call {
+	c := &call{Server: s, method: s.methods[fullMethod], start: time.Now()}
+	if ids := metadata.ValueFromIncomingContext(ctx, requestid.Metadata); len(ids) == 1 && requestid.Valid(ids[0]) {
+		c.id = ids[0]
+	} else {
+		c.id = requestid.New()
+	}
+	c.ctx = requestid.With(ctx, c.id)
+	return c
+}
+
+func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	c := s.begin(ctx, info.FullMethod)
+	c.sees(req)
+	resp, err := handler(c.ctx, req)
+	return resp, c.end(err)
+}
+
+func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	c := s.begin(stream.Context(), info.FullMethod)
+	return c.end(handler(srv, &callStream{ServerStream: stream, call: c}))
+}
+
+// callStream is the stream of a call.
+type callStream struct {
+	grpc.ServerStream
+	call *call
+}
+
+func (s *callStream) Context() context.Context { return s.call.ctx }
+
+func (s *callStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return malformed(err)
+	}
+	if s.call.repository == "" {
+		s.call.sees(m)
+	}
+	return nil
+}
+
+func (c *call) sees(req any) {
+	if r, ok := req.(interface{ GetRepository() string }); ok {
+		c.repository = r.GetRepository()
+	}
+}
+
+// tellBadRequests returns the service with unary methods that take a request they cannot read for the client's fault,
+// and show it to the interceptors.
+func tellBadRequests(service *grpc.ServiceDesc) *grpc.ServiceDesc {
+	told := *service
+	told.Methods = make([]grpc.MethodDesc, len(service.Methods))
+	for i, m := range service.Methods {
+		info := &grpc.UnaryServerInfo{FullMethod: "/" + service.ServiceName + "/" + m.MethodName}
+		told.Methods[i] = grpc.MethodDesc{MethodName: m.MethodName, Handler: func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+			var bad error
+			resp, err := m.Handler(srv, ctx, func(in any) error { bad = decode(in); return bad }, interceptor)
+			if bad == nil {
+				return resp, err
+			}
+			return interceptor(ctx, nil, info, func(context.Context, any) (any, error) { return nil, malformed(bad) })
+		}}
+	}
+	return &told
+}
+
+// malformed returns the error of receiving a message. gRPC reports what it cannot decode as Internal.
+func malformed(err error) error {
+	if status.Code(err) == codes.Internal {
+		return errs.Wrap(err, errs.ReasonInvalidArgument, "the request is not a message of this call: it is cut off, not UTF-8 where text is due, or nested too deep")
+	}
+	return err
+}
+
+// panicked turns a panic into an error that says where to find it.
+func (s *Server) panicked(ctx context.Context, v any) error {
+	incident := requestid.New()
+	s.logger.LogAttrs(ctx, slog.LevelError, "panic in a gRPC handler", slog.String("incident", incident),
+		slog.String("request_id", requestid.From(ctx)), slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+	return errs.New(errs.ReasonInternal, "panic", errs.MetaIncident, incident)
+}
+
+// end accounts for the call and returns its status.
+func (c *call) end(err error) error {
+	took := time.Since(c.start)
+	if err == nil {
+		c.method.observe(codes.OK, took)
+		c.log(nil, codes.OK, took)
+		return nil
+	}
+	e := errs.From(wire.DecodeError(err))
+	sent := e
+	if e.Kind == errs.Internal {
+		sent = conceal(e)
+		e = e.WithMeta(errs.MetaIncident, sent.Meta[errs.MetaIncident])
+	}
+	failed := wire.EncodeError(sent)
+	c.method.observe(status.Code(failed), took)
+	c.log(e, status.Code(failed), took)
+	return failed
+}
+
+// conceal returns what a client may know of an internal error: under which incident the log has it.
+func conceal(e *errs.Error) *errs.Error {
+	incident := e.Meta[errs.MetaIncident]
+	if incident == "" {
+		incident = requestid.New()
+	}
+	return errs.New(errs.ReasonInternal, "internal error: the log has it under incident "+incident, errs.MetaIncident, incident)
+}
+
+func (c *call) log(e *errs.Error, code codes.Code, took time.Duration) {
+	level := c.level(e)
+	if !c.logger.Enabled(c.ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", c.id), slog.String("method", c.method.name), slog.String("code", code.String()),
+		slog.Duration("duration", took), slog.String("repository", clip(c.repository, maxLogged)),
+	}
+	if p, ok := peer.FromContext(c.ctx); ok && p.Addr != nil {
+		attrs = append(attrs, slog.String("peer", p.Addr.String()))
+	}
+	if e != nil {
+		attrs = append(attrs, failure(e)...)
+	}
+	c.logger.LogAttrs(context.WithoutCancel(c.ctx), level, "grpc request", attrs...)
+}
+
+func failure(e *errs.Error) []slog.Attr {
+	attrs := []slog.Attr{slog.String("reason", string(e.Reason)), slog.String("error", clip(e.Error(), maxLogged))}
+	if incident := e.Meta[errs.MetaIncident]; incident != "" {
+		attrs = append(attrs, slog.String("incident", incident))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("cause", clip(e.Err.Error(), maxCause)))
+	}
+	return attrs
+}
+
+// level keeps the log of a service at work to what was changed and what an operator should know.
+func (c *call) level(e *errs.Error) slog.Level {
+	if e == nil {
+		if c.method.op.Kind == optionsv1.OperationKind_OPERATION_KIND_MUTATOR {
+			return slog.LevelInfo
+		}
+		return slog.LevelDebug
+	}
+	switch e.Kind {
+	case errs.Internal, errs.Corrupt:
+		return slog.LevelError
+	case errs.Exhausted, errs.Unavailable, errs.Deadline:
+		return slog.LevelWarn
+	default:
+		return slog.LevelInfo
+	}
+}
+
+func clip(s string, most int) string {
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}

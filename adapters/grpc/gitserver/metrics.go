@@ -1,0 +1,61 @@
+package gitserver
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+
+	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
+)
+
+// lastCode is the highest code of a status.
+const lastCode = codes.Unauthenticated
+
+// method is what the server knows of one RPC. Its metrics are looked up once, not for each call.
+type method struct {
+	// name is the service and method, such as "gitstore.git.v1.RefService/ListRefs".
+	name string
+	// op is zero for the methods of gRPC's own services.
+	op       wire.Operation
+	requests [lastCode + 1]prometheus.Counter
+	duration prometheus.Observer
+}
+
+// newMethods returns the methods of the services by their full names.
+func newMethods(services map[string]grpc.ServiceInfo, reg prometheus.Registerer) map[string]*method {
+	f := promauto.With(reg)
+	requests := f.NewCounterVec(prometheus.CounterOpts{
+		Name: "gitstore_grpc_requests_total",
+		Help: "gRPC calls by method and status code.",
+	}, []string{"method", "code"})
+	duration := f.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "gitstore_grpc_request_duration_seconds",
+		Help:    "Time from the start of a gRPC call to its status, streams included.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
+	}, []string{"method"})
+	methods := map[string]*method{}
+	for service, info := range services {
+		for _, m := range info.Methods {
+			methods["/"+service+"/"+m.Name] = newMethod(service+"/"+m.Name, requests, duration)
+		}
+	}
+	return methods
+}
+
+func newMethod(name string, requests *prometheus.CounterVec, duration *prometheus.HistogramVec) *method {
+	op, _ := wire.OperationOf("/" + name)
+	m := &method{name: name, op: op, duration: duration.WithLabelValues(name)}
+	for code := range m.requests {
+		m.requests[code] = requests.WithLabelValues(name, codes.Code(code).String()) //nolint:gosec // an index of the array
+	}
+	return m
+}
+
+// observe counts a call. Its code is one that gRPC defines: the server makes all statuses itself.
+func (m *method) observe(code codes.Code, took time.Duration) {
+	m.requests[code].Inc()
+	m.duration.Observe(took.Seconds())
+}

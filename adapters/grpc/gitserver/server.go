@@ -1,0 +1,165 @@
+// Package gitserver serves a [ports.RepositoryStore] over gRPC. Every limit of the server is set here, since gRPC's own
+// defaults allow streams, headers and answers without end.
+package gitserver
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/netutil"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/tap"
+
+	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
+	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// The limits of a connection and its streams.
+const (
+	defaultMaxConnections = 1024
+	maxConcurrentStreams  = 256
+	maxHeaderBytes        = 16 << 10
+	connectionTimeout     = 10 * time.Second
+	// A connection is replaced now and then, so that clients spread over servers that were added. The grace is as long as
+	// the longest operation.
+	maxConnectionAge      = 30 * time.Minute
+	maxConnectionAgeGrace = 10 * time.Minute
+	// Clients of ours ping after 10 s of silence. The least time is below that, as pings arrive with some jitter and three
+	// that come early close the connection.
+	minPingInterval = 8 * time.Second
+	serverPingTime  = time.Minute
+	serverPingWait  = 10 * time.Second
+	streamWindow    = 1 << 20
+	connWindow      = 4 << 20
+)
+
+// Options of a [Server].
+type Options struct {
+	// Logger gets one line for each call and the details of internal errors; nil discards them.
+	Logger *slog.Logger
+	// Registerer gets the metrics gitstore_grpc_requests_total and gitstore_grpc_request_duration_seconds; nil is none.
+	Registerer prometheus.Registerer
+	// Reflection serves grpc.reflection, with which anybody who can reach the server lists its methods.
+	Reflection bool
+	// MaxConnections is how many connections are open at a time; more wait to be accepted. 0 is 1024.
+	MaxConnections int
+	// ServerOptions are applied after the server's own, such as credentials.
+	ServerOptions []grpc.ServerOption
+}
+
+// Server serves the services of the contract and grpc.health.v1.
+type Server struct {
+	grpc           *grpc.Server
+	health         *health.Server
+	logger         *slog.Logger
+	methods        map[string]*method
+	maxConnections int
+}
+
+// New returns a server of the store that reports to be healthy. It listens to nothing until [Server.Serve].
+func New(store ports.RepositoryStore, opts Options) *Server {
+	s := &Server{health: health.NewServer(), logger: opts.Logger, maxConnections: opts.MaxConnections}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if s.maxConnections == 0 {
+		s.maxConnections = defaultMaxConnections
+	}
+	s.grpc = grpc.NewServer(append(s.options(), opts.ServerOptions...)...)
+	register(s.grpc, store)
+	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
+	if opts.Reflection {
+		reflection.Register(s.grpc)
+	}
+	s.methods = newMethods(s.grpc.GetServiceInfo(), opts.Registerer)
+	return s
+}
+
+func (s *Server) options() []grpc.ServerOption {
+	recovered := recovery.WithRecoveryHandlerContext(s.panicked)
+	return []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(wire.MaxRequest),
+		grpc.MaxSendMsgSize(wire.MaxResult),
+		grpc.MaxConcurrentStreams(maxConcurrentStreams),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.ConnectionTimeout(connectionTimeout),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionAge: maxConnectionAge, MaxConnectionAgeGrace: maxConnectionAgeGrace,
+			Time: serverPingTime, Timeout: serverPingWait,
+		}),
+		grpc.InitialWindowSize(streamWindow),
+		grpc.InitialConnWindowSize(connWindow),
+		grpc.SharedWriteBuffer(true),
+		grpc.InTapHandle(limitTime),
+		grpc.ChainUnaryInterceptor(s.unary, recovery.UnaryServerInterceptor(recovered)),
+		grpc.ChainStreamInterceptor(s.stream, recovery.StreamServerInterceptor(recovered)),
+	}
+}
+
+// limitTime gives a call the time that its operation has, if its client asked for more or for no limit. It is done here
+// and not in an interceptor because only this context ends a Send or Recv that waits for the client.
+func limitTime(ctx context.Context, info *tap.Info) (context.Context, error) {
+	op, ok := wire.OperationOf(info.FullMethodName)
+	if !ok {
+		return ctx, nil
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= op.Timeout() {
+		return ctx, nil
+	}
+	limited, cancel := context.WithTimeout(ctx, op.Timeout())
+	_ = cancel // ctx ends with the call, and the limited one with it
+	return limited, nil
+}
+
+// register registers the services of the contract.
+func register(r grpc.ServiceRegistrar, store ports.RepositoryStore) {
+	r.RegisterService(tellBadRequests(&gitv1.RepositoryService_ServiceDesc), repositoryService{store: store})
+	r.RegisterService(tellBadRequests(&gitv1.RefService_ServiceDesc), refService{store: store})
+	r.RegisterService(tellBadRequests(&gitv1.ContentService_ServiceDesc), contentService{store: store})
+	r.RegisterService(tellBadRequests(&gitv1.CommitService_ServiceDesc), commitService{store: store})
+	r.RegisterService(tellBadRequests(&gitv1.HistoryService_ServiceDesc), historyService{store: store})
+}
+
+// Serve accepts connections until the listener fails or the server is shut down, and closes the listener. It returns
+// nil after [Server.Shutdown].
+func (s *Server) Serve(lis net.Listener) error {
+	return s.grpc.Serve(netutil.LimitListener(lis, s.maxConnections))
+}
+
+// SetServing says through grpc.health.v1 whether the server should be used.
+func (s *Server) SetServing(serving bool) {
+	status := grpc_health_v1.HealthCheckResponse_NOT_SERVING
+	if serving {
+		status = grpc_health_v1.HealthCheckResponse_SERVING
+	}
+	s.health.SetServingStatus("", status)
+}
+
+// Shutdown reports NOT_SERVING, takes no new calls and waits for those under way to end. When ctx ends first it breaks
+// them off and returns the context's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.health.Shutdown()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.grpc.GracefulStop()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-done
+		return ctx.Err()
+	}
+}
