@@ -125,10 +125,7 @@ func (o *objects) Peel(ctx context.Context, id git.ObjectID) (git.ObjectID, git.
 
 // Tree implements [git.ObjectReader].
 func (o *objects) Tree(ctx context.Context, id git.ObjectID) ([]git.TreeEntry, error) {
-	if id == o.format.EmptyTree() {
-		return nil, nil
-	}
-	v, _, err := o.load(ctx, id)
+	v, _, err := o.load(ctx, id) // git knows the empty tree in every repository
 	if err != nil {
 		return nil, corrupt(err)
 	}

@@ -214,8 +214,8 @@ func (s *Store) GitVersion() string { return s.runner.Version() }
 type Stats struct {
 	// Repositories is how many repositories exist.
 	Repositories int
-	// Processes is how many cat-file processes run.
-	Processes int
+	// Processes is how many cat-file processes run, and Busy how many of them are answering.
+	Processes, Busy int
 	// ProcessesStarted counts git processes since the store was opened.
 	ProcessesStarted int64
 	// CacheReads and CacheHits count look-ups of objects.
@@ -228,7 +228,7 @@ func (s *Store) Stats() Stats {
 	n := s.handles.Len()
 	s.mu.Unlock()
 	return Stats{
-		Repositories: n, Processes: s.pool.Processes(), ProcessesStarted: s.runner.Started(),
+		Repositories: n, Processes: s.pool.Processes(), Busy: s.pool.Busy(), ProcessesStarted: s.runner.Started(),
 		CacheReads: s.cache.reads.Load(), CacheHits: s.cache.hits.Load(),
 	}
 }

@@ -149,6 +149,17 @@ func (p *Pool) Processes() int {
 	return p.total
 }
 
+// Busy returns how many processes are in use.
+func (p *Pool) Busy() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	busy := p.total
+	for _, s := range p.sets {
+		busy -= len(s.idle)
+	}
+	return busy
+}
+
 // Close ends all idle processes and makes every later read fail with DRAINING. Processes in use end when their readers
 // are done.
 func (p *Pool) Close() {
