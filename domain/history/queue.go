@@ -25,7 +25,7 @@ func (q *queue[T]) len() int { return len(q.items) }
 
 func (q *queue[T]) peek() queueItem[T] { return q.items[0] }
 
-func (q *queue[T]) pop() T { return heap.Pop(&q.items).(queueItem[T]).value } //nolint:errcheck // it holds nothing else
+func (q *queue[T]) pop() T { return heap.Pop(&q.items).(queueItem[T]).value }
 
 type queueItems[T any] []queueItem[T]
 
@@ -38,7 +38,7 @@ func (q queueItems[T]) Less(i, j int) bool {
 	return q[i].seq < q[j].seq
 }
 
-func (q *queueItems[T]) Push(x any) { *q = append(*q, x.(queueItem[T])) } //nolint:errcheck // only push calls it
+func (q *queueItems[T]) Push(x any) { *q = append(*q, x.(queueItem[T])) }
 
 func (q *queueItems[T]) Pop() any {
 	last := len(*q) - 1

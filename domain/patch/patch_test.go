@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/patch"
 	"github.com/gitstore-dev/gitstore/internal/testkit/gitcmd"
 )
@@ -74,13 +73,13 @@ func TestGitAppliesWhatUnifiedReturns(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	var stream, diff bytes.Buffer
 	stream.WriteString("commit refs/heads/main\ncommitter C <c@example.com> 1 +0000\ndata 0\n")
-	afterwards := map[string]git.ObjectID{}
+	afterwards := map[string][]byte{}
 	for i := range 1000 {
 		lines := randomLines(rnd, rnd.IntN(40))
 		before, after := text(rnd, lines), text(rnd, edited(rnd, lines))
 		name := fmt.Sprintf("f%04d", i)
 		fmt.Fprintf(&stream, "M 100644 inline %s\ndata %d\n%s\n", name, len(before), before)
-		afterwards[name] = git.SHA1.HashObject(git.BlobObject, after)
+		afterwards[name] = after
 
 		hunks, added, removed := patch.Unified(before, after)
 		if (len(hunks) == 0) != bytes.Equal(before, after) {
@@ -97,18 +96,23 @@ func TestGitAppliesWhatUnifiedReturns(t *testing.T) {
 	r.FastImport(stream.Bytes())
 	r.Git(nil, "read-tree", "main")
 	r.Git(diff.Bytes(), "apply", "--cached", "--whitespace=nowarn")
+	objects := r.Load()
 	for _, line := range r.Lines("ls-files", "--stage") {
 		var mode, id, stage, name string
 		if _, err := fmt.Sscan(line, &mode, &id, &stage, &name); err != nil {
 			t.Fatal(err)
 		}
-		if want := afterwards[name]; id != want.String() {
-			t.Errorf("git apply makes %s of %s, want %s", id, name, want)
+		got, err := objects.Blob(t.Context(), r.ID(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := afterwards[name]; !bytes.Equal(got, want) {
+			t.Errorf("git apply makes %q of %s, want %q", got, name, want)
 		}
 		delete(afterwards, name)
 	}
 	if len(afterwards) > 0 {
-		t.Errorf("git apply lost %v", afterwards)
+		t.Errorf("git apply lost %d files", len(afterwards))
 	}
 }
 
