@@ -52,7 +52,6 @@ func (a *api) compareRoutes() []*route {
 			repeatedParam(nameParam("path", "Only these files, and what lies below these directories.")),
 			enumParam("format", "Overrides Accept.", "json", "diff"),
 		},
-		headers: []*param{headerParam("Accept", "application/json or text/x-diff.")},
 		answers: map[int]content{http.StatusOK: {
 			description: "The comparison.", value: comparisonJSON{}, also: []string{diffType}, headers: []string{"GitStore-Commit"},
 		}},

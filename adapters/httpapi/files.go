@@ -158,12 +158,12 @@ func (c *call) sendHeader(status int, size int64) error {
 // send streams size bytes of content.
 func (c *call) send(status int, content io.Reader, size int64) error {
 	_ = c.sendHeader(status, size)
-	n, err := io.Copy(c.w, content)
+	n, err := io.Copy(c.w, io.LimitReader(content, size))
 	if err != nil {
 		return readFailure(err)
 	}
 	if n != size {
-		return errs.New(errs.ReasonInternal, "the file's content is not as long as its size says")
+		return readFailure(io.ErrUnexpectedEOF)
 	}
 	return nil
 }

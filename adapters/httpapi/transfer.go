@@ -32,8 +32,9 @@ func newRecorder(w http.ResponseWriter, idle time.Duration) *recorder {
 // Unwrap is for [http.ResponseController].
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// extendDeadline gives what was written, and lies in buffers, time to leave.
-func (w *recorder) extendDeadline() { _ = w.control.SetWriteDeadline(time.Now().Add(w.idle)) }
+// extendDeadline gives what was written, and lies in buffers, time to leave. Before it writes, the server may wait an idle
+// timeout for the rest of a body that nobody has read.
+func (w *recorder) extendDeadline() { _ = w.control.SetWriteDeadline(time.Now().Add(2 * w.idle)) }
 
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {

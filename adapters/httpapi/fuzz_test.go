@@ -1,0 +1,138 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// FuzzCommitStream holds the decoder to two promises: what it refuses it refuses as the caller's mistake, and what it
+// accepts is what any JSON reader finds in the body.
+func FuzzCommitStream(f *testing.F) {
+	for _, seed := range []string{
+		``, `{}`, `null`, `[]`, `{"branch":"main","message":"m","actions":[]}`,
+		`{"branch":"main","message":"m","actions":[{"action":"create","path":"a","content":"x"},{"action":"delete","path":"b"}]}`,
+		`{"actions":[{"action":"upsert","path":"é","content_base64":"AAEC\/w=="}],"message":"\ud83d\ude00","branch":"a/b"}`,
+		`{"branch":"main","message":"m","actions":[{"action":"move","path":"a","from":"b"},{"action":"chmod","path":"c","executable":true}],"dry_run":true}`,
+		`{"branch":"main","message":"m","author":{"name":"A","email":"a@b","time":"2026-01-31T09:00:00Z"},"expected_head":"","actions":[{}]}`,
+		`{"branch":"main","branch":"x"}`, "{\"branch\":\"\xff\"}", `{"branch":"main","message":"m","actions":[{"action":"create","path":"a","content":"\ud800"}]}`,
+		`{"branch":"main","message":"m","actions":[` + strings.Repeat(`{"action":"delete","path":"a"},`, 40) + `null]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		opts := Options{MaxActionContent: 64, MaxBufferedActions: 256}.withDefaults()
+		s := newCommitStream(iotestReader{bytes.NewReader(body)}, opts)
+		req, err := s.header()
+		if err != nil {
+			mustBeRefusal(t, err)
+			return
+		}
+		var contents []string
+		for change, err := range s.changes {
+			if err != nil {
+				mustBeRefusal(t, err)
+				return
+			}
+			contents = append(contents, contentOf(t, change))
+		}
+		var want struct {
+			Branch, Message string
+			Actions         []struct {
+				Content       *string `json:"content"`
+				ContentBase64 []byte  `json:"content_base64"`
+			}
+		}
+		if err := json.Unmarshal(body, &want); err != nil {
+			t.Fatalf("accepted %q, which is not JSON: %v", body, err)
+		}
+		if req.Branch.Short() != want.Branch || req.Message != want.Message || len(contents) != len(want.Actions) {
+			t.Fatalf("read %v with %d actions from %q", req, len(contents), body)
+		}
+		for i, a := range want.Actions {
+			content := string(a.ContentBase64)
+			if a.Content != nil {
+				content = *a.Content
+			}
+			if contents[i] != content {
+				t.Fatalf("action %d of %q has content %q", i, body, contents[i])
+			}
+		}
+	})
+}
+
+// iotestReader gives a few bytes at a time, as a network may.
+type iotestReader struct{ r io.Reader }
+
+func (r iotestReader) Read(p []byte) (int, error) { return r.r.Read(p[:min(len(p), 7)]) }
+
+func mustBeRefusal(t *testing.T, err error) {
+	t.Helper()
+	if e := errs.From(err); e.Kind != errs.Invalid && e.Kind != errs.TooLarge || e.Reason.Kind() != e.Kind {
+		t.Fatalf("refused as %s %s: %v", e.Kind, e.Reason, err)
+	}
+}
+
+func contentOf(t *testing.T, change git.Change) string {
+	t.Helper()
+	if change.Content == nil {
+		return ""
+	}
+	b, err := io.ReadAll(change.Content)
+	if err != nil || int64(len(b)) != change.Size {
+		t.Fatalf("content of %d bytes, size %d: %v", len(b), change.Size, err)
+	}
+	return string(b)
+}
+
+// pathStore remembers which path was read.
+type pathStore struct {
+	ports.RepositoryStore
+	ports.GitRepository
+	read *string
+}
+
+func (s pathStore) Repository(git.RepositoryID) ports.GitRepository { return s }
+
+func (s pathStore) ReadFile(_ context.Context, q ports.ReadFile) (ports.File, io.ReadCloser, error) {
+	*s.read = q.Path.String()
+	return ports.File{}, nil, errs.New(errs.ReasonPathNotFound, "no such path")
+}
+
+// FuzzFilePath holds that the bytes of a URL reach the store decoded once, or are refused; never cleaned or redirected.
+func FuzzFilePath(f *testing.F) {
+	for _, seed := range []string{"a/b", "a//b", "../a", "a/%2e%2e/b", "%252e", "a%2Fb", "%00", "%ff", "a+b c", ".", "a/."} {
+		f.Add(seed)
+	}
+	var read string
+	handler := New(pathStore{read: &read}, Options{})
+	f.Fuzz(func(t *testing.T, raw string) {
+		const prefix = "/v1/repositories/shop/files/"
+		r, err := http.NewRequest(http.MethodGet, "http://x"+prefix+raw, nil)
+		if err != nil || strings.ContainsAny(raw, "?#") {
+			return
+		}
+		read = ""
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		decoded := strings.TrimPrefix(r.URL.Path, prefix)
+		switch {
+		case w.Code == http.StatusNotFound && read == decoded:
+		case w.Code == http.StatusBadRequest && read == "":
+			if _, err := git.ParseTreePath(decoded); err == nil {
+				t.Fatalf("%q was refused: %s", raw, w.Body)
+			}
+		default:
+			t.Fatalf("%q answered %d and read %q: %s", raw, w.Code, read, w.Body)
+		}
+	})
+}
