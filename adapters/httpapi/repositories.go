@@ -132,18 +132,21 @@ func views[T, V any](items []T, view func(T) V) []V {
 // newBranch reads the short name of a branch that is to be written. A full one is refused, as it would make a branch
 // whose own name begins with refs/.
 func newBranch(field, name string) (git.RefName, error) {
-	if err := refuseFullName(field, name); err != nil {
-		return git.RefName{}, err
-	}
-	ref, err := git.BranchRef(name)
-	return ref, withField(err, field)
+	return newRef(field, name, git.BranchRef)
 }
 
 func newTag(field, name string) (git.RefName, error) {
+	return newRef(field, name, git.TagRef)
+}
+
+func newRef(field, name string, parse func(string) (git.RefName, error)) (git.RefName, error) {
 	if err := refuseFullName(field, name); err != nil {
 		return git.RefName{}, err
 	}
-	ref, err := git.TagRef(name)
+	ref, err := parse(name)
+	if err == nil {
+		err = ref.CheckWritable() // the store checks it as well, but does not know what the field is called here
+	}
 	return ref, withField(err, field)
 }
 
