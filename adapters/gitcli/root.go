@@ -74,7 +74,12 @@ func (r *root) acquire() error {
 	return nil
 }
 
-func (r *root) close() error { return r.lock.Close() }
+// close gives the root back. The lock is released by name: a child that is just being started holds a copy of the
+// descriptor until it executes git.
+func (r *root) close() error {
+	err := syscall.Flock(int(r.lock.Fd()), syscall.LOCK_UN) //nolint:gosec // a descriptor fits
+	return errors.Join(err, r.lock.Close())
+}
 
 func (r *root) repositories() string { return filepath.Join(r.dir, "repositories") }
 
