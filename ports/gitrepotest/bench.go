@@ -222,8 +222,7 @@ func (f *bench) walk(b *testing.B, q ports.ListCommits) {
 	})
 }
 
-// commitFiles is the last to write to the branch that the others read, so they measure on the same history. Each round
-// has a branch of its own.
+// commitFiles writes to a branch of its own, so that what the others read stays as it is.
 func (f *bench) commitFiles(b *testing.B, writers int) {
 	name := f.newBranch(b)
 	callers(b, writers, func(number int) error {

@@ -72,6 +72,10 @@ var capabilities = []capability{
 	{"Repositories", repositoryCases},
 	{"Revisions", revisionCases},
 	{"Refs", refCases},
+	{"Files", fileCases},
+	{"Batches", batchCases},
+	{"Listings", listCases},
+	{"Trees", readTreeCases},
 }
 
 // suite is what the cases of one object format share.
