@@ -1,8 +1,8 @@
 package git
 
 import (
-	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -80,39 +80,40 @@ func EncodeTree(entries []TreeEntry) []byte {
 // DecodeTree reads the content of a tree object, in its order. It fails with REPOSITORY_CORRUPT, also for a name that can
 // be no component of a path.
 func DecodeTree(f ObjectFormat, content []byte) ([]TreeEntry, error) {
-	entries := make([]TreeEntry, 0, len(content)/(f.Size()+16))
-	for len(content) > 0 {
-		e, n, err := decodeTreeEntry(f, content)
+	const modeAndName = 16 // a guess
+	entries := make([]TreeEntry, 0, len(content)/(f.Size()+modeAndName))
+	for rest := string(content); rest != ""; { // names are parts of one string: a tree may have a great many
+		e, after, err := decodeTreeEntry(f, rest)
 		if err != nil {
 			return nil, errs.Wrap(err, errs.ReasonRepositoryCorrupt, "a tree object is malformed")
 		}
 		entries = append(entries, e)
-		content = content[n:]
+		rest = after
 	}
 	return entries, nil
 }
 
-func decodeTreeEntry(f ObjectFormat, b []byte) (TreeEntry, int, error) {
-	mode, rest, ok := bytes.Cut(b, []byte{' '})
+func decodeTreeEntry(f ObjectFormat, s string) (e TreeEntry, rest string, err error) {
+	mode, rest, ok := strings.Cut(s, " ")
 	if !ok {
-		return TreeEntry{}, 0, fmt.Errorf("entry without mode")
+		return TreeEntry{}, "", errors.New("entry without mode")
 	}
-	m, err := strconv.ParseUint(string(mode), 8, 32)
+	m, err := strconv.ParseUint(mode, 8, 32)
 	if err != nil {
-		return TreeEntry{}, 0, fmt.Errorf("mode: %w", err)
+		return TreeEntry{}, "", fmt.Errorf("mode: %w", err)
 	}
-	name, rest, ok := bytes.Cut(rest, []byte{0})
+	name, rest, ok := strings.Cut(rest, "\x00")
 	if !ok || len(rest) < f.Size() {
-		return TreeEntry{}, 0, fmt.Errorf("entry cut short")
+		return TreeEntry{}, "", errors.New("entry cut short")
 	}
-	if len(name) == 0 || string(name) == "." || string(name) == ".." || bytes.IndexByte(name, '/') >= 0 {
-		return TreeEntry{}, 0, fmt.Errorf("entry named %q", name)
+	if name == "" || name == "." || name == ".." || strings.Contains(name, "/") {
+		return TreeEntry{}, "", fmt.Errorf("entry named %q", name)
 	}
-	id, err := ObjectIDFromBytes(rest[:f.Size()])
-	if err != nil {
-		return TreeEntry{}, 0, err
+	id := ObjectID{format: f}
+	if rest = rest[copy(id.raw[:f.Size()], rest):]; id.raw == (ObjectID{}).raw {
+		return TreeEntry{}, "", errors.New("entry with the null id")
 	}
-	return TreeEntry{Name: string(name), Mode: canonicalMode(uint32(m)), ID: id}, len(mode) + len(name) + 2 + f.Size(), nil
+	return TreeEntry{Name: name, Mode: canonicalMode(uint32(m)), ID: id}, rest, nil
 }
 
 // canonicalMode maps the modes of old trees, such as 100664, to those of today, as git does when it reads them.
