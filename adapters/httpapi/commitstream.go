@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -127,13 +128,14 @@ func (s *commitStream) addMember(name string, value jsontext.Value) error {
 
 // end makes sure that nothing follows the object.
 func (s *commitStream) end() error {
-	if _, err := s.dec.ReadToken(); err != io.EOF {
-		if err == nil {
-			err = errs.New(errs.ReasonInvalidArgument, "the body goes on after its JSON object: send one object")
-		}
-		return jsonError("", err)
+	_, err := s.dec.ReadToken()
+	switch {
+	case err == nil:
+		return errs.New(errs.ReasonInvalidArgument, "the body goes on after its JSON object: send one object")
+	case errors.Is(err, io.EOF):
+		return nil
 	}
-	return nil
+	return jsonError("", err)
 }
 
 func (s *commitStream) parseMembers() (newCommitJSON, error) {

@@ -166,7 +166,7 @@ func position(s string) (int64, bool) {
 		return -1, true
 	}
 	n, err := strconv.ParseUint(s, 10, 63)
-	return int64(n), err == nil //nolint:gosec // 63 bits fit
+	return int64(n), err == nil
 }
 
 // of returns the part of a file of size bytes, and false if there is none.

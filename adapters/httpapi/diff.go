@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -153,7 +152,7 @@ func (d *diffWriter) binary(f ports.FileDiff, open openContent) error {
 		return err
 	}
 	if n != size {
-		return errs.New(errs.ReasonInternal, "the file's content is not as long as its size says")
+		return io.ErrUnexpectedEOF
 	}
 	if err := deflate.Close(); err != nil {
 		return err
@@ -209,6 +208,8 @@ func (b *base85Writer) Write(p []byte) (int, error) {
 	return written, nil
 }
 
+const base85Lengths = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
 const base85Digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
 
 func (b *base85Writer) flush() {
@@ -216,11 +217,7 @@ func (b *base85Writer) flush() {
 		return
 	}
 	clear(b.line[b.n:])
-	if b.n <= 26 {
-		_ = b.w.WriteByte(byte('A' + b.n - 1))
-	} else {
-		_ = b.w.WriteByte(byte('a' + b.n - 27))
-	}
+	_ = b.w.WriteByte(base85Lengths[b.n-1])
 	for i := 0; i < b.n; i += 4 {
 		b.group(b.line[i : i+4])
 	}

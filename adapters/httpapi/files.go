@@ -105,7 +105,7 @@ func (a *api) getFile(c *call) error {
 	}
 	beginning := make([]byte, min(sniffLength, file.Size))
 	if _, err := io.ReadFull(content, beginning); err != nil {
-		return readFailure(err)
+		return err
 	}
 	c.w.Header().Set("Content-Type", contentType(file.Path, beginning))
 	switch {
@@ -160,20 +160,12 @@ func (c *call) send(status int, content io.Reader, size int64) error {
 	_ = c.sendHeader(status, size)
 	n, err := io.Copy(c.w, io.LimitReader(content, size))
 	if err != nil {
-		return readFailure(err)
+		return err
 	}
 	if n != size {
-		return readFailure(io.ErrUnexpectedEOF)
+		return io.ErrUnexpectedEOF
 	}
 	return nil
-}
-
-// readFailure keeps an end that comes too early from being taken for the end of the file.
-func readFailure(err error) error {
-	if err == io.ErrUnexpectedEOF || err == io.EOF {
-		return errs.Wrap(err, errs.ReasonInternal, "the file's content ended before its size")
-	}
-	return err
 }
 
 // sendRange reads the part of a file that was described before, at the commit that was described.

@@ -2,7 +2,6 @@ package httpapi_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -12,23 +11,14 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/adapters/httpapi"
-	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
+	"github.com/gitstore-dev/gitstore/ports/gitrepotest/memrepo"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func newStore(t testing.TB) ports.RepositoryStore {
-	t.Helper()
-	store, err := gitcli.Open(context.Background(), gitcli.Options{Dir: t.TempDir(), Identity: git.Signature{Name: "GitStore", Email: "gitstore@localhost"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	return store
-}
+func newStore(testing.TB) ports.RepositoryStore { return memrepo.New() }
 
 // client talks to an API over a real connection.
 type client struct {

@@ -2,9 +2,7 @@ package httpapi_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,27 +10,27 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/adapters/httpapi"
 	"github.com/gitstore-dev/gitstore/domain/git"
 )
 
-var noOptions httpapi.Options
-
-type importer interface {
-	Import(ctx context.Context, id git.RepositoryID, stream io.Reader) error
-}
-
-// imported serves the repository "shop" made of a git fast-import stream.
+// imported serves the repository "shop" made of a git fast-import stream. It is of the git binary, which the diff has to
+// agree with, so this is also where the API meets a real store.
 func imported(t *testing.T, stream string) *client {
 	t.Helper()
-	store := newStore(t)
-	c := serve(t, store, noOptions)
+	store, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), Identity: git.Signature{Name: "GitStore", Email: "gitstore@localhost"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	c := serve(t, store, httpapi.Options{})
 	c.post("/v1/repositories", `{"id":"shop"}`).wants(http.StatusCreated)
 	id, err := git.ParseRepositoryID("shop")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.(importer).Import(t.Context(), id, strings.NewReader(stream+"done\n")); err != nil {
+	if err := store.Import(t.Context(), id, strings.NewReader(stream+"done\n")); err != nil {
 		t.Fatal(err)
 	}
 	return c

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -54,7 +55,7 @@ func (h *heap) drain(r io.Reader) (n int64, err error) {
 		k, err := io.CopyN(io.Discard, r, 1<<20)
 		n += k
 		h.sample()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return n, nil
 		}
 		if err != nil {

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gitstore-dev/gitstore/adapters/httpapi"
 )
 
 func TestARepositoryIsCreatedListedAndDeleted(t *testing.T) {
-	c := serve(t, newStore(t), noOptions)
+	c := serve(t, newStore(t), httpapi.Options{})
 	made := c.post("/v1/repositories", `{"id":"shop","default_branch":"trunk","object_format":"sha256"}`).wants(http.StatusCreated)
 	if got := made.header.Get("Location"); got != shop {
 		t.Errorf("Location %q", got)

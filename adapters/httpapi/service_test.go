@@ -227,7 +227,7 @@ func raw(t *testing.T, server *httptest.Server, request string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
 	}
