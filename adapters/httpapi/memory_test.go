@@ -100,7 +100,7 @@ func TestALargeFileIsStreamedBothWaysInLittleMemory(t *testing.T) {
 	if n, err := h.drain(resp.Body); n != large || err != nil {
 		t.Errorf("the client received %d bytes: %v", n, err)
 	}
-	h.staysBelow(t, 16<<20)
+	h.staysBelow(t, 32<<20)
 }
 
 func TestACommitOfManyActionsHoldsOneAtATime(t *testing.T) {
@@ -135,5 +135,5 @@ func TestACommitOfManyActionsHoldsOneAtATime(t *testing.T) {
 	if count != actions {
 		t.Errorf("the store received %d actions", count)
 	}
-	h.staysBelow(t, 32<<20)
+	h.staysBelow(t, 64<<20)
 }
