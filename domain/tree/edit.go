@@ -201,19 +201,22 @@ func (ed *editor) check(e FileEdit) (git.TreeEntry, error) {
 	if err := ed.checkTarget(e); err != nil {
 		return git.TreeEntry{}, err
 	}
-	if err := checkSource(e, found); err != nil || found == nil {
+	if err := checkSource(e, found); err != nil || found == nil || found.mode == git.ModeDirectory {
 		return git.TreeEntry{}, err
 	}
 	return git.TreeEntry{Mode: found.mode, ID: found.id}, nil
 }
 
+// checkSource refuses an edit of what is not there or is no regular file. A directory in the way of a new file is judged
+// when the file is written: another edit may have emptied it.
 func checkSource(e FileEdit, found *entry) error {
 	source := e.source()
+	mayBeNew := e.Action == git.ActionCreate || e.Action == git.ActionUpsert
 	switch {
-	case found == nil && e.Action != git.ActionCreate && e.Action != git.ActionUpsert:
-		return pathError(errs.ReasonPathNotFound, source, "path %q does not exist", source)
-	case found == nil:
+	case mayBeNew && (found == nil || found.mode == git.ModeDirectory):
 		return nil
+	case found == nil:
+		return pathError(errs.ReasonPathNotFound, source, "path %q does not exist", source)
 	case found.mode == git.ModeDirectory:
 		return pathError(errs.ReasonNotAFile, source, "path %q is a directory", source)
 	case found.mode != git.ModeRegular && found.mode != git.ModeExecutable && e.Action != git.ActionDelete:
@@ -223,13 +226,13 @@ func checkSource(e FileEdit, found *entry) error {
 	return nil
 }
 
-// checkTarget refuses a create or move onto what exists.
+// checkTarget refuses a create or move onto a file that exists.
 func (ed *editor) checkTarget(e FileEdit) error {
 	if e.Action != git.ActionCreate && e.Action != git.ActionMove {
 		return nil
 	}
 	there, err := ed.find(e.Path)
-	if err != nil || there == nil {
+	if err != nil || there == nil || there.mode == git.ModeDirectory {
 		return err
 	}
 	return pathError(errs.ReasonPathExists, e.Path, "path %q exists: use update or upsert, or another path", e.Path).
