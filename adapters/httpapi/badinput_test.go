@@ -147,9 +147,9 @@ var badRepositories = []badInput{
 var badRefs = []badInput{
 	{"branch without name", "POST", shop + "/branches", `{}`, 400, "INVALID_REF_NAME", "name", nil},
 	{"branch with bad name", "POST", shop + "/branches", `{"name":"a b"}`, 400, "INVALID_REF_NAME", "name", nil},
-	{"branch like an option", "POST", shop + "/branches", `{"name":"-x"}`, 400, "INVALID_REF_NAME", "", nil},
-	{"branch like a commit", "POST", shop + "/branches", `{"name":"0123456789012345678901234567890123456789"}`, 400, "INVALID_REF_NAME", "", nil},
-	{"branch HEAD", "POST", shop + "/branches", `{"name":"HEAD"}`, 400, "INVALID_REF_NAME", "", nil},
+	{"branch like an option", "POST", shop + "/branches", `{"name":"-x"}`, 400, "INVALID_REF_NAME", "name", nil},
+	{"branch like a commit", "POST", shop + "/branches", `{"name":"0123456789012345678901234567890123456789"}`, 400, "INVALID_REF_NAME", "name", nil},
+	{"branch HEAD", "POST", shop + "/branches", `{"name":"HEAD"}`, 400, "INVALID_REF_NAME", "name", nil},
 	{"branch with full name", "POST", shop + "/branches", `{"name":"refs/heads/x"}`, 400, "INVALID_REF_NAME", "name", nil},
 	{"branch exists", "POST", shop + "/branches", `{"name":"main"}`, 409, "REF_EXISTS", "", nil},
 	{"branch below a branch", "POST", shop + "/branches", `{"name":"main/x"}`, 409, "REF_CONFLICT", "", nil},
@@ -190,6 +190,7 @@ func badCommits() []badInput {
 		{"actions an object", `{"branch":"main","message":"m","actions":{}}`, "INVALID_ARGUMENT", "actions"},
 		{"actions twice", `{"branch":"main","message":"m","actions":[],"actions":[]}`, "INVALID_ARGUMENT", "actions"},
 		{"branch twice", `{"branch":"main","branch":"x","message":"m","actions":[]}`, "INVALID_ARGUMENT", "branch"},
+		{"author's name twice", `{"branch":"main","message":"m","author":{"name":"a","name":"b","email":"c"},"actions":[]}`, "INVALID_ARGUMENT", "author.name"},
 		{"unknown member before", `{"force":true,"branch":"main","message":"m","actions":[]}`, "INVALID_ARGUMENT", "force"},
 		{"unknown member after", `{"branch":"main","message":"m","actions":[],"force":true}`, "INVALID_ARGUMENT", "force"},
 		{"message a number", `{"branch":"main","message":1,"actions":[]}`, "INVALID_ARGUMENT", "message"},
@@ -216,7 +217,9 @@ func badCommits() []badInput {
 	}
 	large := fmt.Sprintf(`{"branch":"main","message":"m","actions":[{"action":"create","path":"x","content":"%s"}]}`, strings.Repeat("x", 2<<20))
 	moved := `{"branch":"main","message":"m","expected_head":"0123456789012345678901234567890123456789","actions":[{"action":"create","path":"x","content":""}]}`
+	many := `{"actions":[{}` + strings.Repeat(",{}", 100_000) + `],"branch":"main","message":"m"}`
 	return append(rows,
+		badInput{"commit: too many actions", "POST", shop + "/commits", many, 400, "TOO_MANY_ACTIONS", "actions", nil},
 		badInput{"commit: too large", "POST", shop + "/commits", large, 413, "BODY_TOO_LARGE", "", nil},
 		badInput{"commit: branch moved", "POST", shop + "/commits", moved, 409, "REF_MOVED", "", nil},
 		badInput{"commit: sha256 expected in sha1", "POST", shop + "/commits", strings.Replace(moved, "0123456789012345678901234567890123456789", strings.Repeat("a", 64), 1), 409, "REF_MOVED", "", nil},
@@ -269,7 +272,7 @@ func badActions() []badInput {
 		{"path twice", `{"action":"upsert","path":"first","content":""}`, 400, "DUPLICATE_PATH", ""},
 		{"create over a file", `{"action":"create","path":"dir/f","content":""}`, 409, "PATH_EXISTS", ""},
 		{"update of nothing", `{"action":"update","path":"nowhere","content":""}`, 404, "PATH_NOT_FOUND", ""},
-		{"file over a directory", `{"action":"upsert","path":"dir","content":""}`, 409, "NOT_A_FILE", ""},
+		{"file over a directory", `{"action":"upsert","path":"dir","content":""}`, 409, "PATH_CONFLICT", ""},
 		{"file below a file", `{"action":"create","path":"dir/f/g","content":""}`, 409, "PATH_CONFLICT", ""},
 	} {
 		body := `{"branch":"main","message":"m","actions":[{"action":"upsert","path":"first","content":"x"},` + tt.action + `]}`
@@ -292,7 +295,7 @@ var badFiles = []badInput{
 	{"put with an empty message", "PUT", shop + "/files/dir/f?message=", "x", 400, "INVALID_MESSAGE", "message", nil},
 	{"put by half an author", "PUT", shop + "/files/dir/f?author_name=Ada", "x", 400, "INVALID_SIGNATURE", "", nil},
 	{"put by a request id that is none", "PUT", shop + "/files/dir/f?request_id=1", "x", 400, "INVALID_REQUEST_ID", "request_id", nil},
-	{"put over a directory", "PUT", shop + "/files/dir", "x", 409, "NOT_A_FILE", "", nil},
+	{"put over a directory", "PUT", shop + "/files/dir", "x", 409, "PATH_CONFLICT", "", nil},
 	{"put a git directory", "PUT", shop + "/files/.git/hooks/x", "x", 400, "DOTGIT_COMPONENT", "", nil},
 	{"put a git directory, encoded", "PUT", shop + "/files/%2Egit/config", "x", 400, "DOTGIT_COMPONENT", "", nil},
 	{"put ignorable characters", "PUT", shop + "/files/.g%E2%80%8Cit/config", "x", 400, "DOTGIT_COMPONENT", "", nil},

@@ -77,14 +77,14 @@ func commitAnswers(headers ...string) map[int]content {
 }
 
 func (a *api) commitRoutes() []*route {
-	return []*route{{http.MethodPost, "/v1/repositories/{id}/commits", spec{
+	return []*route{newRoute(http.MethodPost, "/v1/repositories/{id}/commits", spec{
 		id: "createCommit", group: "Commits", summary: "Commit many files at once",
 		description: "All actions become one commit, or nothing happens. All conditions are judged against the branch as it was, " +
 			"so the order of the actions does not matter; no two may touch one path.\n\n" +
 			"The body is read as a stream. Put actions last: then a body of any allowed size takes little memory. Members that follow " +
 			"the actions are accepted in a small body only.",
 		body: &content{value: newCommitJSON{}}, answers: commitAnswers(),
-	}, a.createCommit}}
+	}, a.createCommit)}
 }
 
 func (a *api) createCommit(c *call) error {

@@ -40,16 +40,17 @@ type commitStream struct {
 	members bytes.Buffer
 	// kept are actions that were read along with the header.
 	kept []jsontext.Value
-	// open reports that the array of actions was not read to its end.
-	open  bool
-	count int
+	// begun reports that the array of actions has come, and open that it was not read to its end.
+	begun, open bool
+	count       int
 	// failure is what was wrong with the actions: what the store returns may be only a consequence.
 	failure error
 }
 
 func newCommitStream(body io.Reader, opts Options) *commitStream {
 	src := &lookahead{source: body}
-	src.dec = jsontext.NewDecoder(src)
+	// What is read here is read again, strictly; to remember every name of an unbounded object would cost memory.
+	src.dec = jsontext.NewDecoder(src, jsontext.AllowDuplicateNames(true))
 	return &commitStream{opts: opts, src: src, dec: src.dec}
 }
 
@@ -149,6 +150,10 @@ func (s *commitStream) parseMembers() (newCommitJSON, error) {
 
 // keepActions reads actions until their end, or until the stream is to be handed over.
 func (s *commitStream) keepActions() error {
+	if s.begun {
+		return errs.InvalidField(errs.ReasonInvalidArgument, "actions", `"actions" is given twice`)
+	}
+	s.begun = true
 	if kind := s.dec.PeekKind(); kind != '[' && kind > 0 {
 		return errs.InvalidField(errs.ReasonInvalidArgument, "actions", `"actions" has to be an array`)
 	}
@@ -193,7 +198,9 @@ func (s *commitStream) nextAction(headerless bool, room int64) (jsontext.Value, 
 		return nil, jsonError("", err)
 	}
 	action, err := s.dec.ReadValue()
-	s.count++
+	if s.count++; s.count > ports.MaxActions {
+		return nil, errs.InvalidField(errs.ReasonTooManyActions, "actions", "a commit has at most %d actions: make several", ports.MaxActions)
+	}
 	return action, jsonError("", err)
 }
 

@@ -44,7 +44,7 @@ type fileDiffJSON struct {
 }
 
 func (a *api) compareRoutes() []*route {
-	return []*route{{http.MethodGet, "/v1/repositories/{id}/compare/{basehead...}", spec{
+	return []*route{newRoute(http.MethodGet, "/v1/repositories/{id}/compare/{basehead...}", spec{
 		id: "compare", group: "Commits", summary: "Compare two revisions", template: "/v1/repositories/{id}/compare/{base}...{head}",
 		description: "Shows what head changed since it and base went apart, as \"git diff base...head\" does. As JSON, with " +
 			"bounds; or, with format=diff or Accept: text/x-diff, as the whole unified diff, which \"git apply\" takes.",
@@ -55,7 +55,7 @@ func (a *api) compareRoutes() []*route {
 		answers: map[int]content{http.StatusOK: {
 			description: "The comparison.", value: comparisonJSON{}, also: []string{diffType}, headers: []string{"GitStore-Commit"},
 		}},
-	}, a.compare}}
+	}, a.compare)}
 }
 
 func (a *api) compare(c *call) error {

@@ -19,11 +19,11 @@ func (a *api) fileRoutes() []*route {
 		pattern = "/v1/repositories/{id}/files/{path...}"
 	)
 	return []*route{
-		{http.MethodHead, pattern, spec{
+		newRoute(http.MethodHead, pattern, spec{
 			id: "statFile", group: group, summary: "Describe a file by its headers", query: readParams(), headers: conditions(),
 			answers: ok("The headers that GET would send.", nil, fileHeaders...),
-		}, a.getFile},
-		{http.MethodGet, pattern, spec{
+		}, a.getFile),
+		newRoute(http.MethodGet, pattern, spec{
 			id: "getFile", group: group, summary: "Read a file", query: readParams(),
 			description: "Streams the bytes as they are. The content type is guessed from the name, else from the first bytes. " +
 				"A symbolic link is not followed: its content is its target. One range of bytes may be asked for; several are " +
@@ -36,8 +36,8 @@ func (a *api) fileRoutes() []*route {
 				http.StatusPartialContent: {description: "The range.", mediaType: "*/*", headers: append([]string{"Content-Range"}, fileHeaders...)},
 				http.StatusNotModified:    {description: "The file is the one that If-None-Match names."},
 			},
-		}, a.getFile},
-		{http.MethodPut, pattern, spec{
+		}, a.getFile),
+		newRoute(http.MethodPut, pattern, spec{
 			id: "putFile", group: group, summary: "Write a file",
 			description: "Makes a commit of the body. If-Match with an ETag writes only over that version, If-Match: * only " +
 				"over a file that exists, If-None-Match: * only where there is none; what does not hold is 412, and nothing changes.",
@@ -48,14 +48,14 @@ func (a *api) fileRoutes() []*route {
 			},
 			body:    &content{description: "The bytes of the file, of any type.", mediaType: "*/*"},
 			answers: commitAnswers("ETag"),
-		}, a.putFile},
-		{http.MethodDelete, pattern, spec{
+		}, a.putFile),
+		newRoute(http.MethodDelete, pattern, spec{
 			id: "deleteFile", group: group, summary: "Delete a file", description: "Makes a commit without the file.",
 			query: writeParams("Delete"), headers: []*param{headerParam("If-Match", "The ETag that the file must have, or *.")},
 			answers: map[int]content{http.StatusOK: {
 				description: "The commit that was made, or before, for the same request_id.", value: commitResultJSON{}, headers: []string{"GitStore-Commit"},
 			}},
-		}, a.deleteFile},
+		}, a.deleteFile),
 	}
 }
 

@@ -48,16 +48,16 @@ func (a *api) historyRoutes() []*route {
 		boolParam("first_parent", "Follows only the first parent of a merge."),
 	}, pageParams()...)
 	return []*route{
-		{http.MethodGet, "/v1/repositories/{id}/commits", spec{
+		newRoute(http.MethodGet, "/v1/repositories/{id}/commits", spec{
 			id: "listCommits", group: group, summary: "List history", query: query,
 			description: "A commit comes after all its descendants, and otherwise the newest first. The ref is resolved for the " +
 				"first page; the others are of the same history.",
 			answers: ok("A page of commits.", list[commitJSON]{}, "GitStore-Commit"),
-		}, a.listCommits},
-		{http.MethodGet, "/v1/repositories/{id}/commits/{revision...}", spec{
+		}, a.listCommits),
+		newRoute(http.MethodGet, "/v1/repositories/{id}/commits/{revision...}", spec{
 			id: "getCommit", group: group, summary: "Read a commit",
 			answers: ok("The commit.", commitJSON{}, "GitStore-Commit"),
-		}, a.getCommit},
+		}, a.getCommit),
 	}
 }
 

@@ -66,36 +66,36 @@ func tagView(tag ports.TagInfo) tagJSON {
 func (a *api) branchRoutes() []*route {
 	const group = "Branches"
 	return []*route{
-		{http.MethodGet, "/v1/repositories/{id}/branches", spec{
+		newRoute(http.MethodGet, "/v1/repositories/{id}/branches", spec{
 			id: "listBranches", group: group, summary: "List branches", description: "Ordered by the bytes of their names.",
 			query: pageParams(), answers: ok("A page of branches.", list[branchJSON]{}),
-		}, a.listBranches},
-		{http.MethodPost, "/v1/repositories/{id}/branches", spec{
+		}, a.listBranches),
+		newRoute(http.MethodPost, "/v1/repositories/{id}/branches", spec{
 			id: "createBranch", group: group, summary: "Create a branch", body: &content{value: newBranchJSON{}},
 			answers: map[int]content{http.StatusCreated: {description: "The new branch.", value: branchJSON{}}},
-		}, a.createBranch},
-		{http.MethodDelete, "/v1/repositories/{id}/branches/{name...}", spec{
+		}, a.createBranch),
+		newRoute(http.MethodDelete, "/v1/repositories/{id}/branches/{name...}", spec{
 			id: "deleteBranch", group: group, summary: "Delete a branch", description: "The default branch cannot be deleted.",
 			query:   []*param{textParam("expected_head", "The commit that the branch must be at.")},
 			answers: map[int]content{http.StatusNoContent: {}},
-		}, a.deleteBranch},
+		}, a.deleteBranch),
 	}
 }
 
 func (a *api) tagRoutes() []*route {
 	const group = "Tags"
 	return []*route{
-		{http.MethodGet, "/v1/repositories/{id}/tags", spec{
+		newRoute(http.MethodGet, "/v1/repositories/{id}/tags", spec{
 			id: "listTags", group: group, summary: "List tags", query: pageParams(),
 			description: "First the tags that are Semantic Versions, with or without a leading v, the highest first; then the others by name.",
 			answers:     ok("A page of tags.", list[tagJSON]{}),
-		}, a.listTags},
-		{http.MethodPost, "/v1/repositories/{id}/tags", spec{
+		}, a.listTags),
+		newRoute(http.MethodPost, "/v1/repositories/{id}/tags", spec{
 			id: "createTag", group: group, summary: "Create a tag", description: "Annotated if it has a message, else light.",
 			body:    &content{value: newTagJSON{}},
 			answers: map[int]content{http.StatusCreated: {description: "The new tag.", value: tagJSON{}}},
-		}, a.createTag},
-		{http.MethodGet, "/v1/repositories/{id}/tags/latest", spec{
+		}, a.createTag),
+		newRoute(http.MethodGet, "/v1/repositories/{id}/tags/latest", spec{
 			id: "getLatestTag", group: group, summary: "Find the tag of the highest version",
 			description: "Pre-releases count only if they are asked for. A tag that is itself named latest is in the list of tags, is " +
 				"read as the ref refs/tags/latest, and is deleted like any other.",
@@ -104,12 +104,12 @@ func (a *api) tagRoutes() []*route {
 				boolParam("prereleases", "Lets pre-releases count."),
 			},
 			answers: ok("The tag.", tagJSON{}),
-		}, a.latestTag},
-		{http.MethodDelete, "/v1/repositories/{id}/tags/{name...}", spec{
+		}, a.latestTag),
+		newRoute(http.MethodDelete, "/v1/repositories/{id}/tags/{name...}", spec{
 			id: "deleteTag", group: group, summary: "Delete a tag",
 			query:   []*param{textParam("expected_target", "The object that the tag must point at, as target_id says it.")},
 			answers: map[int]content{http.StatusNoContent: {}},
-		}, a.deleteTag},
+		}, a.deleteTag),
 	}
 }
 

@@ -34,27 +34,27 @@ func repositoryView(info ports.RepositoryInfo) repositoryJSON {
 func (a *api) repositoryRoutes() []*route {
 	const group = "Repositories"
 	return []*route{
-		{http.MethodPost, "/v1/repositories", spec{
+		newRoute(http.MethodPost, "/v1/repositories", spec{
 			id: "createRepository", group: group, summary: "Create a repository",
 			description: "The repository is empty: its default branch has no commit yet, and the first commit makes it.",
 			body:        &content{value: newRepositoryJSON{}},
 			answers: map[int]content{http.StatusCreated: {
 				description: "The new repository.", value: repositoryJSON{}, headers: []string{"Location"},
 			}},
-		}, a.createRepository},
-		{http.MethodGet, "/v1/repositories", spec{
+		}, a.createRepository),
+		newRoute(http.MethodGet, "/v1/repositories", spec{
 			id: "listRepositories", group: group, summary: "List repositories", query: pageParams(),
 			description: "Ordered by id.",
 			answers:     ok("A page of repositories.", list[repositoryJSON]{}),
-		}, a.listRepositories},
-		{http.MethodGet, "/v1/repositories/{id}", spec{
+		}, a.listRepositories),
+		newRoute(http.MethodGet, "/v1/repositories/{id}", spec{
 			id: "getRepository", group: group, summary: "Describe a repository",
 			answers: ok("The repository.", repositoryJSON{}),
-		}, a.getRepository},
-		{http.MethodDelete, "/v1/repositories/{id}", spec{
+		}, a.getRepository),
+		newRoute(http.MethodDelete, "/v1/repositories/{id}", spec{
 			id: "deleteRepository", group: group, summary: "Delete a repository", description: "With all it holds, for good.",
 			answers: map[int]content{http.StatusNoContent: {}},
-		}, a.deleteRepository},
+		}, a.deleteRepository),
 	}
 }
 

@@ -16,6 +16,12 @@ type route struct {
 	pattern string
 	spec    spec
 	serve   func(*call) error
+	// segments is the pattern divided at its slashes.
+	segments []string
+}
+
+func newRoute(method, pattern string, spec spec, serve func(*call) error) *route {
+	return &route{method, pattern, spec, serve, strings.Split(pattern, "/")}
 }
 
 // template is the pattern as OpenAPI writes it.
@@ -26,29 +32,36 @@ func (rt *route) template() string {
 	return strings.ReplaceAll(rt.pattern, "...}", "}")
 }
 
-// match compares the segments of an escaped path with the pattern. It returns the decoded parameters and whether every
-// segment fits; literal is the number of segments that were matched by name.
-func (rt *route) match(segments []string) (params map[string]string, literal int, ok bool) {
-	params = map[string]string{}
-	pattern := strings.Split(rt.pattern, "/")
-	for i, p := range pattern {
-		if i >= len(segments) {
-			return nil, 0, false
-		}
-		name, isParam := strings.CutPrefix(p, "{")
+// match reports whether the segments of an escaped path fit the pattern, and how many of them did by name.
+func (rt *route) match(path []string) (literal int, ok bool) {
+	for i, s := range rt.segments {
 		switch {
-		case !isParam && p != segments[i]:
-			return nil, 0, false
-		case !isParam:
-			literal++
-		case strings.HasSuffix(name, "...}"):
-			params[strings.TrimSuffix(name, "...}")] = unescape(strings.Join(segments[i:], "/"))
-			return params, literal, true
+		case i >= len(path):
+			return 0, false
+		case strings.HasSuffix(s, "...}"):
+			return literal, true
+		case strings.HasPrefix(s, "{"):
+		case s != path[i]:
+			return 0, false
 		default:
-			params[strings.TrimSuffix(name, "}")] = unescape(segments[i])
+			literal++
 		}
 	}
-	return params, literal, len(segments) == len(pattern)
+	return literal, len(path) == len(rt.segments)
+}
+
+// params returns the decoded parameters of a path that matches.
+func (rt *route) params(path []string) map[string]string {
+	params := map[string]string{}
+	for i, s := range rt.segments {
+		name, isParam := strings.CutPrefix(s, "{")
+		if rest, all := strings.CutSuffix(name, "...}"); isParam && all {
+			params[rest] = unescape(strings.Join(path[i:], "/"))
+		} else if isParam {
+			params[strings.TrimSuffix(name, "}")] = unescape(path[i])
+		}
+	}
+	return params
 }
 
 // unescape decodes once. The escapes were checked when the URL was parsed, so it cannot fail.
@@ -63,27 +76,26 @@ func unescape(segment string) string {
 // find returns the route that serves the request: of those that match path and method the one with the most literal
 // segments. HEAD is served by GET where it has no route of its own.
 func (a *api) find(r *http.Request) (*route, map[string]string, error) {
-	segments := strings.Split(r.URL.EscapedPath(), "/")
+	path := strings.Split(r.URL.EscapedPath(), "/")
 	var (
 		best    *route
-		params  map[string]string
 		most    = -1
 		allowed []string
 	)
 	for _, rt := range a.routes {
-		p, literal, ok := rt.match(segments)
+		literal, ok := rt.match(path)
 		if !ok {
 			continue
 		}
 		allowed = append(allowed, rt.method)
 		if rt.serves(r.Method) && literal > most {
-			best, params, most = rt, p, literal
+			best, most = rt, literal
 		}
 	}
-	if best != nil {
-		return best, params, nil
+	if best == nil {
+		return nil, nil, noRoute(r.Method, allowed)
 	}
-	return nil, nil, noRoute(r.Method, allowed)
+	return best, best.params(path), nil
 }
 
 // serves puts a route for HEAD before the one for GET, as it is listed first.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -133,7 +134,8 @@ func (a *api) account(c *call, err error, took time.Duration) {
 			attrs = append(attrs, slog.String("cause", clip(cause, maxLogged)))
 		}
 	}
-	if status >= http.StatusInternalServerError {
+	// A failure behind a good status is an answer that was broken off.
+	if status >= http.StatusInternalServerError || err != nil && status < http.StatusBadRequest {
 		level = slog.LevelError
 	}
 	a.opts.Logger.LogAttrs(context.WithoutCancel(c.ctx()), level, "http request", attrs...)
@@ -165,6 +167,6 @@ func (m *metrics) observe(rt *route, status int, took time.Duration) {
 	if rt != nil {
 		method, pattern = rt.method, rt.template()
 	}
-	m.requests.WithLabelValues(method, pattern, fmt.Sprint(status)).Inc()
+	m.requests.WithLabelValues(method, pattern, strconv.Itoa(status)).Inc()
 	m.duration.WithLabelValues(method, pattern).Observe(took.Seconds())
 }

@@ -21,26 +21,26 @@ func (a *api) serviceRoutes() []*route {
 	const group = "Service"
 	page := map[int]content{http.StatusOK: {description: "A page.", mediaType: "text/html"}}
 	routes := []*route{
-		{http.MethodGet, "/healthz", spec{
+		newRoute(http.MethodGet, "/healthz", spec{
 			id: "getHealth", group: group, summary: "Is the process alive", answers: ok("It is.", healthJSON{}),
-		}, func(c *call) error { return c.answer(http.StatusOK, healthJSON{"ok"}) }},
-		{http.MethodGet, "/readyz", spec{
+		}, func(c *call) error { return c.answer(http.StatusOK, healthJSON{"ok"}) }),
+		newRoute(http.MethodGet, "/readyz", spec{
 			id: "getReadiness", group: group, summary: "Can requests be served", answers: ok("They can.", healthJSON{}),
-		}, a.getReadiness},
-		{http.MethodGet, "/openapi.json", spec{
+		}, a.getReadiness),
+		newRoute(http.MethodGet, "/openapi.json", spec{
 			id: "getOpenAPI", group: group, summary: "This description, in OpenAPI 3.1",
 			answers: map[int]content{http.StatusOK: {description: "The document.", mediaType: "application/json"}},
-		}, a.getOpenAPI},
-		{http.MethodGet, "/docs", spec{id: "getDocs", group: group, summary: "This description, as a page", answers: page}, a.getDocs},
-		{http.MethodGet, "/docs/errors", spec{
+		}, a.getOpenAPI),
+		newRoute(http.MethodGet, "/docs", spec{id: "getDocs", group: group, summary: "This description, as a page", answers: page}, a.getDocs),
+		newRoute(http.MethodGet, "/docs/errors", spec{
 			id: "getErrorDocs", group: group, summary: "Every reason of a problem, as a page", answers: page,
-		}, a.getErrorDocs},
+		}, a.getErrorDocs),
 	}
 	if a.opts.Metrics != nil {
-		routes = append(routes, &route{http.MethodGet, "/metrics", spec{
+		routes = append(routes, newRoute(http.MethodGet, "/metrics", spec{
 			id: "getMetrics", group: group, summary: "Metrics for Prometheus",
 			answers: map[int]content{http.StatusOK: {description: "The metrics.", mediaType: "text/plain"}},
-		}, a.getMetrics})
+		}, a.getMetrics))
 	}
 	return routes
 }

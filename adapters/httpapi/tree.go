@@ -49,11 +49,11 @@ func (a *api) treeRoutes() []*route {
 		nameParam("prefix", "The directory to list; the root if it is empty or not given."),
 		boolParam("recursive", "Lists the files of all directories below, and leaves the directories themselves out."),
 	}, pageParams()...)
-	return []*route{{http.MethodGet, "/v1/repositories/{id}/tree", spec{
+	return []*route{newRoute(http.MethodGet, "/v1/repositories/{id}/tree", spec{
 		id: "listTree", group: "Files", summary: "List a directory", query: query,
 		description: "Ordered by the bytes of the paths. The ref is resolved for the first page; the others are of the same commit.",
 		answers:     ok("A page of entries.", treeJSON{}, "GitStore-Commit"),
-	}, a.listTree}}
+	}, a.listTree)}
 }
 
 func (a *api) listTree(c *call) error {
