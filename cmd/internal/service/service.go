@@ -52,16 +52,16 @@ func Main(name, description string, settings Settings, module func() fx.Option) 
 		return ExitUsage
 	}
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer restore()
-	// From the first signal on, a second one has its default effect: it ends the process at once.
-	context.AfterFunc(ctx, restore)
-	return run(ctx, name, build, settings.Base(), module(), os.Stderr)
+	return run(ctx, restore, name, build, settings.Base(), module(), os.Stderr)
 }
 
 // stopMargin is what a stop may take beside draining.
 const stopMargin = 15 * time.Second
 
-func run(ctx context.Context, name string, build buildinfo.Info, common *config.Common, module fx.Option, stderr io.Writer) int {
+// run serves until ctx ends. It calls restore before it stops: from then on a signal has its default effect, so that a
+// second one ends the process at once.
+func run(ctx context.Context, restore func(), name string, build buildinfo.Info, common *config.Common, module fx.Option, stderr io.Writer) int {
+	defer restore()
 	logger, err := telemetry.NewLogger(stderr, common.LogLevel, common.LogFormat)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "%s: %v\n", name, err)
@@ -84,8 +84,12 @@ func run(ctx context.Context, name string, build buildinfo.Info, common *config.
 	var failure error
 	select {
 	case failure = <-failed:
-		logger.ErrorContext(ctx, "cannot go on", "error", failure)
 	case <-ctx.Done():
+	}
+	restore()
+	if failure != nil {
+		logger.ErrorContext(ctx, "cannot go on", "error", failure)
+	} else {
 		logger.InfoContext(ctx, "stopping", "cause", context.Cause(ctx))
 	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), common.DrainDelay+common.DrainTimeout+stopMargin)

@@ -53,7 +53,7 @@ func TestTheExitCodeSaysHowItEnded(t *testing.T) {
 			var told []string
 			var log bytes.Buffer
 			common := &config.Common{LogLevel: "info", LogFormat: "json", DrainTimeout: time.Second}
-			code := run(ctx, "tool", buildinfo.Info{}, common, hooks(&told, tt.start, tt.stop), &log)
+			code := run(ctx, func() {}, "tool", buildinfo.Info{}, common, hooks(&told, tt.start, tt.stop), &log)
 			if code != tt.code || strings.Join(told, " ") != tt.told || !strings.Contains(log.String(), tt.log) {
 				t.Errorf("exit code %d after %q with the log\n%s", code, told, &log)
 			}
@@ -70,7 +70,7 @@ func TestWhatFxDoesIsLoggedForDebugging(t *testing.T) {
 		stop()
 		var told []string
 		var log bytes.Buffer
-		run(ctx, "tool", buildinfo.Info{}, &config.Common{LogLevel: level, LogFormat: "text"}, hooks(&told, func(Fail) error { return nil }, nil), &log)
+		run(ctx, func() {}, "tool", buildinfo.Info{}, &config.Common{LogLevel: level, LogFormat: "text"}, hooks(&told, func(Fail) error { return nil }, nil), &log)
 		if got := strings.Contains(log.String(), "OnStart hook executed"); got != want {
 			t.Errorf("at %s fx is in the log: %t\n%s", level, got, &log)
 		}
@@ -78,7 +78,7 @@ func TestWhatFxDoesIsLoggedForDebugging(t *testing.T) {
 }
 
 func TestWrongLogSettingsAreUsageErrors(t *testing.T) {
-	if code := run(t.Context(), "tool", buildinfo.Info{}, &config.Common{LogLevel: "loud", LogFormat: "json"}, fx.Options(), new(bytes.Buffer)); code != ExitUsage {
+	if code := run(t.Context(), func() {}, "tool", buildinfo.Info{}, &config.Common{LogLevel: "loud", LogFormat: "json"}, fx.Options(), new(bytes.Buffer)); code != ExitUsage {
 		t.Errorf("exit code %d", code)
 	}
 }

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/config"
+)
+
+// settings are what an operator can say; docs/configuration.md has the same table.
+type settings struct {
+	DataDir string `placeholder:"DIR" help:"Directory of the repositories, needed. It is created if there is none, and belongs to one process alone."`
+
+	GRPCListen   string `name:"grpc-listen" group:"listen" type:"listen" default:"127.0.0.1:50051" help:"Where gRPC is served."`
+	EventsListen string `name:"events-listen" group:"listen" type:"listen" default:"127.0.0.1:8081" help:"Where /healthz, /readyz and /metrics are served over HTTP."`
+	Reflection   bool   `group:"listen" default:"false" help:"Serve gRPC reflection, for tools such as grpcurl."`
+
+	GitPath       string `group:"git" default:"git" help:"The git binary: a path, or a name to look up in PATH."`
+	IdentityName  string `group:"git" default:"GitStore" help:"Name of the author, committer or tagger where a request names none."`
+	IdentityEmail string `group:"git" default:"gitstore@localhost" help:"Email address to that name."`
+
+	MaxConnections  int           `group:"limits" default:"1024" min:"1" max:"100000" help:"Most gRPC connections at a time; more wait to be accepted."`
+	MaxFileSize     int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest file that is taken."`
+	CacheSize       int64         `group:"limits" type:"size" default:"128MiB" min:"1MiB" max:"1TiB" help:"Memory for objects that were read or written lately."`
+	GitProcesses    int           `group:"limits" default:"64" min:"2" max:"4096" help:"Most git processes that serve reads, of all repositories together."`
+	GitIdleTimeout  time.Duration `group:"limits" default:"5m" min:"1s" max:"24h" help:"How long such a process is kept with nothing to do."`
+	MaxQueuedReads  int           `group:"limits" default:"4096" min:"1" max:"1000000" help:"Most reads that wait for such a process; more are refused."`
+	MaxQueuedWrites int           `group:"limits" default:"1024" min:"1" max:"1000000" help:"Most writes that wait for one repository; more are refused."`
+
+	config.Common
+}
+
+// Validate checks what no single setting knows.
+func (s *settings) Validate() error {
+	if s.DataDir == "" {
+		return errors.New("--data-dir: a directory is needed: give the flag, GITSTORE_DATA_DIR, or data_dir in the settings file")
+	}
+	identity := s.identity()
+	identity.When = time.Now()
+	if err := identity.Validate("identity"); err != nil {
+		return fmt.Errorf("--identity-name, --identity-email: %w", err)
+	}
+	return nil
+}
+
+func (s *settings) identity() git.Signature {
+	return git.Signature{Name: s.IdentityName, Email: s.IdentityEmail}
+}
+
+func (s *settings) store() gitcli.Options {
+	opts := gitcli.Options{
+		Dir:             s.DataDir,
+		GitPath:         s.GitPath,
+		Identity:        s.identity(),
+		CacheBytes:      s.CacheSize,
+		MaxFileSize:     s.MaxFileSize,
+		MaxQueuedWrites: s.MaxQueuedWrites,
+	}
+	opts.Processes.MaxProcesses = s.GitProcesses
+	opts.Processes.MaxWaiting = s.MaxQueuedReads
+	opts.Processes.IdleTimeout = s.GitIdleTimeout
+	return opts
+}

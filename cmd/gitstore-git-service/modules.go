@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/fx"
+	"google.golang.org/grpc"
+
+	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
+	"github.com/gitstore-dev/gitstore/cmd/internal/service"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/internal/telemetry"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// module is the service as its settings want it.
+func module(s settings) fx.Option {
+	return fx.Options(
+		fx.Supply(s),
+		fx.Provide(
+			telemetry.NewRegistry,
+			fx.Annotate(newStorage, fx.As(fx.Self()), fx.As(new(ports.RepositoryStore))),
+			newGRPCServer,
+			newReadiness,
+			newAdminServer,
+			newServer,
+		),
+		fx.Invoke(run),
+	)
+}
+
+func newGRPCServer(
+	s settings, store ports.RepositoryStore, gate *storage, reg *prometheus.Registry, logger *slog.Logger,
+) *gitserver.Server {
+	server := gitserver.New(store, gitserver.Options{
+		Logger: logger, Registerer: reg, Reflection: s.Reflection, MaxConnections: s.MaxConnections,
+		ServerOptions: []grpc.ServerOption{grpc.ChainUnaryInterceptor(gate.unary), grpc.ChainStreamInterceptor(gate.stream)},
+	})
+	server.SetServing(false)
+	return server
+}
+
+// readiness says whether calls can be served.
+type readiness struct {
+	storage  *storage
+	draining atomic.Bool
+}
+
+func newReadiness(storage *storage) *readiness { return &readiness{storage: storage} }
+
+func (r *readiness) check(context.Context) error {
+	if r.draining.Load() {
+		return errs.New(errs.ReasonDraining, "the service is shutting down")
+	}
+	return r.storage.check()
+}
+
+func newAdminServer(reg *prometheus.Registry, ready *readiness, logger *slog.Logger) *http.Server {
+	return telemetry.NewAdminServer(reg, ready.check, logger)
+}
+
+// server is the service while it runs.
+type server struct {
+	settings settings
+	storage  *storage
+	grpc     *gitserver.Server
+	ready    *readiness
+	http     *http.Server
+	fail     service.Fail
+	logger   *slog.Logger
+
+	// grpcAddress and adminAddress are where it listens once it was started.
+	grpcAddress, adminAddress net.Addr
+	admin                     *service.HTTP
+	// opening and serving are its goroutines.
+	opening, serving sync.WaitGroup
+	cancelOpening    context.CancelFunc
+}
+
+func newServer(
+	s settings, storage *storage, grpcServer *gitserver.Server, ready *readiness, admin *http.Server, fail service.Fail, logger *slog.Logger,
+) *server {
+	return &server{settings: s, storage: storage, grpc: grpcServer, ready: ready, http: admin, fail: fail, logger: logger}
+}
+
+func run(lc fx.Lifecycle, s *server) { lc.Append(fx.StartStopHook(s.start, s.stop)) }
+
+// start listens and has the store opened. Until it is open the service answers that it is not ready.
+func (s *server) start(ctx context.Context) error {
+	rpc, err := service.Listen(ctx, "--grpc-listen", s.settings.GRPCListen)
+	if err != nil {
+		return err
+	}
+	admin, err := service.Listen(ctx, "--events-listen", s.settings.EventsListen)
+	if err != nil {
+		return errors.Join(err, rpc.Close())
+	}
+	s.grpcAddress, s.adminAddress = rpc.Addr(), admin.Addr()
+	s.admin = service.StartHTTP(s.http, admin, s.fail, s.logger)
+	s.serving.Go(func() {
+		if err := s.grpc.Serve(rpc); err != nil {
+			s.fail(fmt.Errorf("gRPC on %s: %w", rpc.Addr(), err))
+		}
+	})
+	var opening context.Context
+	opening, s.cancelOpening = context.WithCancel(context.WithoutCancel(ctx))
+	s.opening.Go(func() { s.open(opening) })
+	return nil
+}
+
+func (s *server) open(ctx context.Context) {
+	opts := s.settings.store()
+	opts.Logger = s.logger
+	if err := s.storage.open(ctx, opts); err != nil {
+		s.fail(err)
+		return
+	}
+	s.grpc.SetServing(true)
+	store := s.storage.store.Load()
+	s.logger.InfoContext(ctx, "serving gRPC", "address", s.grpcAddress.String(),
+		"git_version", store.GitVersion(), "repositories", store.Stats().Repositories)
+}
+
+// stop says that the service is not ready, lets calls under way end, and closes the store. The admin listener goes last,
+// so that a stop can be watched.
+func (s *server) stop(ctx context.Context) error {
+	s.cancelOpening()
+	s.opening.Wait()
+	s.ready.draining.Store(true)
+	s.grpc.SetServing(false)
+	if s.storage.check() == nil {
+		service.Wait(ctx, s.settings.DrainDelay)
+	}
+	draining, cancel := context.WithTimeout(ctx, s.settings.DrainTimeout)
+	defer cancel()
+	if err := s.grpc.Shutdown(draining); err != nil {
+		s.logger.WarnContext(ctx, "broke off gRPC calls that did not end in time", "error", err)
+	}
+	s.serving.Wait()
+	return errors.Join(s.storage.close(), s.admin.Stop(ctx))
+}
