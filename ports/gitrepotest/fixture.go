@@ -81,6 +81,16 @@ func (w *world) id(name string) git.ObjectID { return w.commits[name].ID }
 // sorted returns the paths of the commit's files, ordered by their bytes.
 func (c *worldCommit) sorted() []string { return slices.Sorted(maps.Keys(c.files)) }
 
+// against returns the files of base, which may be nil, and the paths of both commits in order.
+func (c *worldCommit) against(base *worldCommit) (before map[string]worldFile, together []string) {
+	if base == nil {
+		return nil, c.sorted()
+	}
+	together = append(base.sorted(), c.sorted()...)
+	slices.Sort(together)
+	return base.files, slices.Compact(together)
+}
+
 // builder makes a world of a fixture.
 type builder struct {
 	format git.ObjectFormat

@@ -76,6 +76,11 @@ var capabilities = []capability{
 	{"Batches", batchCases},
 	{"Listings", listCases},
 	{"Trees", readTreeCases},
+	{"Branches", branchCases},
+	{"Ref updates", updateCases},
+	{"Tags", tagCases},
+	{"History", historyCases},
+	{"Comparisons", compareCases},
 }
 
 // suite is what the cases of one object format share.

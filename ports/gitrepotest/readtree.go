@@ -59,19 +59,9 @@ func brief(content string) string {
 
 // changed is what ReadTree has to yield for the commit against the base, which may be nil.
 func (c *worldCommit) changed(base *worldCommit) []readFile {
-	before := map[string]worldFile{}
-	if base != nil {
-		before = base.files
-	}
-	together := &worldCommit{files: map[string]worldFile{}}
-	for p, f := range before {
-		together.files[p] = f
-	}
-	for p, f := range c.files {
-		together.files[p] = f
-	}
+	before, together := c.against(base)
 	var files []readFile
-	for _, p := range together.sorted() {
+	for _, p := range together {
 		old, was := before[p]
 		f, is := c.files[p]
 		switch {
