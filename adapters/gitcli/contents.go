@@ -17,69 +17,50 @@ type contentTarget struct {
 	content *io.Reader
 }
 
-const (
-	// contentBatch is how many blobs are read with one exchange.
-	contentBatch = 128
-	// contentAhead is how many batches are read ahead of the consumer: one for each of a repository's processes.
-	contentAhead = 2
-)
+// contentBatch is how many blobs are read with one exchange.
+const contentBatch = 128
 
-// withContents adds the contents of blobs to items. Batches are read ahead, at the same time, while the consumer is busy
-// with the one before; a blob that is too large for memory is streamed when its turn comes.
+// withContents adds the contents of blobs to items. A blob that is too large for memory is streamed when its turn comes.
 func withContents[T any](ctx context.Context, o *objects, items iter.Seq2[T, error], target func(*T) contentTarget) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		var workers sync.WaitGroup
-		defer workers.Wait()
-		defer cancel()
-		pending := make(chan chan loaded[T], contentAhead)
-		workers.Go(func() {
-			defer close(pending)
-			for batch, err := range batched(items, contentBatch) {
-				result := make(chan loaded[T], 1)
-				select {
-				case pending <- result:
-				case <-ctx.Done():
-					return
-				}
-				workers.Go(func() { result <- load(ctx, o, batch, err, target) })
-			}
+		batches := inBatches(ctx, items, contentBatch, func(ctx context.Context, items []T) (loaded[T], error) {
+			return load(ctx, o, items, target)
 		})
-		for result := range pending {
-			if !(<-result).yield(ctx, o, target, yield) {
+		for batch, err := range batches {
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			if !batch.yield(ctx, o, target, yield) {
 				return
 			}
 		}
 	}
 }
 
-// loaded is a batch with its contents, in the order of the items; err ends the iteration behind them.
+// loaded is a batch with its contents, in the order of the items that have one.
 type loaded[T any] struct {
 	items    []T
 	contents [][]byte
-	err      error
 }
 
-func load[T any](ctx context.Context, o *objects, items []T, err error, target func(*T) contentTarget) loaded[T] {
-	var ids []git.ObjectID
+func load[T any](ctx context.Context, o *objects, items []T, target func(*T) contentTarget) (loaded[T], error) {
+	ids := make([]git.ObjectID, 0, len(items))
 	for i := range items {
 		if t := target(&items[i]); !t.blob.IsZero() {
 			ids = append(ids, t.blob)
 		}
 	}
-	contents, readErr := o.Blobs(ctx, ids)
-	if readErr != nil {
-		return loaded[T]{err: readErr}
-	}
-	return loaded[T]{items, contents, err}
+	contents, err := o.Blobs(ctx, ids)
+	return loaded[T]{items, contents}, err
 }
 
 // yield hands out the batch and reports whether the iteration goes on.
 func (l loaded[T]) yield(ctx context.Context, o *objects, target func(*T) contentTarget, yield func(T, error) bool) bool {
 	contents := l.contents
 	for _, item := range l.items {
-		t := target(&item)
-		if t.blob.IsZero() {
+		if target(&item).blob.IsZero() {
 			if !yield(item, nil) {
 				return false
 			}
@@ -90,11 +71,6 @@ func (l loaded[T]) yield(ctx context.Context, o *objects, target func(*T) conten
 		if !yieldOne(ctx, o, item, target, content, yield) {
 			return false
 		}
-	}
-	if l.err != nil {
-		var none T
-		yield(none, l.err)
-		return false
 	}
 	return true
 }
@@ -116,13 +92,58 @@ func yieldOne[T any](ctx context.Context, o *objects, item T, target func(*T) co
 	return yield(item, nil)
 }
 
-// batched gathers items; an error comes with what was gathered before it.
+// batchesAhead is how many batches are worked on ahead of the consumer: one for each of a repository's processes.
+const batchesAhead = 2
+
+// inBatches gathers items and yields what do makes of each batch, in order. Batches are worked on at the same time,
+// while the consumer is busy with one before. The first error ends the iteration behind what came before it.
+func inBatches[T, R any](ctx context.Context, items iter.Seq2[T, error], size int, do func(context.Context, []T) (R, error)) iter.Seq2[R, error] {
+	type result struct {
+		r   R
+		err error
+	}
+	return func(yield func(R, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var workers sync.WaitGroup
+		defer workers.Wait()
+		defer cancel()
+		pending := make(chan chan result, batchesAhead)
+		workers.Go(func() {
+			defer close(pending)
+			for batch, err := range batched(items, size) {
+				made := make(chan result, 1)
+				select {
+				case pending <- made:
+				case <-ctx.Done():
+					return
+				}
+				if err != nil {
+					made <- result{err: err}
+					return
+				}
+				workers.Go(func() {
+					r, err := do(ctx, batch)
+					made <- result{r, err}
+				})
+			}
+		})
+		for made := range pending {
+			if r := <-made; !yield(r.r, r.err) || r.err != nil {
+				return
+			}
+		}
+	}
+}
+
+// batched gathers items. An error comes alone, behind what was gathered before it.
 func batched[T any](items iter.Seq2[T, error], size int) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		var batch []T
 		for item, err := range items {
 			if err != nil {
-				yield(batch, err)
+				if len(batch) == 0 || yield(batch, nil) {
+					yield(nil, err)
+				}
 				return
 			}
 			batch = append(batch, item)
@@ -130,7 +151,7 @@ func batched[T any](items iter.Seq2[T, error], size int) iter.Seq2[[]T, error] {
 				if !yield(batch, nil) {
 					return
 				}
-				batch = nil
+				batch = make([]T, 0, size)
 			}
 		}
 		if len(batch) > 0 {

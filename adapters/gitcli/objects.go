@@ -241,20 +241,54 @@ func (o *objects) load(ctx context.Context, id git.ObjectID) (any, git.ObjectTyp
 	if err != nil {
 		return nil, 0, err
 	}
-	obj := found[0]
-	switch {
-	case obj.ID.IsZero():
+	if found[0].ID.IsZero() {
 		return nil, 0, objectNotFound(id)
-	case obj.Type == git.BlobObject:
-		o.cache.put(o.repository, id, blobSize(obj.Size))
-		return nil, git.BlobObject, nil
 	}
-	v, err := parse(o.format, obj.Type, id, obj.Content)
-	if err != nil {
-		return nil, 0, err
+	v, err := o.keep(found[0])
+	return v, found[0].Type, err
+}
+
+// keep parses an object that was read and puts it into the cache. Of a blob it keeps the size; its value is nil.
+func (o *objects) keep(obj catfile.Object) (any, error) {
+	if obj.Type == git.BlobObject {
+		o.cache.put(o.repository, obj.ID, blobSize(obj.Size))
+		return nil, nil
 	}
-	o.cache.put(o.repository, id, v)
-	return v, obj.Type, nil
+	v, err := parse(o.format, obj.Type, obj.ID, obj.Content)
+	if err == nil {
+		o.cache.put(o.repository, obj.ID, v)
+	}
+	return v, err
+}
+
+// fetch reads those of the objects that are not in the cache into it, with one exchange. What is missing or malformed
+// is left for whoever asks for it.
+func (o *objects) fetch(ctx context.Context, ids []git.ObjectID) error {
+	var missing []git.ObjectID
+	for _, id := range ids {
+		if !o.cached(id) {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	found, err := o.reader.Objects(ctx, missing, 0)
+	o.keepAll(found)
+	return err
+}
+
+func (o *objects) keepAll(found []catfile.Object) {
+	for _, obj := range found {
+		if !obj.ID.IsZero() {
+			_, _ = o.keep(obj)
+		}
+	}
+}
+
+func (o *objects) cached(id git.ObjectID) bool {
+	_, ok := o.cache.cache.GetIfPresent(objectKey{o.repository, id})
+	return ok
 }
 
 func parse(f git.ObjectFormat, t git.ObjectType, id git.ObjectID, content []byte) (any, error) {

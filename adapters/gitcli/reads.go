@@ -156,6 +156,15 @@ func (r *repo) tags() []git.Ref {
 }
 
 func (r *repo) describeTags(ctx context.Context, refs []git.Ref) ([]ports.TagInfo, error) {
+	var annotated []git.ObjectID
+	for _, ref := range refs {
+		if ref.TargetType == git.TagObject {
+			annotated = append(annotated, ref.Target)
+		}
+	}
+	if err := r.objects.fetch(ctx, annotated); err != nil {
+		return nil, err
+	}
 	infos := make([]ports.TagInfo, len(refs))
 	for i, ref := range refs {
 		var err error
@@ -328,7 +337,7 @@ func (g *gitRepository) ListFiles(ctx context.Context, q ports.ListFiles) (git.O
 	if err != nil {
 		return git.ObjectID{}, nil, err
 	}
-	entries, err := tree.List(ctx, v, at.Tree, tree.ListOptions{
+	entries, err := tree.List(ctx, newTreesAhead(v.objects), at.Tree, tree.ListOptions{
 		Prefix: q.Prefix, Recursive: q.Recursive, Patterns: q.Patterns, After: q.After, Limit: q.Limit,
 	})
 	if err != nil {
@@ -343,10 +352,12 @@ const sizeBatch = 512
 // withSizes adds the sizes of blobs.
 func withSizes(ctx context.Context, o git.ObjectReader, entries iter.Seq2[tree.Entry, error]) iter.Seq2[ports.FileInfo, error] {
 	return func(yield func(ports.FileInfo, error) bool) {
-		for batch, err := range batched(entries, sizeBatch) {
-			infos, sizeErr := sized(ctx, o, batch)
-			if sizeErr != nil {
-				yield(ports.FileInfo{}, sizeErr)
+		batches := inBatches(ctx, entries, sizeBatch, func(ctx context.Context, entries []tree.Entry) ([]ports.FileInfo, error) {
+			return sized(ctx, o, entries)
+		})
+		for infos, err := range batches {
+			if err != nil {
+				yield(ports.FileInfo{}, err)
 				return
 			}
 			for _, info := range infos {
@@ -354,16 +365,12 @@ func withSizes(ctx context.Context, o git.ObjectReader, entries iter.Seq2[tree.E
 					return
 				}
 			}
-			if err != nil {
-				yield(ports.FileInfo{}, err)
-				return
-			}
 		}
 	}
 }
 
 func sized(ctx context.Context, o git.ObjectReader, entries []tree.Entry) ([]ports.FileInfo, error) {
-	var blobs []git.ObjectID
+	blobs := make([]git.ObjectID, 0, len(entries))
 	for _, e := range entries {
 		if e.Mode.IsFile() {
 			blobs = append(blobs, e.ID)
@@ -397,8 +404,12 @@ func (g *gitRepository) ReadTree(ctx context.Context, q ports.ReadTree) (git.Obj
 		}
 		base = from.Tree
 	}
+	var trees git.ObjectReader = v
+	if base.IsZero() { // else most trees are not read at all
+		trees = newTreesAhead(v.objects)
+	}
 	files := func(yield func(ports.TreeFile, error) bool) {
-		for c, err := range tree.Changes(ctx, v, base, at.Tree, q.Prefixes) {
+		for c, err := range tree.Changes(ctx, trees, base, at.Tree, q.Prefixes) {
 			if f, ok := treeFile(c); err != nil || ok {
 				if !yield(f, err) {
 					return
@@ -450,7 +461,7 @@ func (g *gitRepository) ListCommits(ctx context.Context, q ports.ListCommits) (g
 		}
 		opt.Exclude = excluded.Commit
 	}
-	return at.Commit, history.Walk(ctx, v, opt), nil
+	return at.Commit, history.Walk(ctx, newHistoryAhead(v.objects), opt), nil
 }
 
 // compare resolves both sides of a comparison and returns the changes between them.

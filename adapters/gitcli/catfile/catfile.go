@@ -7,10 +7,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"io"
 	"strconv"
-	"strings"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -50,41 +50,62 @@ func start(runner *command.Runner, dir string) (*process, error) {
 	return &process{Process: p, out: bufio.NewReaderSize(p.Stdout, 64<<10)}, nil
 }
 
-// ask writes one question per ID. The suffix is "" or "^{}", which peels tags (gitrevisions(7)).
-func (p *process) ask(question, suffix string, ids []git.ObjectID) error {
-	var b bytes.Buffer
-	for _, id := range ids {
-		b.WriteString(question + " " + id.String() + suffix + "\n")
+// name appends the name of the object that question i is about: an object ID, and behind it at most what peels or
+// descends from it (gitrevisions(7)).
+type name func(b []byte, i int) []byte
+
+func named(ids []git.ObjectID, suffix string) name {
+	return func(b []byte, i int) []byte { return append(appendHex(b, ids[i]), suffix...) }
+}
+
+func appendHex(b []byte, id git.ObjectID) []byte {
+	var raw [32]byte
+	return hex.AppendEncode(b, id.AppendTo(raw[:0]))
+}
+
+// ask writes the questions from first up to end.
+func (p *process) ask(question string, first, end int, name name) error {
+	b := make([]byte, 0, (end-first)*(len(question)+72)+len("flush\n"))
+	for i := first; i < end; i++ {
+		b = name(append(append(b, question...), ' '), i)
+		b = append(b, '\n')
 	}
-	b.WriteString("flush\n")
-	_, err := p.Stdin.Write(b.Bytes())
+	_, err := p.Stdin.Write(append(b, "flush\n"...))
 	return err
 }
 
 // errMissing is an answer, not a failure: the process can be used on.
 var errMissing = errors.New("object is missing")
 
+var errUnknownForm = errors.New("cat-file answered in an unknown form")
+
 // header reads the first line of an answer.
 func (p *process) header() (Info, error) {
-	line, err := p.out.ReadString('\n')
+	line, err := p.out.ReadSlice('\n')
 	if err != nil {
 		return Info{}, err
 	}
-	fields := strings.Fields(line)
-	if len(fields) == 2 && fields[1] == "missing" {
+	name, rest, _ := bytes.Cut(line[:len(line)-1], []byte{' '})
+	if string(rest) == "missing" {
 		return Info{}, errMissing
 	}
-	if len(fields) != 3 {
-		return Info{}, errors.New("cat-file answered in an unknown form")
+	var raw [32]byte
+	if len(name) > 2*len(raw) {
+		return Info{}, errUnknownForm
 	}
-	id, err := git.ParseObjectID(fields[0])
+	n, err := hex.Decode(raw[:], name)
 	if err != nil {
 		return Info{}, err
 	}
-	t, ok := git.ParseObjectType(fields[1])
-	size, err := strconv.ParseInt(fields[2], 10, 64)
+	id, err := git.ObjectIDFromBytes(raw[:n])
+	if err != nil {
+		return Info{}, err
+	}
+	kind, length, _ := bytes.Cut(rest, []byte{' '})
+	t, ok := git.ParseObjectType(string(kind))
+	size, err := strconv.ParseInt(string(length), 10, 64)
 	if !ok || err != nil {
-		return Info{}, errors.New("cat-file answered in an unknown form")
+		return Info{}, errUnknownForm
 	}
 	return Info{ID: id, Type: t, Size: size}, nil
 }
@@ -117,15 +138,15 @@ type Reader struct {
 	dir  string
 }
 
-// exchange asks about ids and calls each with every answer in their order, nil for an object that is missing. It
+// exchange asks n questions and calls each with every answer in their order, nil for an object that is missing. It
 // returns early with each's error.
-func (r *Reader) exchange(ctx context.Context, question, suffix string, ids []git.ObjectID, each func(int, *process, *Info) error) error {
+func (r *Reader) exchange(ctx context.Context, question string, n int, name name, each func(int, *process, *Info) error) error {
 	p, err := r.pool.acquire(ctx, key{r, small})
 	if err != nil {
 		return err
 	}
 	release := p.guard(ctx)
-	err = p.converse(question, suffix, ids, each)
+	err = p.converse(question, n, name, each)
 	if killed := release(); killed || err != nil {
 		r.pool.discard(key{r, small}, p)
 		if err == nil {
@@ -137,13 +158,13 @@ func (r *Reader) exchange(ctx context.Context, question, suffix string, ids []gi
 	return nil
 }
 
-func (p *process) converse(question, suffix string, ids []git.ObjectID, each func(int, *process, *Info) error) error {
-	for first := 0; first < len(ids); first += window {
-		asked := ids[first:min(first+window, len(ids))]
-		if err := p.ask(question, suffix, asked); err != nil {
+func (p *process) converse(question string, n int, name name, each func(int, *process, *Info) error) error {
+	for first := 0; first < n; first += window {
+		end := min(first+window, n)
+		if err := p.ask(question, first, end, name); err != nil {
 			return err
 		}
-		for i := range asked {
+		for i := first; i < end; i++ {
 			info, err := p.header()
 			if err != nil && !errors.Is(err, errMissing) {
 				return err
@@ -152,7 +173,7 @@ func (p *process) converse(question, suffix string, ids []git.ObjectID, each fun
 			if err != nil {
 				answer = nil
 			}
-			if err := each(first+i, p, answer); err != nil {
+			if err := each(i, p, answer); err != nil {
 				return err
 			}
 		}
@@ -173,7 +194,7 @@ func (r *Reader) Peel(ctx context.Context, ids []git.ObjectID) ([]Info, error) {
 
 func (r *Reader) infos(ctx context.Context, suffix string, ids []git.ObjectID) ([]Info, error) {
 	infos := make([]Info, len(ids))
-	err := r.exchange(ctx, "info", suffix, ids, func(i int, _ *process, info *Info) error {
+	err := r.exchange(ctx, "info", len(ids), named(ids, suffix), func(i int, _ *process, info *Info) error {
 		if info != nil {
 			infos[i] = *info
 		}
@@ -185,8 +206,26 @@ func (r *Reader) infos(ctx context.Context, suffix string, ids []git.ObjectID) (
 // Objects returns objects with their contents, in the order of ids; one with a zero ID is missing. The content of a blob
 // above maxBlob bytes is passed over and nil. It fails as [Reader.Infos] does.
 func (r *Reader) Objects(ctx context.Context, ids []git.ObjectID, maxBlob int64) ([]Object, error) {
-	objects := make([]Object, len(ids))
-	err := r.exchange(ctx, "contents", "", ids, func(i int, p *process, info *Info) (err error) {
+	return r.objects(ctx, len(ids), named(ids, ""), maxBlob)
+}
+
+// Ancestors returns the commit id and those that are reached from it over n-1 first parents, as far as there are any,
+// in this order. It fails as [Reader.Infos] does.
+func (r *Reader) Ancestors(ctx context.Context, id git.ObjectID, n int) ([]Object, error) {
+	objects, err := r.objects(ctx, n, func(b []byte, i int) []byte {
+		return strconv.AppendInt(append(appendHex(b, id), '~'), int64(i), 10)
+	}, 0)
+	for i, o := range objects {
+		if o.ID.IsZero() {
+			return objects[:i], err
+		}
+	}
+	return objects, err
+}
+
+func (r *Reader) objects(ctx context.Context, n int, name name, maxBlob int64) ([]Object, error) {
+	objects := make([]Object, n)
+	err := r.exchange(ctx, "contents", n, name, func(i int, p *process, info *Info) (err error) {
 		if info == nil {
 			return nil
 		}
@@ -209,7 +248,7 @@ func (r *Reader) Stream(ctx context.Context, id git.ObjectID) (Info, io.ReadClos
 		return Info{}, nil, err
 	}
 	s := &stream{ctx: ctx, reader: r, p: p, release: p.guard(ctx)}
-	err = p.ask("contents", "", []git.ObjectID{id})
+	err = p.ask("contents", 0, 1, named([]git.ObjectID{id}, ""))
 	var info Info
 	if err == nil {
 		info, err = p.header()
