@@ -39,7 +39,7 @@ func newPace(quick bool) pace {
 	if quick {
 		return pace{rounds: 2, turn: 100 * time.Millisecond}
 	}
-	return pace{rounds: 7, turn: 300 * time.Millisecond}
+	return pace{rounds: 9, turn: 200 * time.Millisecond}
 }
 
 func bench(ctx context.Context, dir, only, profile string, p pace) (err error) {

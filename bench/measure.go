@@ -68,7 +68,7 @@ func (w work) run(ctx context.Context, p pace) ([][]time.Duration, error) {
 	return samples, nil
 }
 
-func median(samples []time.Duration) time.Duration {
+func median[T time.Duration | float64](samples []T) T {
 	s := slices.Sorted(slices.Values(samples))
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }

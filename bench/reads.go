@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -84,17 +85,15 @@ func (b *bed) coldReads(ctx context.Context) ([]work, error) {
 	if err != nil {
 		return nil, err
 	}
-	rnd := rand.New(rand.NewPCG(6, 6))
-	var paths, ids []string
-	for _, i := range rnd.Perm(categories * productsPer)[:coldSample] {
-		paths = append(paths, productPath(i/productsPer, i%productsPer))
+	files, err := output(ctx, b.dirs["catalog"], "ls-tree", "-r", "--format=%(objectname) %(path)", "refs/heads/main", "products/")
+	if err != nil {
+		return nil, err
 	}
-	for _, path := range paths {
-		id, err := output(ctx, b.dirs["catalog"], "rev-parse", onMain(path))
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, lines(id)[0])
+	var paths, ids []string
+	all := lines(files)
+	for _, i := range rand.New(rand.NewPCG(6, 6)).Perm(len(all))[:coldSample] {
+		id, path, _ := strings.Cut(all[i], " ")
+		paths, ids = append(paths, path), append(ids, id)
 	}
 	cold := func(name string, repository func(*rig) ports.GitRepository) way {
 		return prepared(name, b.openCold("catalog"), func(ctx context.Context, r *rig) (int, error) {
