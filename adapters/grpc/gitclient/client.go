@@ -31,7 +31,7 @@ const (
 	connectTimeout = 5 * time.Second
 	minBackoff     = 100 * time.Millisecond
 	maxBackoff     = 2 * time.Second
-	maxHeaderBytes = 64 << 10
+	maxHeaderBytes = 128 << 10
 	streamWindow   = 1 << 20
 	connWindow     = 4 << 20
 )

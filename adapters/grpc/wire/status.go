@@ -146,22 +146,20 @@ func decodeMeta(meta map[string]string) map[string]string {
 }
 
 // text returns s bounded and [valid].
-func text(s string) string { return valid(clip(s)) }
+func text(s string) string {
+	s = valid(clip(s))
+	end := min(len(s), maxDetail)
+	for end < len(s) && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
+}
 
 // valid returns s as UTF-8, which a string field of a message has to be. What is replaced is refused where it arrives:
 // no page token, version range or request id holds U+FFFD.
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
-func clip(s string) string {
-	if len(s) <= maxDetail {
-		return s
-	}
-	end := maxDetail
-	for end > maxDetail-utf8.UTFMax && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end]
-}
+func clip(s string) string { return s[:min(len(s), maxDetail)] }
 
 // DecodeError returns err as a domain error: Kind, Reason, Meta and message of a GitStore status, what comes closest for
 // a status of gRPC itself, and err as [errs.From] sees it if it is no status. It returns nil for nil.
