@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
+	"github.com/gitstore-dev/gitstore/adapters/grpc/gitclient"
+	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -154,11 +157,11 @@ func relative(root, dir string) string {
 	return rel
 }
 
-// rig is GitStore: a store, and a client that reaches it over gRPC.
+// rig is GitStore: a store, and a client that reaches it over gRPC and TCP.
 type rig struct {
 	store  *gitcli.Store
-	remote ports.RepositoryStore
-	stop   func() error
+	server *gitserver.Server
+	client *gitclient.Store
 }
 
 func openRig(ctx context.Context, dir string) (*rig, error) {
@@ -166,14 +169,27 @@ func openRig(ctx context.Context, dir string) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &rig{store: store, remote: store, stop: func() error { return nil }}, nil
+	r := &rig{store: store, server: gitserver.New(store, gitserver.Options{})}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	go func() { _ = r.server.Serve(l) }()
+	if r.client, err = gitclient.Dial(l.Addr().String(), gitclient.Options{}); err != nil {
+		return nil, errors.Join(err, r.stop())
+	}
+	return r, nil
 }
 
-func (r *rig) close() error { return errors.Join(r.stop(), r.store.Close()) }
+func (r *rig) stop() error {
+	return errors.Join(r.server.Shutdown(context.Background()), r.store.Close())
+}
+
+func (r *rig) close() error { return errors.Join(r.client.Close(), r.stop()) }
 
 // repository gives access over gRPC.
 func (r *rig) repository(name string) ports.GitRepository {
-	return r.remote.Repository(repositoryID(name))
+	return r.client.Repository(repositoryID(name))
 }
 
 // inProcess gives access without gRPC.
