@@ -81,6 +81,8 @@ var capabilities = []capability{
 	{"Tags", tagCases},
 	{"History", historyCases},
 	{"Comparisons", compareCases},
+	{"Commits", commitCases},
+	{"Bad input", badInputCases},
 }
 
 // suite is what the cases of one object format share.
