@@ -1,7 +1,6 @@
 package gitclient_test
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"testing"
@@ -12,10 +11,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitclient"
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
-	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
-	"github.com/gitstore-dev/gitstore/ports/gitrepotest"
-	"github.com/gitstore-dev/gitstore/ports/gitrepotest/memrepo"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -57,20 +53,4 @@ func dial(t testing.TB, lis *bufconn.Listener, opts ...grpc.DialOption) *gitclie
 		t.Fatal(err)
 	}
 	return client
-}
-
-var overMemory = gitrepotest.Harness{
-	New: func(t testing.TB) ports.RepositoryStore { return serve(t, memrepo.New()) },
-	Import: func(t testing.TB, store ports.RepositoryStore, id git.RepositoryID, stream []byte) {
-		if err := store.(remote).behind.(*memrepo.Store).Import(t.Context(), id, bytes.NewReader(stream)); err != nil {
-			t.Fatal(err)
-		}
-	},
-	Reopen: func(t testing.TB, store ports.RepositoryStore) ports.RepositoryStore {
-		return serve(t, store.(remote).behind.(*memrepo.Store).Reopen())
-	},
-}
-
-func TestConformance(t *testing.T) {
-	t.Run("mem", func(t *testing.T) { gitrepotest.Run(t, overMemory) })
 }

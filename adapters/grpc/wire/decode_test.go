@@ -123,7 +123,7 @@ func TestMalformedFieldsAreRefusedByName(t *testing.T) {
 		{"one ref update too many", updates(make([]*gitv1.RefUpdate, ports.MaxRefUpdates+1)...), errs.ReasonTooManyActions, "updates"},
 		{"ref of an update", updates(&gitv1.RefUpdate{}, &gitv1.RefUpdate{Ref: []byte("HOOKS")}), errs.ReasonInvalidRefName, "updates[1].ref"},
 		{"new id of an update", updates(&gitv1.RefUpdate{NewOid: "x"}), errs.ReasonInvalidObjectID, "updates[0].new_oid"},
-		{"tag of a release", release(func(m *gitv1.PublishReleaseRequest) { m.Tag = &gitv1.NewTag{Name: []byte("v1")} }), errs.ReasonInvalidRefName, "tag.name"},
+		{"tag of a release", release(func(m *gitv1.PublishReleaseRequest) { m.Tag = &gitv1.NewTag{Name: []byte("v1")} }), errs.ReasonInvalidRefName, "tag"},
 		{"action of a release", release(func(m *gitv1.PublishReleaseRequest) {
 			m.Actions = []*gitv1.InlineFileAction{{Action: &gitv1.FileAction{Path: []byte("/")}}}
 		}), errs.ReasonInvalidPath, "actions[0].action.path"},

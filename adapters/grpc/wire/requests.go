@@ -220,8 +220,8 @@ func encodeNewTag(t ports.CreateTag) *gitv1.NewTag {
 
 func (d *decoder) newTag(m *gitv1.NewTag) ports.CreateTag {
 	return ports.CreateTag{
-		Name: d.refName("tag.name", m.GetName()), Target: d.revision("tag.target", m.GetTarget()),
-		Message: string(m.GetMessage()), Tagger: d.signature("tag.tagger", m.GetTagger()),
+		Name: d.refName("tag", m.GetName()), Target: d.revision("target", m.GetTarget()),
+		Message: string(m.GetMessage()), Tagger: d.signature("tagger", m.GetTagger()),
 	}
 }
 

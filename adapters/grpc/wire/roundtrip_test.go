@@ -98,7 +98,9 @@ var (
 		zone := time.FixedZone("", rapid.IntRange(-1479, 1479).Draw(t, "minutes")*60)
 		return git.Signature{Name: anyBytes.Draw(t, "name"), Email: anyBytes.Draw(t, "email"), When: instant.Draw(t, "when").In(zone)}
 	})
-	header  = rapid.Custom(func(t *rapid.T) git.Header { return git.Header{Key: anyBytes.Draw(t, "k"), Value: anyBytes.Draw(t, "v")} })
+	header = rapid.Custom(func(t *rapid.T) git.Header {
+		return git.Header{Key: anyBytes.Draw(t, "k"), Value: anyBytes.Draw(t, "v")}
+	})
 	headers = rapid.SliceOfN(header, 0, 3)
 	commit  = rapid.Custom(func(t *rapid.T) *git.Commit {
 		return &git.Commit{
