@@ -94,7 +94,8 @@ var table = []row{
 		pattern: "adapters/grpc/gitserver",
 		allow: []string{
 			"adapters/grpc/wire", "contracts/gen/...", "domain/...", "internal/requestid", "ports",
-			"github.com/grpc-ecosystem/go-grpc-middleware/v2/...", "golang.org/x/sync/...",
+			"github.com/grpc-ecosystem/go-grpc-middleware/v2/...", "github.com/prometheus/client_golang/prometheus/...",
+			"golang.org/x/net/netutil",
 			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
 		},
 		tests: adapterTests,
