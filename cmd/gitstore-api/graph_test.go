@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/fx"
 
@@ -16,6 +15,8 @@ import (
 	"github.com/gitstore-dev/gitstore/cmd/internal/service"
 	"github.com/gitstore-dev/gitstore/internal/buildinfo"
 	"github.com/gitstore-dev/gitstore/internal/config"
+	"github.com/gitstore-dev/gitstore/internal/config/configtest"
+	"github.com/gitstore-dev/gitstore/internal/testkit/program"
 	"github.com/gitstore-dev/gitstore/ports"
 	"github.com/gitstore-dev/gitstore/ports/gitrepotest/memrepo"
 )
@@ -68,44 +69,19 @@ func serveStore(t *testing.T, store ports.RepositoryStore) (address string) {
 	return l.Addr().String()
 }
 
-// do sends a request on a connection of its own, and returns status and body.
-func do(t *testing.T, method, url, body string, header ...string) (int, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Close = true
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
+// step is a request, and the status and a part of the body of its answer.
+type step struct {
+	method, path, body string
+	status             int
+	contains           string
 }
 
-// await repeats a request until it has the status.
-func await(t *testing.T, url string, status int) (body string) {
+func walk(t *testing.T, url string, steps ...step) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(time.Minute)
-	for {
-		got, body := do(t, http.MethodGet, url, "")
-		if got == status {
-			return body
-		}
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatalf("%s stays at %d: %s", url, got, body)
+	for _, s := range steps {
+		status, body := program.Do(t, s.method, url+s.path, s.body)
+		if status != s.status || !strings.Contains(body, s.contains) {
+			t.Errorf("%s %s: %d %.300s", s.method, s.path, status, body)
 		}
 	}
 }
@@ -118,26 +94,18 @@ func TestTheGraphIsComplete(t *testing.T) {
 
 func TestItServesAStoreBehindGRPC(t *testing.T) {
 	_, url := startAPI(t, "--git-address", serveStore(t, memrepo.New()))
-	await(t, url+"/readyz", 200)
-	for _, step := range []struct {
-		method, path, body string
-		status             int
-		contains           string
-	}{
-		{"POST", "/v1/repositories", `{"id":"shop"}`, 201, `"id":"shop"`},
-		{"PUT", "/v1/repositories/shop/files/a.md", "hello", 201, `"commit_id"`},
-		{"GET", "/v1/repositories/shop/files/a.md", "", 200, "hello"},
-		{"GET", "/openapi.json", "", 200, `"version": "v1.2.3"`},
-		{"GET", "/metrics", "", 200, `gitstore_build_info{`},
-		{"GET", "/metrics", "", 200, `gitstore_http_requests_total{method="PUT"`},
-		{"GET", "/metrics", "", 200, `gitstore_grpc_client_requests_total{code="OK",method="gitstore.git.v1.`},
-		{"GET", "/metrics", "", 200, `gitstore_grpc_client_request_duration_seconds_count{`},
-	} {
-		status, body := do(t, step.method, url+step.path, step.body)
-		if status != step.status || !strings.Contains(body, step.contains) {
-			t.Errorf("%s %s: %d %.300s", step.method, step.path, status, body)
-		}
-	}
+	program.Await(t, url+"/readyz", 200)
+	walk(t, url,
+		step{"POST", "/v1/repositories", `{"id":"shop"}`, 201, `"id":"shop"`},
+		step{"PUT", "/v1/repositories/shop/files/a.md", "hello", 201, `"commit_id"`},
+		step{"GET", "/v1/repositories/shop/files/a.md", "", 200, "hello"},
+		step{"GET", "/openapi.json", "", 200, `"version": "v1.2.3"`},
+		step{"GET", "/metrics", "", 200, `gitstore_build_info{`},
+		step{"GET", "/metrics", "", 200, `gitstore_http_requests_total{method="PUT"`},
+		step{"GET", "/metrics", "", 200, `gitstore_grpc_client_requests_total{code="OK",method="gitstore.git.v1.`},
+		step{"GET", "/metrics", "", 200, `gitstore_grpc_client_request_duration_seconds_count{`},
+	)
+	configtest.CheckMetrics(t, "../../docs/operations.md", program.Await(t, url+"/metrics", 200))
 }
 
 func TestItRunsWithoutItsGitService(t *testing.T) {
@@ -150,7 +118,7 @@ func TestItRunsWithoutItsGitService(t *testing.T) {
 	}
 	_, url := startAPI(t, "--git-address", nobody.Addr().String())
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 503, "/v1/repositories": 503, "/docs": 200} {
-		status, body := do(t, http.MethodGet, url+path, "")
+		status, body := program.Do(t, http.MethodGet, url+path, "")
 		if status != want || status == 503 && !strings.Contains(body, `"reason":"UNAVAILABLE"`) {
 			t.Errorf("%s: %d %.300s", path, status, body)
 		}
@@ -175,16 +143,16 @@ func (s *gatedStore) ListRepositories(ctx context.Context, page ports.Page) (por
 func TestAStopLetsRequestsUnderWayEnd(t *testing.T) {
 	store := &gatedStore{memrepo.New(), make(chan struct{}), make(chan struct{})}
 	app, url := startAPI(t, "--git-address", serveStore(t, store), "--drain-delay=300ms")
-	await(t, url+"/readyz", 200)
+	program.Await(t, url+"/readyz", 200)
 	answered := make(chan int, 1)
 	go func() {
-		status, _ := do(t, http.MethodGet, url+"/v1/repositories", "")
+		status, _ := program.Do(t, http.MethodGet, url+"/v1/repositories", "")
 		answered <- status
 	}()
 	<-store.entered
 	stopped := make(chan error, 1)
 	go func() { stopped <- app.Stop(context.Background()) }()
-	if body := await(t, url+"/readyz", 503); !strings.Contains(body, `"reason":"DRAINING"`) {
+	if body := program.Await(t, url+"/readyz", 503); !strings.Contains(body, `"reason":"DRAINING"`) {
 		t.Errorf("it is not ready because of %s", body)
 	}
 	close(store.leave)

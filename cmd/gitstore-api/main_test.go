@@ -11,18 +11,18 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/gitstore-dev/gitstore/internal/testkit/selfexec"
+	"github.com/gitstore-dev/gitstore/internal/testkit/program"
 	"github.com/gitstore-dev/gitstore/ports/gitrepotest/memrepo"
 )
 
 func TestMain(m *testing.M) {
-	selfexec.Main(main)
+	program.Main(main)
 	goleak.VerifyTestMain(m)
 }
 
 func TestSignalsStopIt(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		p := selfexec.Start(t, t.TempDir(), nil, "--http-listen=127.0.0.1:0", "--git-address", serveStore(t, memrepo.New()))
+		p := program.StartSelf(t, t.TempDir(), nil, "--http-listen=127.0.0.1:0", "--git-address", serveStore(t, memrepo.New()))
 		p.Await("serving HTTP")
 		p.Signal(sig)
 		p.Await("stopped")
@@ -38,7 +38,7 @@ func TestAPortInUseIsOneLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	p := selfexec.Start(t, t.TempDir(), nil, "--http-listen", l.Addr().String())
+	p := program.StartSelf(t, t.TempDir(), nil, "--http-listen", l.Addr().String())
 	if code := p.Wait(); code != 1 {
 		t.Errorf("exit code %d", code)
 	}
@@ -49,40 +49,16 @@ func TestAPortInUseIsOneLine(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	tests := map[string]struct {
-		args []string
-		env  []string
-		code int
-		out  []string
-		err  []string
-	}{
-		"help":             {args: []string{"--help"}, out: []string{"Usage: gitstore-api", "--git-address", "$GITSTORE_HTTP_LISTEN", "1GiB"}},
-		"version":          {args: []string{"--version"}, out: []string{"gitstore-api ", "commit ", " go1."}},
-		"unknown flag":     {args: []string{"--http-listn=:1"}, code: 2, err: []string{"--http-listn", "--http-listen"}},
-		"wrong address":    {args: []string{"--git-address=git"}, code: 2, err: []string{"--git-address", "host:port"}},
-		"wrong size":       {env: []string{"GITSTORE_MAX_BODY=1GB"}, code: 2, err: []string{"GITSTORE_MAX_BODY", "1KiB to 1TiB"}},
-		"wrong duration":   {args: []string{"--body-idle-timeout=60"}, code: 2, err: []string{"--body-idle-timeout", "1s to 1h"}},
-		"an extra word":    {args: []string{"serve"}, code: 2, err: []string{"unexpected argument serve"}},
-		"wrong log format": {env: []string{"GITSTORE_LOG_FORMAT=xml"}, code: 2, err: []string{"GITSTORE_LOG_FORMAT", "json, text"}},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			p := selfexec.Start(t, t.TempDir(), tt.env, tt.args...)
-			if code := p.Wait(); code != tt.code {
-				t.Errorf("exit code %d, want %d", code, tt.code)
-			}
-			for _, want := range tt.out {
-				if !strings.Contains(p.Stdout.String(), want) {
-					t.Errorf("it does not print %q:\n%s", want, &p.Stdout)
-				}
-			}
-			for _, want := range tt.err {
-				if !strings.Contains(p.Log(), want) {
-					t.Errorf("it does not say %q:\n%s", want, p.Log())
-				}
-			}
-		})
-	}
+	program.CheckUsage(t,
+		program.Usage{Name: "help", Args: []string{"--help"}, Says: []string{"Usage: gitstore-api", "--git-address", "$GITSTORE_HTTP_LISTEN", "1GiB"}},
+		program.Usage{Name: "version", Args: []string{"--version"}, Says: []string{"gitstore-api ", "commit ", " go1."}},
+		program.Usage{Name: "unknown flag", Args: []string{"--http-listn=:1"}, Code: 2, Says: []string{"--http-listn", "--http-listen"}},
+		program.Usage{Name: "wrong address", Args: []string{"--git-address=git"}, Code: 2, Says: []string{"--git-address", "host:port"}},
+		program.Usage{Name: "wrong size", Env: []string{"GITSTORE_MAX_BODY=1GB"}, Code: 2, Says: []string{"GITSTORE_MAX_BODY", "1KiB to 1TiB"}},
+		program.Usage{Name: "wrong duration", Args: []string{"--body-idle-timeout=60"}, Code: 2, Says: []string{"--body-idle-timeout", "1s to 1h"}},
+		program.Usage{Name: "an extra word", Args: []string{"serve"}, Code: 2, Says: []string{"unexpected argument serve"}},
+		program.Usage{Name: "wrong log format", Env: []string{"GITSTORE_LOG_FORMAT=xml"}, Code: 2, Says: []string{"GITSTORE_LOG_FORMAT", "json, text"}},
+	)
 }
 
 // The binary and not the test's own: that one holds git adapters for other tests.
@@ -93,7 +69,7 @@ func TestTheBinaryNeedsNeitherFilesNorPrograms(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	gitService := selfexec.StartProgram(t, filepath.Join(bin, "gitstore-git-service"), t.TempDir(), []string{"PATH=" + os.Getenv("PATH")},
+	gitService := program.Start(t, filepath.Join(bin, "gitstore-git-service"), t.TempDir(), []string{"PATH=" + os.Getenv("PATH")},
 		"--data-dir", t.TempDir(), "--grpc-listen=127.0.0.1:0", "--events-listen=127.0.0.1:0")
 	address, ok := gitService.Await("serving gRPC")["address"].(string)
 	if !ok {
@@ -104,38 +80,29 @@ func TestTheBinaryNeedsNeitherFilesNorPrograms(t *testing.T) {
 	if err := os.Chmod(empty, 0o500); err != nil {
 		t.Fatal(err)
 	}
-	api := selfexec.StartProgram(t, filepath.Join(bin, "gitstore-api"), empty, []string{"PATH="}, "--http-listen=127.0.0.1:0", "--git-address", address)
+	api := program.Start(t, filepath.Join(bin, "gitstore-api"), empty, []string{"PATH="}, "--http-listen=127.0.0.1:0", "--git-address", address)
 	listening, ok := api.Await("serving HTTP")["address"].(string)
 	if !ok {
 		t.Fatal(api.Log())
 	}
 	url := "http://" + listening
-	await(t, url+"/readyz", 200)
+	program.Await(t, url+"/readyz", 200)
 	large := strings.Repeat("0123456789abcdef", 1<<18)
-	for _, step := range []struct {
-		method, path, body string
-		status             int
-		contains           string
-	}{
-		{"POST", "/v1/repositories", `{"id":"shop"}`, 201, `"id":"shop"`},
-		{"POST", "/v1/repositories/shop/commits", `{"branch":"main","message":"Two","actions":[` +
+	walk(t, url,
+		step{"POST", "/v1/repositories", `{"id":"shop"}`, 201, `"id":"shop"`},
+		step{"POST", "/v1/repositories/shop/commits", `{"branch":"main","message":"Two","actions":[` +
 			`{"action":"create","path":"a/b.md","content":"b"},{"action":"create","path":"c.md","content":"c"}]}`, 201, `"a/b.md"`},
-		{"PUT", "/v1/repositories/shop/files/large.bin", large, 201, `"commit_id"`},
-		{"GET", "/v1/repositories/shop/files/large.bin", "", 200, large},
-		{"GET", "/v1/repositories/shop/tree?recursive=true", "", 200, `"path":"a/b.md"`},
-		{"POST", "/v1/repositories/shop/tags", `{"name":"v1.0.0","message":"One"}`, 201, `"version":"1.0.0"`},
-		{"GET", "/v1/repositories/shop/commits", "", 200, `"message":"Two`},
-		{"GET", "/v1/repositories/shop/compare/v1.0.0...main", "", 200, `"files":[]`},
-	} {
-		status, body := do(t, step.method, url+step.path, step.body)
-		if status != step.status || !strings.Contains(body, step.contains) {
-			t.Errorf("%s %s: %d %.300s", step.method, step.path, status, body)
-		}
-	}
-	if status, body := do(t, "GET", url+"/v1/repositories/none/tree", "", "X-Request-Id", "one-of-a-kind"); status != 404 || !strings.Contains(body, "one-of-a-kind") {
+		step{"PUT", "/v1/repositories/shop/files/large.bin", large, 201, `"commit_id"`},
+		step{"GET", "/v1/repositories/shop/files/large.bin", "", 200, large},
+		step{"GET", "/v1/repositories/shop/tree?recursive=true", "", 200, `"path":"a/b.md"`},
+		step{"POST", "/v1/repositories/shop/tags", `{"name":"v1.0.0","message":"One"}`, 201, `"version":"1.0.0"`},
+		step{"GET", "/v1/repositories/shop/commits", "", 200, `"message":"Two`},
+		step{"GET", "/v1/repositories/shop/compare/v1.0.0...main", "", 200, `"files":[]`},
+	)
+	if status, body := program.Do(t, "GET", url+"/v1/repositories/none/tree", "", "X-Request-Id", "one-of-a-kind"); status != 404 || !strings.Contains(body, "one-of-a-kind") {
 		t.Errorf("%d %s", status, body)
 	}
-	for _, p := range []*selfexec.Process{api, gitService} {
+	for _, p := range []*program.Process{api, gitService} {
 		p.Signal(syscall.SIGTERM)
 		if code := p.Wait(); code != 0 {
 			t.Errorf("it ends with %d:\n%s", code, p.Log())

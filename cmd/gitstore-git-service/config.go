@@ -19,8 +19,8 @@ type settings struct {
 	Reflection   bool   `group:"listen" default:"false" help:"Serve gRPC reflection, for tools such as grpcurl."`
 
 	GitPath       string `group:"git" default:"git" help:"The git binary: a path, or a name to look up in PATH."`
-	IdentityName  string `group:"git" default:"GitStore" help:"Name of the author, committer or tagger where a request names none."`
-	IdentityEmail string `group:"git" default:"gitstore@localhost" help:"Email address to that name."`
+	IdentityName  string `group:"git" default:"GitStore" help:"Name of the author or tagger where a request names none."`
+	IdentityEmail string `group:"git" default:"gitstore@localhost" help:"Email address of that author or tagger."`
 
 	MaxConnections  int           `group:"limits" default:"1024" min:"1" max:"100000" help:"Most gRPC connections at a time; more wait to be accepted."`
 	MaxFileSize     int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest file that is taken."`

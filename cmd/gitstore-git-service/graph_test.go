@@ -7,7 +7,6 @@ import (
 	"iter"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +20,8 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/internal/buildinfo"
 	"github.com/gitstore-dev/gitstore/internal/config"
+	"github.com/gitstore-dev/gitstore/internal/config/configtest"
+	"github.com/gitstore-dev/gitstore/internal/testkit/program"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -65,7 +66,7 @@ func startService(t *testing.T, args ...string) running {
 		}
 	})
 	r := running{app: app, admin: "http://" + s.adminAddress.String(), client: dial(t, s.grpcAddress)}
-	r.await(t, "/readyz", 200)
+	program.Await(t, r.admin+"/readyz", 200)
 	return r
 }
 
@@ -77,44 +78,6 @@ func dial(t *testing.T, address net.Addr) *gitclient.Store {
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	return client
-}
-
-func (r running) get(t *testing.T, path string) (int, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.admin+path, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Close = true
-	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
-}
-
-// await repeats a request until it has the status.
-func (r running) await(t *testing.T, path string, status int) (body string) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(time.Minute)
-	for {
-		got, body := r.get(t, path)
-		if got == status {
-			return body
-		}
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatalf("%s stays at %d: %s", path, got, body)
-		}
-	}
 }
 
 func must[T any](t *testing.T) func(T, error) T {
@@ -152,7 +115,7 @@ func TestItServesADirectoryOverGRPC(t *testing.T) {
 	if commit.Author.Name != "Shop" || commit.Committer.Email != "shop@example.com" {
 		t.Errorf("the commit is by %v and %v", commit.Author, commit.Committer)
 	}
-	_, metrics := r.get(t, "/metrics")
+	metrics := program.Await(t, r.admin+"/metrics", 200)
 	for _, want := range []string{
 		`gitstore_build_info{`, `version="v1.2.3"`, "go_goroutines ", "gitstore_repositories 1\n", "gitstore_git_read_processes ",
 		"gitstore_git_processes_started_total ", "gitstore_object_cache_reads_total ", "gitstore_object_cache_hits_total ",
@@ -162,6 +125,7 @@ func TestItServesADirectoryOverGRPC(t *testing.T) {
 			t.Errorf("the metrics do not have %q", want)
 		}
 	}
+	configtest.CheckMetrics(t, "../../docs/operations.md", metrics)
 }
 
 func commitRequest(t *testing.T) ports.CommitFiles {
@@ -250,7 +214,7 @@ func TestAStopLetsCallsUnderWayEnd(t *testing.T) {
 	finish, outcome := beginCommit(t, newShop(t, r.client))
 	stopped := make(chan error, 1)
 	go func() { stopped <- r.app.Stop(context.Background()) }()
-	if body := r.await(t, "/readyz", 503); !strings.Contains(body, "shutting down") {
+	if body := program.Await(t, r.admin+"/readyz", 503); !strings.Contains(body, "shutting down") {
 		t.Errorf("it is not ready because of %s", body)
 	}
 	if err := r.client.Ready(t.Context()); errs.ReasonOf(err) != errs.ReasonUnavailable {

@@ -9,18 +9,18 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/gitstore-dev/gitstore/internal/testkit/selfexec"
+	"github.com/gitstore-dev/gitstore/internal/testkit/program"
 )
 
 func TestMain(m *testing.M) {
-	selfexec.Main(main)
+	program.Main(main)
 	goleak.VerifyTestMain(m)
 }
 
 // start starts the service on free ports.
-func start(t *testing.T, args ...string) *selfexec.Process {
+func start(t *testing.T, args ...string) *program.Process {
 	t.Helper()
-	return selfexec.Start(t, t.TempDir(), os.Environ(), append([]string{"--grpc-listen=127.0.0.1:0", "--events-listen=127.0.0.1:0"}, args...)...)
+	return program.StartSelf(t, t.TempDir(), os.Environ(), append([]string{"--grpc-listen=127.0.0.1:0", "--events-listen=127.0.0.1:0"}, args...)...)
 }
 
 func TestASecondProcessOfADirectoryIsRefusedWithTheHoldersPid(t *testing.T) {
@@ -107,43 +107,15 @@ func TestWhatKeepsItFromServingIsOneLine(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	tests := map[string]struct {
-		args []string
-		env  []string
-		code int
-		out  []string
-		err  []string
-	}{
-		"help":                {args: []string{"--help"}, out: []string{"Usage: gitstore-git-service", "--data-dir", "$GITSTORE_DATA_DIR", "128MiB"}},
-		"version":             {args: []string{"--version"}, out: []string{"gitstore-git-service ", "commit ", " go1."}},
-		"no data directory":   {code: 2, err: []string{"--data-dir", "GITSTORE_DATA_DIR"}},
-		"unknown flag":        {args: []string{"--data=x"}, code: 2, err: []string{"--data"}},
-		"wrong level":         {env: []string{"GITSTORE_LOG_LEVEL=loud"}, code: 2, err: []string{"GITSTORE_LOG_LEVEL", "debug, info, warn, error"}},
-		"wrong number":        {args: []string{"--data-dir=x", "--git-processes=1"}, code: 2, err: []string{"--git-processes", "from 2 to 4096"}},
-		"wrong address":       {args: []string{"--data-dir=x", "--grpc-listen=50051"}, code: 2, err: []string{"--grpc-listen", "host:port"}},
-		"wrong identity":      {args: []string{"--data-dir=x", "--identity-email=<a@b>"}, code: 2, err: []string{"--identity-email", "identity is invalid"}},
-		"wrong settings file": {args: []string{"--config=/nonexistent.yaml"}, code: 2, err: []string{"/nonexistent.yaml", "no such file"}},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			p := selfexec.Start(t, dir, tt.env, tt.args...)
-			if code := p.Wait(); code != tt.code {
-				t.Errorf("exit code %d, want %d", code, tt.code)
-			}
-			for _, want := range tt.out {
-				if !strings.Contains(p.Stdout.String(), want) {
-					t.Errorf("it does not print %q:\n%s", want, &p.Stdout)
-				}
-			}
-			for _, want := range tt.err {
-				if !strings.Contains(p.Log(), want) {
-					t.Errorf("it does not say %q:\n%s", want, p.Log())
-				}
-			}
-			if (tt.code == 0) != (p.Log() == "") || (tt.code == 0) == (p.Stdout.Len() == 0) {
-				t.Errorf("it prints %q and says %q", &p.Stdout, p.Log())
-			}
-		})
-	}
+	program.CheckUsage(t,
+		program.Usage{Name: "help", Args: []string{"--help"}, Says: []string{"Usage: gitstore-git-service", "--data-dir", "$GITSTORE_DATA_DIR", "128MiB"}},
+		program.Usage{Name: "version", Args: []string{"--version"}, Says: []string{"gitstore-git-service ", "commit ", " go1."}},
+		program.Usage{Name: "no data directory", Code: 2, Says: []string{"--data-dir", "GITSTORE_DATA_DIR"}},
+		program.Usage{Name: "unknown flag", Args: []string{"--data=x"}, Code: 2, Says: []string{"--data"}},
+		program.Usage{Name: "wrong level", Env: []string{"GITSTORE_LOG_LEVEL=loud"}, Code: 2, Says: []string{"GITSTORE_LOG_LEVEL", "debug, info, warn, error"}},
+		program.Usage{Name: "wrong number", Args: []string{"--data-dir=x", "--git-processes=1"}, Code: 2, Says: []string{"--git-processes", "from 2 to 4096"}},
+		program.Usage{Name: "wrong address", Args: []string{"--data-dir=x", "--grpc-listen=50051"}, Code: 2, Says: []string{"--grpc-listen", "host:port"}},
+		program.Usage{Name: "wrong identity", Args: []string{"--data-dir=x", "--identity-email=<a@b>"}, Code: 2, Says: []string{"--identity-email", "identity is invalid"}},
+		program.Usage{Name: "wrong settings file", Args: []string{"--config=/nonexistent.yaml"}, Code: 2, Says: []string{"/nonexistent.yaml", "no such file"}},
+	)
 }

@@ -44,7 +44,7 @@ type Common struct {
 	LogFormat string `group:"logs" default:"json" enum:"json,text" help:"Format of the log on standard error."`
 
 	DrainDelay   time.Duration `group:"stop" default:"0s" min:"0s" max:"5m" help:"How long to go on serving after SIGTERM while health says no, for load balancers to notice."`
-	DrainTimeout time.Duration `group:"stop" default:"30s" min:"1s" max:"1h" help:"How long calls under way may take to end before they are broken off."`
+	DrainTimeout time.Duration `group:"stop" default:"20s" min:"1s" max:"1h" help:"How long calls under way may take to end before they are broken off."`
 }
 
 // Base returns the common settings of a struct that embeds them.
@@ -107,6 +107,8 @@ func allowed(v *kong.Value) string {
 		return v.Tag.Get("min") + " to " + v.Tag.Get("max")
 	case v.Tag.Type == "listen" || v.Tag.Type == "dial":
 		return "host:port"
+	case v.IsBool() && len(v.Tag.Envs) > 0:
+		return "true, false"
 	}
 	return ""
 }
@@ -123,7 +125,7 @@ type Setting struct {
 	Help    string
 }
 
-// Settings lists the settings of target in the order of --help.
+// Settings lists the settings of target in the order of its fields.
 func Settings(target any) ([]Setting, error) {
 	parser, err := newParser(Program{}, target)
 	if err != nil {
@@ -131,6 +133,9 @@ func Settings(target any) ([]Setting, error) {
 	}
 	var settings []Setting
 	for _, f := range parser.Model.Flags {
+		if f == parser.Model.HelpFlag {
+			continue
+		}
 		s := Setting{Flag: "--" + f.Name, Default: f.Default, Allowed: allowed(f.Value), Help: f.Help}
 		if len(f.Envs) > 0 {
 			s.Env = f.Envs[0]

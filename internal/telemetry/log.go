@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/internal/requestid"
 )
@@ -17,7 +18,7 @@ const RequestIDKey = "request_id"
 // NewLogger returns a logger of one line for each record, in the format "json" or "text", from the level on ("debug",
 // "info", "warn" or "error"). Lines about a request have its id if their context has. Attributes are cut to what a line
 // can bear, and a byte that could end a line or move a cursor is escaped, so that what callers send can neither flood nor
-// forge the log.
+// forge the log. Durations are in seconds.
 func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var least slog.Level
 	if err := least.UnmarshalText([]byte(level)); err != nil {
@@ -58,16 +59,16 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h *handler) WithGroup(name string) slog.Handler { return &handler{h.Handler.WithGroup(name)} }
 
-// The most bytes of an attribute. Callers can fill most of them; the ones with a limit of their own are written by us and
-// are no use in part.
+// The most bytes of an attribute. Callers can fill most of them; the ones with a limit of their own are written by us or
+// by git, and are no use in part.
 const maxAttr = 256
 
 var maxOfAttr = map[string]int{
-	"error": 2 << 10, "cause": 2 << 10, "panic": 2 << 10,
-	"stack": 16 << 10, "stderr": 16 << 10,
+	"error": 2 << 10, "panic": 2 << 10,
+	"cause": 16 << 10, "stack": 16 << 10, "stderr": 16 << 10,
 }
 
-// bound cuts an attribute's text.
+// bound cuts an attribute's text, and gives durations the unit that metrics have.
 func bound(_ []string, a slog.Attr) slog.Attr {
 	most, ok := maxOfAttr[a.Key]
 	if !ok {
@@ -80,6 +81,8 @@ func bound(_ []string, a slog.Attr) slog.Attr {
 		}
 	case error:
 		a.Value = slog.StringValue(clip(v.Error(), most))
+	case time.Duration:
+		a.Value = slog.Float64Value(v.Seconds())
 	case []byte:
 		a.Value = slog.StringValue(clip(string(v[:min(len(v), most+1)]), most))
 	}

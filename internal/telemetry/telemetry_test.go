@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gitstore-dev/gitstore/internal/buildinfo"
@@ -80,6 +81,16 @@ func TestOneRecordIsOneLine(t *testing.T) {
 		logger.Info("hello", "path", "a\nlevel=ERROR msg=forged\r\x1b[31m\x00", "error", errors.New("a\nb"))
 		if strings.Count(out.String(), "\n") != 1 || strings.ContainsAny(out.String(), "\r\x1b\x00") {
 			t.Errorf("%s: %q", format, out)
+		}
+	}
+}
+
+func TestDurationsAreInSeconds(t *testing.T) {
+	for format, want := range map[string]string{"json": `"duration":1.5}`, "text": "duration=1.5\n"} {
+		logger, out := newLogger(t, "info", format)
+		logger.Info("hello", "duration", 1500*time.Millisecond)
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %s", format, out)
 		}
 	}
 }

@@ -1,36 +1,48 @@
-// Package configtest holds a program's documentation to its settings.
+// Package configtest holds the documentation of a program to its settings and metrics.
 package configtest
 
 import (
 	"cmp"
+	"flag"
 	"fmt"
 	"os"
-	"slices"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/gitstore-dev/gitstore/internal/config"
 )
 
-// CheckDocument fails the test unless the table below the Markdown heading says what the settings of target say. The
-// failure shows the table as it should be.
+var update = flag.Bool("update", false, "write the tables of settings into the documentation")
+
+// CheckDocument fails the test unless the first table below the Markdown heading "## heading" says what the settings of
+// target say. With -update it writes that table.
 func CheckDocument(t *testing.T, path, heading string, target any) {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, ok := strings.Cut(string(b), "\n"+heading+"\n")
-	if !ok {
-		t.Fatalf("%s has no heading %q", path, heading)
+	before, after, ok := strings.Cut(string(b), "\n## "+heading+"\n")
+	text, rest, isTable := strings.Cut(after, "\n|")
+	if !ok || !isTable || strings.Contains(text, "\n## ") {
+		t.Fatalf("%s has no table below %q", path, heading)
 	}
+	got, rest, _ := strings.Cut("|"+rest, "\n\n")
 	want := table(t, target)
-	if got := firstTable(section); !slices.Equal(got, want) {
-		t.Errorf("%s, %q: the table should be\n\n%s\n", path, heading, strings.Join(want, "\n"))
+	if strings.TrimSuffix(got, "\n") == want {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s, %q: the table differs from the settings, run the test with -update: it should be\n\n%s", path, heading, want)
+	}
+	whole := strings.TrimSuffix(before+"\n## "+heading+"\n"+text+"\n"+want+"\n\n"+rest, "\n") + "\n"
+	if err := os.WriteFile(path, []byte(whole), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
-func table(t *testing.T, target any) []string {
+func table(t *testing.T, target any) string {
 	t.Helper()
 	settings, err := config.Settings(target)
 	if err != nil {
@@ -40,7 +52,7 @@ func table(t *testing.T, target any) []string {
 	for _, s := range settings {
 		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s | %s |", s.Flag, code(s.Env), code(s.Default), cmp.Or(s.Allowed, "–"), s.Help))
 	}
-	return rows
+	return strings.Join(rows, "\n")
 }
 
 func code(s string) string {
@@ -50,15 +62,19 @@ func code(s string) string {
 	return "`" + s + "`"
 }
 
-// firstTable returns the rows of the first table in a section, up to the next heading of the same rank or above.
-func firstTable(section string) (rows []string) {
-	for line := range strings.SplitSeq(section, "\n") {
-		switch {
-		case strings.HasPrefix(line, "|"):
-			rows = append(rows, line)
-		case len(rows) > 0 || strings.HasPrefix(line, "## "):
-			return rows
+var metricType = regexp.MustCompile(`(?m)^# TYPE (gitstore_\w+)`)
+
+// CheckMetrics fails the test unless a table of the document has a row for each metric of GitStore's own in metrics, which
+// is what a service exposes.
+func CheckMetrics(t *testing.T, path, metrics string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range metricType.FindAllStringSubmatch(metrics, -1) {
+		if !strings.Contains(string(b), "\n| `"+m[1]) {
+			t.Errorf("%s does not explain %s", path, m[1])
 		}
 	}
-	return rows
 }

@@ -1,6 +1,6 @@
-// Package selfexec runs programs for tests: a test's own binary as the program that the test is about, without a build,
-// or any other. They have an exit code, signals and a log.
-package selfexec
+// Package program runs programs for tests, with their exit codes, signals and logs, and calls those that serve HTTP. A
+// test's own binary can be the program that the test is about: then nothing has to be built.
+package program
 
 import (
 	"bufio"
@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-const variable = "GITSTORE_SELFEXEC"
+const variable = "GITSTORE_TEST_MAIN"
 
-// Main runs main, and ends the process, if the process is one that [Start] started. TestMain calls it first.
+// Main runs main, and ends the process, if the process is one that [StartSelf] started. TestMain calls it first.
 func Main(main func()) {
 	if os.Getenv(variable) != "" {
 		main()
@@ -37,20 +37,20 @@ type Process struct {
 	log   strings.Builder
 }
 
-// Start starts the test's own binary. See [StartProgram].
-func Start(t testing.TB, dir string, env []string, args ...string) *Process {
+// StartSelf is [Start] with the test's own binary.
+func StartSelf(t testing.TB, dir string, env []string, args ...string) *Process {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The race detector would wait for a second before each exit.
-	return StartProgram(t, self, dir, append([]string{variable + "=1", "GORACE=atexit_sleep_ms=0"}, env...), args...)
+	return Start(t, self, dir, append([]string{variable + "=1", "GORACE=atexit_sleep_ms=0"}, env...), args...)
 }
 
-// StartProgram starts a program in dir with exactly the environment and the arguments. It is killed if it still runs
+// Start starts a program in dir with exactly the environment and the arguments. It is killed if it still runs
 // when the test ends.
-func StartProgram(t testing.TB, path, dir string, env []string, args ...string) *Process {
+func Start(t testing.TB, path, dir string, env []string, args ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: exec.Command(path, args...), lines: make(chan string, 10_000)}
 	p.cmd.Dir, p.cmd.Env = dir, append([]string{}, env...) // nil would mean ours
