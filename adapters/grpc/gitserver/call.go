@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -70,8 +72,8 @@ type callStream struct {
 func (s *callStream) Context() context.Context { return s.call.ctx }
 
 func (s *callStream) RecvMsg(m any) error {
-	if err := s.ServerStream.RecvMsg(m); err != nil {
-		return malformed(err)
+	if err := receive(s.ServerStream.RecvMsg, m); err != nil {
+		return err
 	}
 	if s.call.repository == "" {
 		s.call.sees(m)
@@ -85,8 +87,40 @@ func (c *call) sees(req any) {
 	}
 }
 
-// tellBadRequests returns the service with unary methods that take a request they cannot read for the client's fault,
-// and show it to the interceptors.
+// codec is gRPC's for protobuf. gRPC takes bytes that are no message for an internal error and ends the call at once: so
+// the codec notes such an error in [received] instead.
+type codec struct{ encoding.CodecV2 }
+
+// received stands for the message to decode into.
+type received struct {
+	message any
+	err     error
+}
+
+// Unmarshal implements [encoding.CodecV2].
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	r, ok := v.(*received)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
+	}
+	r.err = c.CodecV2.Unmarshal(data, r.message)
+	return nil
+}
+
+// receive receives a message; bytes that are none are the client's fault.
+func receive(from func(any) error, m any) error {
+	r := received{message: m}
+	if err := from(&r); err != nil {
+		return err
+	}
+	if r.err != nil {
+		return errs.Wrap(r.err, errs.ReasonInvalidArgument, "the request is not a message of this call: it is cut off, not UTF-8 where text is due, or nested too deep")
+	}
+	return nil
+}
+
+// tellBadRequests returns the service with unary methods whose request comes from [receive], and whose interceptors see
+// the calls that fail there.
 func tellBadRequests(service *grpc.ServiceDesc) *grpc.ServiceDesc {
 	told := *service
 	told.Methods = make([]grpc.MethodDesc, len(service.Methods))
@@ -94,22 +128,14 @@ func tellBadRequests(service *grpc.ServiceDesc) *grpc.ServiceDesc {
 		info := &grpc.UnaryServerInfo{FullMethod: "/" + service.ServiceName + "/" + m.MethodName}
 		told.Methods[i] = grpc.MethodDesc{MethodName: m.MethodName, Handler: func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 			var bad error
-			resp, err := m.Handler(srv, ctx, func(in any) error { bad = decode(in); return bad }, interceptor)
+			resp, err := m.Handler(srv, ctx, func(in any) error { bad = receive(decode, in); return bad }, interceptor)
 			if bad == nil {
 				return resp, err
 			}
-			return interceptor(ctx, nil, info, func(context.Context, any) (any, error) { return nil, malformed(bad) })
+			return interceptor(ctx, nil, info, func(context.Context, any) (any, error) { return nil, bad })
 		}}
 	}
 	return &told
-}
-
-// malformed returns the error of receiving a message. gRPC reports what it cannot decode as Internal.
-func malformed(err error) error {
-	if status.Code(err) == codes.Internal {
-		return errs.Wrap(err, errs.ReasonInvalidArgument, "the request is not a message of this call: it is cut off, not UTF-8 where text is due, or nested too deep")
-	}
-	return err
 }
 
 // panicked turns a panic into an error that says where to find it.
