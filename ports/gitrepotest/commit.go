@@ -49,7 +49,7 @@ var commitCases = []testCase{
 
 // request is a commit by Ada, whose ID follows from what is in it.
 func request(message string) ports.CommitFiles {
-	return ports.CommitFiles{Branch: mainBranch(), Author: ada(epoch), Message: message}
+	return ports.CommitFiles{Branch: mainBranch(), Author: ada(epoch), Committer: ada(epoch), Message: message}
 }
 
 // refuses reports it if the commit is made, not refused for the reason, or anything changes.

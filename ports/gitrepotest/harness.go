@@ -82,7 +82,14 @@ var capabilities = []capability{
 	{"History", historyCases},
 	{"Comparisons", compareCases},
 	{"Commits", commitCases},
+	{"Expectations", expectationCases},
+	{"Requests", requestCases},
+	{"Releases", releaseCases},
+	{"Concurrency", concurrencyCases},
+	{"Cancellation", cancellationCases},
+	{"Errors", errorCases},
 	{"Bad input", badInputCases},
+	{"Object formats", formatCases},
 }
 
 // suite is what the cases of one object format share.
