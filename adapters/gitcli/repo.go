@@ -33,7 +33,7 @@ type repo struct {
 	// exclusive is held while the repository is written to, imported into or deleted.
 	exclusive sync.Mutex
 	requests  requestIndex
-	// newPacks counts packs since the repository was last repacked.
+	// newPacks counts packs since the repository was last repacked; all that there are when it is opened.
 	newPacks atomic.Int64
 	size     sizeCache
 }
@@ -98,6 +98,8 @@ func (s *Store) openRepo(ctx context.Context, id git.RepositoryID, dir string) (
 		return nil, err
 	}
 	r.refs.Store(&refs)
+	packs, _ := filepath.Glob(filepath.Join(r.packDir(), "*.pack"))
+	r.newPacks.Store(int64(len(packs)))
 	return r, nil
 }
 

@@ -445,6 +445,24 @@ func TestRepositoryIsRepackedBeforeItHasTooManyPacks(t *testing.T) {
 	assert.Empty(t, runGit(t, repositoryDir(t, root), command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
 }
 
+func TestRepositoryIsRepackedHoweverSeldomItIsWrittenToBeforeItIsClosed(t *testing.T) {
+	root := t.TempDir()
+	for round := range 12 {
+		s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root})
+		require.NoError(t, err)
+		if round == 0 {
+			createShop(t, s)
+		}
+		for i := range 10 {
+			commit(t, s.Repository(shopID(t)), upsert(path(t, "a.md"), fmt.Sprint(round, i)))
+		}
+		require.NoError(t, s.Close())
+	}
+	packs, err := filepath.Glob(filepath.Join(repositoryDir(t, root), "objects", "pack", "*.pack"))
+	require.NoError(t, err)
+	assert.Less(t, len(packs), 120)
+}
+
 func TestWritesAfterCloseAreDraining(t *testing.T) {
 	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir()})
 	require.NoError(t, err)
