@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -61,10 +62,23 @@ func newUUID(r *rand.Rand) string {
 func (w *writer) request(i int) commit {
 	body := commit{Branch: "main", RequestID: newUUID(w.random), AllowEmpty: true}
 	body.Message = body.RequestID
-	for f := range 1 + w.random.IntN(3) {
-		body.Actions = append(body.Actions, upsert(fmt.Sprintf("%s/%d/%d.txt", w.name, i, f), body.RequestID))
+	for f := range 1 + w.random.IntN(5) {
+		content := body.RequestID
+		if w.random.IntN(32) == 0 {
+			content += w.noise(800 << 10)
+		}
+		body.Actions = append(body.Actions, upsert(fmt.Sprintf("%s/%d/%d.txt", w.name, i, f), content))
 	}
 	return body
+}
+
+// noise returns text that does not compress well, and so does not go the way of small files.
+func (w *writer) noise(size int) string {
+	b := make([]byte, size/2)
+	for i := range b {
+		b[i] = byte(w.random.Uint32())
+	}
+	return hex.EncodeToString(b)
 }
 
 // run writes until stop is closed, or fails.

@@ -86,7 +86,7 @@ func start(t testing.TB, name, dir string, env []string, args ...string) *proces
 	t.Helper()
 	logFile, err := os.CreateTemp(t.TempDir(), name+"-*.log")
 	require.NoError(t, err)
-	defer logFile.Close()
+	defer func() { _ = logFile.Close() }()
 	p := &process{name: name, log: logFile.Name(), exited: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(binaries, name), args...)
 	p.cmd.Dir, p.cmd.Env = dir, env
@@ -97,8 +97,9 @@ func start(t testing.TB, name, dir string, env []string, args ...string) *proces
 		close(p.exited)
 	}()
 	t.Cleanup(func() {
+		unwanted := p.running() == nil
 		p.kill()
-		if t.Failed() {
+		if t.Failed() && (unwanted || p.cmd.ProcessState.Exited()) {
 			t.Logf("end of the log of %s:\n%s", name, tail(p.logged(), 6000))
 		}
 	})

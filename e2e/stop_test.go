@@ -246,9 +246,11 @@ func (s *system) writeOnce(ctx context.Context, o *oracle, refused *atomic.Int64
 // checkRefusal holds a 503 to what a client needs of it.
 func checkRefusal(a answer) error {
 	var p problem
-	if err := json.Unmarshal(a.body, &p); err != nil || p.Reason == "" || a.header.Get("Retry-After") == "" ||
-		bytes.Contains(a.body, []byte("127.0.0.1")) {
-		return fmt.Errorf("a refusal is not clean: %v: %v: %s", err, a.header, a.body)
+	if err := json.Unmarshal(a.body, &p); err != nil {
+		return fmt.Errorf("%w: %s", err, a.body)
+	}
+	if p.Reason == "" || a.header.Get("Retry-After") == "" || bytes.Contains(a.body, []byte("127.0.0.1")) {
+		return fmt.Errorf("a refusal is not clean: %v: %s", a.header, a.body)
 	}
 	return nil
 }
