@@ -37,7 +37,7 @@ func CheckDocument(t *testing.T, path, heading string, target any) {
 		t.Fatalf("%s, %q: the table differs from the settings, run the test with -update: it should be\n\n%s", path, heading, want)
 	}
 	whole := strings.TrimSuffix(before+"\n## "+heading+"\n"+text+"\n"+want+"\n\n"+rest, "\n") + "\n"
-	if err := os.WriteFile(path, []byte(whole), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(whole), 0o600); err != nil { //nolint:gosec // the test names the file
 		t.Fatal(err)
 	}
 }
