@@ -7,6 +7,7 @@ import (
 	"iter"
 	"sync"
 
+	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 )
 
@@ -131,6 +132,10 @@ func inBatches[T, R any](ctx context.Context, items iter.Seq2[T, error], size in
 			if r := <-made; !yield(r.r, r.err) || r.err != nil {
 				return
 			}
+		}
+		if err := ctx.Err(); err != nil {
+			var none R
+			yield(none, errs.From(err))
 		}
 	}
 }
