@@ -1,6 +1,7 @@
 package gitrepotest
 
 import (
+	"encoding/binary"
 	"io"
 	"iter"
 	"strings"
@@ -203,15 +204,14 @@ func expecting(e git.Expectation, c git.Change) git.Change {
 
 // pattern returns n bytes that do not repeat, are no text, and are the same each time. They hardly deflate.
 func pattern(n int) string {
-	b := make([]byte, n)
-	x := uint64(n) + 1
-	for i := range b {
+	b := make([]byte, 0, n+8)
+	for x := uint64(n) + 1; len(b) < n; {
 		x ^= x << 13
 		x ^= x >> 7
 		x ^= x << 17
-		b[i] = byte(x >> 32)
+		b = binary.LittleEndian.AppendUint64(b, x)
 	}
-	return string(b)
+	return string(b[:n])
 }
 
 // cut is a reader that fails behind its content.

@@ -43,7 +43,7 @@ func (c *tc) ownStore() (ports.RepositoryStore, *repo) {
 	c.Helper()
 	store := c.h.New(c)
 	r := c.createIn(store)
-	changes := []git.Change{create("a", pattern(8<<20)), create("m", pattern(8<<20)), create("z", pattern(8<<20))}
+	changes := []git.Change{create("a", pattern(4<<20)), create("m", pattern(4<<20)), create("z", pattern(4<<20))}
 	for i := range 3000 {
 		changes = append(changes, create(fmt.Sprintf("many/%04d", i), fmt.Sprintf("%d\n%s", i, pattern(2000))))
 	}
@@ -160,7 +160,7 @@ func cancelledStreamTellsSo(c *tc) {
 	for _, stream := range streams {
 		c.sub(stream.name, func(c *tc) {
 			// The moment at which a cancellation is met varies; there has to be none at which items are lost in silence.
-			for round := range 12 {
+			for round := range 8 {
 				ctx, cancel := context.WithCancel(c.ctx)
 				seq, err := stream.open(ctx, r)
 				c.ok(err)
@@ -170,7 +170,7 @@ func cancelledStreamTellsSo(c *tc) {
 					if last = err; err != nil {
 						break
 					}
-					if seen++; seen > round*round {
+					if seen++; seen > round*round*round {
 						cancel()
 					}
 				}
@@ -218,7 +218,7 @@ func cancelledContentTellsSo(c *tc) {
 		switch {
 		case err != nil:
 			c.fails(err, errs.ReasonCanceled)
-		case n != 8<<20-read:
+		case n != 4<<20-read:
 			c.Errorf("the content ended after %d bytes without an error", n+read)
 		}
 		c.ok(content.Close())

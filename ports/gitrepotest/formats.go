@@ -17,17 +17,17 @@ var knownIDs = map[git.ObjectFormat]struct{ commit, tree, blob, sample, story, t
 		commit:   "6cba1c3c098fc9a0f6ae1b510cbaa524b166d487",
 		tree:     "f28a3f9e53720d0c8cd50458fde73977420bd65f",
 		blob:     "7f3b95d297183eca8f6cf38ceaa253bee8c2d7cd",
-		sample:   "6ebb9085b3fdece39ce20127b6262d2613d5299f",
+		sample:   "e1fd5a94d4e27687dbb0e1879719c3b0fc29ad0a",
 		story:    "7a13e9c2ab5a581ec5a88b27bbaf35de8e16756c",
-		tagOfTag: "5d90cf7e13f191647f9b7c03db2f552d941cb064",
+		tagOfTag: "6f9e2d91349163637652d96ddfb975beecc99629",
 	},
 	git.SHA256: {
 		commit:   "3349e4f771d93a8e04a3d75fb3d9e6549128111820d95b81928e6d7d3bf3cf4d",
 		tree:     "f017b3bb590463038457aac3bc2245a94eee35d96fcd15934e8e967b4075346d",
 		blob:     "f107579dcd8a9812efdef6bf2859d4f3533331297bf031086af3c5eb3ad33d9e",
-		sample:   "e00b143349e18632907b0e405be7dda2ec939e14687aacb2856962b3526c3e2c",
+		sample:   "97beaa2e54d8d5256e33cfbd880ff3c9fa3501dd685e09cb6a929a25a5949584",
 		story:    "27c99983982bb83df4c4f1cee739f31d030507cef61220a2cb4f874630919e21",
-		tagOfTag: "176bf72170da3fbea87bd5fc802c1a498fcf9b3ed508ae9e679ab47f2e6476d6",
+		tagOfTag: "76ee801564ab131135e542546e40fa9b7c7609748de64ed3c8d3e07d5e722e40",
 	},
 }
 
