@@ -205,7 +205,7 @@ func expecting(e git.Expectation, c git.Change) git.Change {
 // pattern returns n bytes that do not repeat, are no text, and are the same each time. They hardly deflate.
 func pattern(n int) string {
 	b := make([]byte, 0, n+8)
-	for x := uint64(n) + 1; len(b) < n; {
+	for x := uint64(n) + 1; len(b) < n; { //nolint:gosec // a length is not negative
 		x ^= x << 13
 		x ^= x >> 7
 		x ^= x << 17

@@ -167,12 +167,12 @@ func patchOf(d ports.FileDiff) string {
 
 func diffHasHunks(c *tc) {
 	r := c.createWith(
-		create("added-to", "1\n2\n3\n"), create("far", ladder(1, 20)), create("gone", "1\n2\n"), create("eol", "a\nb"),
+		create("added-to", "1\n2\n3\n"), create("far", ladder()), create("gone", "1\n2\n"), create("eol", "a\nb"),
 		create("emptied", "1\n"), as(true, create("mode", "x\n")), create("crlf", "a\r\nb\r\n"), create("same", "s\n"),
 	)
 	base := r.head()
 	r.commit(
-		update("added-to", "1\n2\n2.5\n3\n"), update("far", strings.NewReplacer("line 2\n", "", "line 19\n", "line nineteen\n").Replace(ladder(1, 20))),
+		update("added-to", "1\n2\n2.5\n3\n"), update("far", strings.NewReplacer("line 2\n", "", "line 19\n", "line nineteen\n").Replace(ladder())),
 		del("gone"), update("eol", "a\nb\n"), update("emptied", ""), chmod("mode", false), update("crlf", "a\r\nc\r\n"), create("new", "n\n"), create("new-empty", ""),
 	)
 	compared, diffs := r.diffs(ports.Compare{Base: git.AtCommit(base), Head: git.Head()})

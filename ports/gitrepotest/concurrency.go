@@ -203,7 +203,7 @@ func writersOfManyBranches(c *tc) {
 
 func slowSenderHoldsNobodyUp(c *tc) {
 	r := c.createWith(create("a", "1"))
-	sending, go1 := make(chan struct{}), make(chan struct{})
+	sending, proceed := make(chan struct{}), make(chan struct{})
 	var slow ports.CommitResult
 	var slowErr error
 	var sender sync.WaitGroup
@@ -214,7 +214,7 @@ func slowSenderHoldsNobodyUp(c *tc) {
 			}
 			close(sending)
 			select {
-			case <-go1:
+			case <-proceed:
 			case <-c.ctx.Done():
 				return
 			}
@@ -222,9 +222,9 @@ func slowSenderHoldsNobodyUp(c *tc) {
 		})
 	})
 	<-sending
-	fast := r.commit(create("fast", "1"))
-	fast = r.commit(update("fast", "2"))
-	close(go1)
+	r.commit(create("fast", "1"))
+	fast := r.commit(update("fast", "2"))
+	close(proceed)
 	sender.Wait()
 	c.ok(slowErr)
 	c.equal("the parent of the slow commit", slow.Parent, fast.Commit)
@@ -315,28 +315,28 @@ func oneCreationWins(c *tc) {
 	for i := range 7 {
 		targets = append(targets, r.commit(update("a", fmt.Sprint(i))).Commit)
 	}
-	won := c.winner(c.telling(branch("topic"), &targets, together(len(targets), func(i int) error {
+	won := c.winnerTold(branch("topic"), targets, together(len(targets), func(i int) error {
 		_, err := r.CreateBranch(c.ctx, ports.CreateBranch{Name: branch("topic"), Target: git.AtCommit(targets[i])})
 		return err
-	})))
+	}))
 	c.equal("the branch", r.at(revision("topic")), targets[won])
-	won = c.winner(c.telling(tag("v1"), &targets, together(len(targets), func(i int) error {
+	won = c.winnerTold(tag("v1"), targets, together(len(targets), func(i int) error {
 		_, err := r.CreateTag(c.ctx, ports.CreateTag{Name: tag("v1"), Target: git.AtCommit(targets[i])})
 		return err
-	})))
+	}))
 	c.equal("the tag", r.at(revision("v1")), targets[won])
 }
 
-// telling reports it if those who lost were not told the winner.
-func (c *tc) telling(name git.RefName, targets *[]git.ObjectID, outcomes []error) []error {
+// winnerTold is [tc.winner], and reports it if those who lost were not told where the ref of the winner is.
+func (c *tc) winnerTold(name git.RefName, targets []git.ObjectID, outcomes []error) int {
 	c.Helper()
 	won := c.winner(outcomes)
 	for i, err := range outcomes {
 		if i != won {
-			c.fails(err, errs.ReasonRefExists, errs.MetaRef, name.String(), errs.MetaActual, (*targets)[won].String())
+			c.fails(err, errs.ReasonRefExists, errs.MetaRef, name.String(), errs.MetaActual, targets[won].String())
 		}
 	}
-	return outcomes
+	return won
 }
 
 func oneUpdateWins(c *tc) {

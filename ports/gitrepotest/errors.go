@@ -87,12 +87,18 @@ func zeroRepositoryIDIsTold(c *tc) {
 func missingIsToldApart(c *tc) {
 	r := c.createWith(create("a", "1"))
 	missing := c.newID()
-	get := func(id git.RepositoryID, rev git.Revision, p string) error {
-		_, err := c.store.Repository(id).GetFile(c.ctx, rev, path(p))
-		return err
+	for _, q := range []struct {
+		id     git.RepositoryID
+		rev    git.Revision
+		reason errs.Reason
+		meta   []string
+	}{
+		{missing, revision("none"), errs.ReasonRepositoryNotFound, []string{errs.MetaRepository, missing.String()}},
+		{r.id, revision("none"), errs.ReasonRefNotFound, []string{errs.MetaRef, "refs/heads/none"}},
+		{r.id, git.AtCommit(c.unknownID()), errs.ReasonObjectNotFound, []string{errs.MetaObject, c.unknownID().String()}},
+		{r.id, git.Head(), errs.ReasonPathNotFound, []string{errs.MetaPath, "none"}},
+	} {
+		_, err := c.store.Repository(q.id).GetFile(c.ctx, q.rev, path("none"))
+		c.fails(err, q.reason, q.meta...)
 	}
-	c.fails(get(missing, revision("none"), "none"), errs.ReasonRepositoryNotFound, errs.MetaRepository, missing.String())
-	c.fails(get(r.id, revision("none"), "none"), errs.ReasonRefNotFound, errs.MetaRef, "refs/heads/none")
-	c.fails(get(r.id, git.AtCommit(c.unknownID()), "none"), errs.ReasonObjectNotFound, errs.MetaObject, c.unknownID().String())
-	c.fails(get(r.id, git.Head(), "none"), errs.ReasonPathNotFound, errs.MetaPath, "none")
 }

@@ -1,6 +1,7 @@
 package gitrepotest
 
 import (
+	"fmt"
 	"iter"
 	"sync"
 	"time"
@@ -294,7 +295,7 @@ func oneOfManyReleasesIsMade(c *tc) {
 	})
 	for i := range many {
 		releasing.Go(func() {
-			results[i], outcomes[i] = r.PublishRelease(c.ctx, release(), each(update("a", string(rune('a'+i)))))
+			results[i], outcomes[i] = r.PublishRelease(c.ctx, release(), each(update("a", fmt.Sprint("by ", i))))
 		})
 	}
 	releasing.Wait()
@@ -305,7 +306,7 @@ func oneOfManyReleasesIsMade(c *tc) {
 		if err == nil {
 			made++
 			c.equal("HEAD", r.head(), results[i].Commit.Commit)
-			c.equal("the content of the release", r.read("a"), string(rune('a'+i)))
+			c.equal("the content of the release", r.read("a"), fmt.Sprint("by ", i))
 			continue
 		}
 		c.fails(err, errs.ReasonRefExists, errs.MetaRef, "refs/tags/v1.0.0", errs.MetaActual, c.tagOf(r.head()).Ref.Target.String())

@@ -33,8 +33,6 @@ type call struct {
 	do func(ctx context.Context, r ports.GitRepository, rev git.Revision) (late bool, err error)
 	// optional reports that the revision may be zero.
 	optional bool
-	// writes reports that the call changes the repository if it is made with HEAD.
-	writes bool
 }
 
 // streamed reads an answer to its end.
@@ -107,19 +105,19 @@ var calls = []call{
 		_, seq, err := r.GetDiff(ctx, ports.Compare{Base: rev, Head: git.Head(), FromMergeBase: true})
 		return streamed(seq, err)
 	}},
-	{name: "CreateBranch", writes: true, do: func(ctx context.Context, r ports.GitRepository, rev git.Revision) (bool, error) {
+	{name: "CreateBranch", do: func(ctx context.Context, r ports.GitRepository, rev git.Revision) (bool, error) {
 		_, err := r.CreateBranch(ctx, ports.CreateBranch{Name: branch("made"), Target: rev})
 		return answered(err)
 	}},
-	{name: "CreateTag", writes: true, do: func(ctx context.Context, r ports.GitRepository, rev git.Revision) (bool, error) {
+	{name: "CreateTag", do: func(ctx context.Context, r ports.GitRepository, rev git.Revision) (bool, error) {
 		_, err := r.CreateTag(ctx, ports.CreateTag{Name: tag("made"), Target: rev})
 		return answered(err)
 	}},
-	{name: "CommitFiles, Start", optional: true, writes: true, do: func(ctx context.Context, r ports.GitRepository, rev git.Revision) (bool, error) {
+	{name: "CommitFiles, Start", optional: true, do: func(ctx context.Context, r ports.GitRepository, rev git.Revision) (bool, error) {
 		_, err := r.CommitFiles(ctx, ports.CommitFiles{Branch: branch("started"), Start: rev, Message: "Change"}, each(upsert("new", "1")))
 		return answered(err)
 	}},
-	{name: "PublishRelease", writes: true, do: func(ctx context.Context, r ports.GitRepository, rev git.Revision) (bool, error) {
+	{name: "PublishRelease", do: func(ctx context.Context, r ports.GitRepository, rev git.Revision) (bool, error) {
 		_, err := r.PublishRelease(ctx, ports.PublishRelease{Tag: ports.CreateTag{Name: tag("v9.9.9"), Target: rev, Message: "Release"}}, each())
 		return answered(err)
 	}},
