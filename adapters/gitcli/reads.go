@@ -108,9 +108,9 @@ func (g *gitRepository) ListTags(ctx context.Context, p ports.Page) (ports.TagPa
 	if err != nil {
 		return ports.TagPage{}, err
 	}
-	var after page.Token
+	var last page.Token
 	if p.Token != "" {
-		if after, err = page.Decode(scope, p.Token); err != nil {
+		if last, err = page.Decode(scope, p.Token); err != nil {
 			return ports.TagPage{}, err
 		}
 	}
@@ -118,31 +118,32 @@ func (g *gitRepository) ListTags(ctx context.Context, p ports.Page) (ports.TagPa
 	if err != nil {
 		return ports.TagPage{}, err
 	}
-	tags := r.tags()
-	version.SortTags(tags, func(ref git.Ref) string { return ref.Name.Short() })
-	rest := tags[pageStart(tags, after):]
-	shown := rest[:min(size, len(rest))]
+	rest, err := after(r.tags(), last.After)
+	if err != nil {
+		return ports.TagPage{}, err
+	}
 	var res ports.TagPage
-	if res.Items, err = r.describeTags(ctx, shown); err != nil {
+	if res.Items, err = r.describeTags(ctx, rest[:min(size, len(rest))]); err != nil {
 		return ports.TagPage{}, err
 	}
 	if len(rest) > size {
-		last := shown[size-1].Name.Short()
-		res.NextToken = page.Encode(scope, page.Token{After: last, Skip: len(tags) - len(rest) + size})
+		res.NextToken = page.Encode(scope, page.Token{After: rest[size-1].Name.Short()})
 	}
 	return res, nil
 }
 
-// pageStart is where the page after the token begins: behind the last tag of the page before, or where it was if that tag
-// is gone.
-func pageStart(tags []git.Ref, after page.Token) int {
-	if after.After == "" {
-		return 0
+// after sorts tags and returns those behind the tag of the name, which need not exist any more; all for "".
+func after(tags []git.Ref, name string) ([]git.Ref, error) {
+	isLast := func(ref git.Ref) bool { return ref.Name.Short() == name }
+	if name != "" && !slices.ContainsFunc(tags, isLast) {
+		gone, err := git.TagRef(name)
+		if err != nil {
+			return nil, errs.InvalidField(errs.ReasonInvalidPageToken, "page_token", "the page token is not of this listing")
+		}
+		tags = append(tags, git.Ref{Name: gone})
 	}
-	if i := slices.IndexFunc(tags, func(ref git.Ref) bool { return ref.Name.Short() == after.After }); i >= 0 {
-		return i + 1
-	}
-	return min(after.Skip, len(tags))
+	version.SortTags(tags, func(ref git.Ref) string { return ref.Name.Short() })
+	return tags[slices.IndexFunc(tags, isLast)+1:], nil
 }
 
 func (r *repo) tags() []git.Ref {

@@ -94,7 +94,7 @@ func (s *Store) openRepo(ctx context.Context, id git.RepositoryID, dir string) (
 	r.objects = &objects{repository: s.opened.Add(1), format: format, cache: s.cache, reader: reader}
 	refs, err := loadRefs(ctx, s.runner, dir, r.objects)
 	if err != nil {
-		reader.Close()
+		reader.Close(err)
 		return nil, err
 	}
 	r.refs.Store(&refs)
@@ -149,7 +149,7 @@ func (r *repo) close(err error) {
 	r.writer.close(err)
 	r.exclusive.Lock()
 	defer r.exclusive.Unlock()
-	r.objects.reader.Close()
+	r.objects.reader.Close(err)
 	r.store.refs.forget(r.dir)
 }
 

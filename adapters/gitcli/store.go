@@ -240,6 +240,9 @@ func (s *Store) Repository(id git.RepositoryID) ports.GitRepository {
 
 // repo returns the repository, opened.
 func (s *Store) repo(ctx context.Context, id git.RepositoryID) (*repo, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, errs.From(err)
+	}
 	s.mu.Lock()
 	h, ok := s.handles.Get(id.String())
 	closed := s.closed

@@ -136,6 +136,8 @@ func broken(ctx context.Context, err error) error {
 type Reader struct {
 	pool *Pool
 	dir  string
+	// ended is why the reader is closed; nil while it is open. The pool's lock guards it.
+	ended error
 }
 
 // exchange asks n questions and calls each with every answer in their order, nil for an object that is missing. It

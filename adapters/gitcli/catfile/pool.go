@@ -1,6 +1,7 @@
 package catfile
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -124,11 +125,11 @@ func (p *Pool) startSpare(k key) {
 	}
 }
 
-// Close ends the reader's idle processes; those in use end when their reads are done. Later reads start processes anew,
-// so nobody may use the reader again.
-func (r *Reader) Close() {
+// Close ends the reader's idle processes; those in use end when their reads are done. Later reads fail with err.
+func (r *Reader) Close(err error) {
 	p := r.pool
 	p.mu.Lock()
+	r.ended = err
 	var ended []*process
 	for c := range perRepository {
 		k := key{r, class(c)}
@@ -235,9 +236,9 @@ func (p *Pool) acquire(ctx context.Context, k key) (*process, error) {
 		return nil, errs.From(err)
 	}
 	p.mu.Lock()
-	if p.closed {
+	if err := p.refusal(k); err != nil {
 		p.mu.Unlock()
-		return nil, errDraining
+		return nil, err
 	}
 	if s := p.sets[k]; s != nil && len(s.idle) > 0 {
 		last := len(s.idle) - 1
@@ -258,6 +259,14 @@ func (p *Pool) acquire(ctx context.Context, k key) (*process, error) {
 	p.waiting = append(p.waiting, w)
 	p.mu.Unlock()
 	return p.wait(ctx, w)
+}
+
+// refusal is why no process of the key is to be had any more, nil if there is no reason.
+func (p *Pool) refusal(k key) error {
+	if p.closed {
+		return errDraining
+	}
+	return k.reader.ended
 }
 
 // reserve counts a process that is about to be started, if the limits allow it; it may take the place of an idle
@@ -308,10 +317,13 @@ func (p *Pool) start(k key, evicted *process) (*process, error) {
 		_ = evicted.Close()
 	}
 	proc, err := start(p.runner, k.reader.dir)
-	if err != nil {
-		p.settle(k)
+	if err == nil {
+		return proc, nil
 	}
-	return proc, err
+	p.settle(k)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return nil, cmp.Or(p.refusal(k), err)
 }
 
 // forgetOne stops counting a process of the set.
