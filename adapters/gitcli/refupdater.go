@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -22,6 +23,8 @@ type refProcess struct {
 	dir string
 	p   *command.Process
 	out *bufio.Reader
+	// settled are the directories of refs whose own names are on the disk.
+	settled map[string]bool
 }
 
 func startRefProcess(runner *command.Runner, dir string) (*refProcess, error) {
@@ -29,30 +32,46 @@ func startRefProcess(runner *command.Runner, dir string) (*refProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &refProcess{dir: dir, p: p, out: bufio.NewReader(p.Stdout)}, nil
+	return &refProcess{dir: dir, p: p, out: bufio.NewReader(p.Stdout), settled: map[string]bool{}}, nil
 }
 
-// transact moves all refs or none, durably. After an error the process is of no more use; whether the refs moved is
-// then to be read from the repository.
-func (r *refProcess) transact(ctx context.Context, changes []repository.RefChange) error {
+// transact moves all refs or none, durably. Git prepares the transaction while what the refs will lead to is still on its
+// way to the disk; they move when stored says that it is there. After an error the process is of no more use; whether the
+// refs moved is then to be read from the repository.
+func (r *refProcess) transact(ctx context.Context, changes []repository.RefChange, stored func() error) error {
 	var b strings.Builder
 	b.WriteString("start\n")
 	for _, c := range changes {
 		writeRefCommand(&b, c)
 	}
-	b.WriteString("prepare\ncommit\n")
+	b.WriteString("prepare\n")
 	stop := context.AfterFunc(ctx, r.p.Kill)
 	defer stop()
-	if _, err := r.p.Stdin.Write([]byte(b.String())); err != nil {
+	if err := r.say(ctx, b.String(), "start", "prepare"); err != nil {
+		return err
+	}
+	if err := stored(); err != nil {
+		_ = r.say(ctx, "abort\n", "abort") // else its locks would stay
+		return err
+	}
+	if err := r.say(ctx, "commit\n", "commit"); err != nil {
+		return err
+	}
+	return r.sync(changes)
+}
+
+// say writes commands and reads that each of the steps in them was done.
+func (r *refProcess) say(ctx context.Context, commands string, steps ...string) error {
+	if _, err := r.p.Stdin.Write([]byte(commands)); err != nil {
 		return r.failed(ctx, err)
 	}
-	for _, step := range []string{"start", "prepare", "commit"} {
+	for _, step := range steps {
 		line, err := r.out.ReadString('\n')
 		if err != nil || strings.TrimSpace(line) != step+": ok" {
 			return r.failed(ctx, fmt.Errorf("%s answered %q: %w", step, line, err))
 		}
 	}
-	return r.sync(changes)
+	return nil
 }
 
 // writeRefCommand writes one line of git-update-ref(1). Ref names hold neither spaces nor newlines.
@@ -80,18 +99,23 @@ func (r *refProcess) failed(ctx context.Context, err error) error {
 // sync puts the directories of the refs on the disk, up to that of the repository, where packed-refs lies. Git synced the
 // files themselves (core.fsync). A directory that a deletion left empty may be gone.
 func (r *refProcess) sync(changes []repository.RefChange) error {
+	if slices.ContainsFunc(changes, func(c repository.RefChange) bool { return c.New.IsZero() }) {
+		clear(r.settled)
+	}
 	done := map[string]bool{}
 	for _, c := range changes {
-		for name := c.Name.String(); name != "."; {
-			name = filepath.Dir(name)
-			if done[name] {
-				break
-			}
+		for name := filepath.Dir(c.Name.String()); !done[name]; name = filepath.Dir(name) {
 			done[name] = true
 			if err := disk.SyncDir(filepath.Join(r.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
+			if name == "." || r.settled[name] {
+				break
+			}
 		}
+	}
+	for _, c := range changes {
+		r.settled[filepath.Dir(c.Name.String())] = !c.New.IsZero()
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
@@ -39,6 +40,9 @@ type writer struct {
 	queue   []*write
 	running bool
 	closed  error
+	// wanted is how many writes the next batch waits for, 0 if it does not; full is closed when there are as many.
+	wanted int
+	full   chan struct{}
 }
 
 // do queues the write and waits until it is on the disk. A write whose context ends while it waits is dropped; one that
@@ -74,6 +78,10 @@ func (w *writer) enqueue(job *write) error {
 			errs.MetaRepository, w.repo.id.String())
 	}
 	w.queue = append(w.queue, job)
+	if len(w.queue) == w.wanted {
+		w.wanted = 0
+		close(w.full)
+	}
 	if !w.running {
 		w.running = true
 		w.repo.store.background.Go(w.run)
@@ -109,18 +117,52 @@ func (w *writer) close(err error) {
 
 func (w *writer) run() {
 	for {
-		w.mu.Lock()
-		batch := w.queue[:min(len(w.queue), maxBatch)]
-		w.queue = w.queue[len(batch):]
+		batch := w.take()
 		if len(batch) == 0 {
-			w.queue = nil
-			w.running = false
-			w.mu.Unlock()
 			return
 		}
-		w.mu.Unlock()
+		start := time.Now()
 		w.write(batch)
+		w.gather(len(batch), min(time.Since(start)/4, maxGather))
 	}
+}
+
+// take returns the next batch. After an empty one a new goroutine has to run.
+func (w *writer) take() []*write {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	batch := w.queue[:min(len(w.queue), maxBatch)]
+	w.queue = w.queue[len(batch):]
+	if len(batch) == 0 {
+		w.queue = nil
+		w.running = false
+	}
+	return batch
+}
+
+// maxGather is the longest that a batch waits for more writes.
+const maxGather = 2 * time.Millisecond
+
+// gather waits until there are as many writes as the last batch had. Whoever was just answered often has another one,
+// and would else have to wait for a batch that was begun for the sake of the first to come.
+func (w *writer) gather(n int, patience time.Duration) {
+	w.mu.Lock()
+	if n == 1 || len(w.queue) >= n {
+		w.mu.Unlock()
+		return
+	}
+	full := make(chan struct{})
+	w.wanted, w.full = n, full
+	w.mu.Unlock()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-full:
+	case <-timer.C:
+	}
+	w.mu.Lock()
+	w.wanted = 0
+	w.mu.Unlock()
 }
 
 func finish(batch []*write) {
@@ -193,7 +235,7 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) error {
 		undo(packs)
 		return err
 	}
-	switch done, err := w.moveRefsSurely(ctx, d); done {
+	switch done, err := w.moveRefsSurely(ctx, d, w.syncPacks()); done {
 	case untouched:
 		undo(packs)
 		return err
@@ -270,14 +312,21 @@ func (w *writer) storeObjects(d *draft, planned []*write) ([]*packfile.Pack, err
 			return packs, err
 		}
 	}
-	return packs, disk.SyncDir(w.repo.packDir())
+	return packs, nil
+}
+
+// syncPacks begins to put the names of packs on the disk and returns how to wait for it.
+func (w *writer) syncPacks() (stored func() error) {
+	synced := make(chan error, 1)
+	go func() { synced <- disk.SyncDir(w.repo.packDir()) }()
+	return sync.OnceValue(func() error { return <-synced })
 }
 
 // moveRefsSurely moves the refs and tells what came of it. A transaction that moved nothing is tried once more, as what
 // it met may have been a lock that a killed process left.
-func (w *writer) moveRefsSurely(ctx context.Context, d *draft) (done outcome, err error) {
+func (w *writer) moveRefsSurely(ctx context.Context, d *draft, stored func() error) (done outcome, err error) {
 	for range 2 {
-		if err = w.moveRefs(ctx, d); err == nil {
+		if err = w.moveRefs(ctx, d, stored); err == nil {
 			return moved, nil
 		}
 		if done = w.outcome(ctx, d); done != untouched {
@@ -287,10 +336,10 @@ func (w *writer) moveRefsSurely(ctx context.Context, d *draft) (done outcome, er
 	return done, err
 }
 
-func (w *writer) moveRefs(ctx context.Context, d *draft) error {
+func (w *writer) moveRefs(ctx context.Context, d *draft, stored func() error) error {
 	changes := netChanges(d.changes)
 	if len(changes) == 0 {
-		return nil
+		return stored()
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.repo.store.opts.RefTimeout)
 	defer cancel()
@@ -298,7 +347,7 @@ func (w *writer) moveRefs(ctx context.Context, d *draft) error {
 	if err != nil {
 		return err
 	}
-	if err := p.transact(ctx, changes); err != nil {
+	if err := p.transact(ctx, changes, stored); err != nil {
 		p.p.Discard()
 		return err
 	}

@@ -6,6 +6,7 @@ package packfile
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -45,22 +46,29 @@ func NewObject(f git.ObjectFormat, t git.ObjectType, content []byte) (Object, er
 // Footprint is how many bytes of memory the object takes.
 func (o Object) Footprint() int { return len(o.deflated) }
 
-// compressionLevel trades size for speed: git recompresses what it repacks into deltas, so a pack that lives for some
-// minutes need not be small.
-const compressionLevel = 2
+// The levels trade size for speed: git recompresses what it repacks into deltas, so a pack that lives for some minutes
+// need not be small. Trees are half random bytes, and small ones come with every commit: deflating them costs a commit
+// more than all else that it computes (docs/performance.md).
+var blobDeflaters, otherDeflaters = deflaters(2), deflaters(zlib.NoCompression)
 
-var deflaters = sync.Pool{New: func() any {
-	w, err := zlib.NewWriterLevel(io.Discard, compressionLevel)
-	if err != nil {
-		panic(err)
-	}
-	return w
-}}
+func deflaters(level int) *sync.Pool {
+	return &sync.Pool{New: func() any {
+		w, err := zlib.NewWriterLevel(io.Discard, level)
+		if err != nil {
+			panic(err)
+		}
+		return w
+	}}
+}
 
 // deflate writes the content deflated and returns its object ID. The content must have exactly size bytes.
 func deflate(w io.Writer, f git.ObjectFormat, t git.ObjectType, size int64, content io.Reader) (git.ObjectID, error) {
-	zw := deflaters.Get().(*zlib.Writer)
-	defer deflaters.Put(zw)
+	pool := otherDeflaters
+	if t == git.BlobObject {
+		pool = blobDeflaters
+	}
+	zw := pool.Get().(*zlib.Writer)
+	defer pool.Put(zw)
 	zw.Reset(w)
 	h := newHash(f)
 	h.Write(git.ObjectHeader(t, size))
@@ -233,9 +241,13 @@ func (p *Pack) Finish() error {
 	}
 	index := p.index(checksum)
 	p.name = fmt.Sprintf("pack-%x", index[len(index)-p.format.Size():])
-	if err := writeSynced(p.tmp+".idx", index); err != nil {
-		return err
-	}
+	indexed := make(chan error, 1)
+	go func() { indexed <- writeSynced(p.tmp+".idx", index) }()
+	err = p.sync()
+	return cmp.Or(err, <-indexed)
+}
+
+func (p *Pack) sync() error {
 	if err := p.file.Chmod(0o444); err != nil {
 		return disk.Error(err)
 	}
