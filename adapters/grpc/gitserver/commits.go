@@ -103,7 +103,7 @@ func (u *upload) receive() {
 		return
 	}
 	if err != nil {
-		u.err = err
+		u.err = wire.DecodeError(err)
 		return
 	}
 	switch p := m.GetPayload().(type) {

@@ -49,7 +49,7 @@ func newMethod(name string, requests *prometheus.CounterVec, duration *prometheu
 	op, _ := wire.OperationOf("/" + name)
 	m := &method{name: name, op: op, duration: duration.WithLabelValues(name)}
 	for code := range m.requests {
-		m.requests[code] = requests.WithLabelValues(name, codes.Code(code).String()) //nolint:gosec // an index of the array
+		m.requests[code] = requests.WithLabelValues(name, codes.Code(code).String())
 	}
 	return m
 }

@@ -101,7 +101,6 @@ func (s *Server) options() []grpc.ServerOption {
 		}),
 		grpc.InitialWindowSize(streamWindow),
 		grpc.InitialConnWindowSize(connWindow),
-		grpc.SharedWriteBuffer(true),
 		grpc.InTapHandle(limitTime),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 		grpc.ChainUnaryInterceptor(s.unary, recovery.UnaryServerInterceptor(recovered)),
@@ -119,8 +118,7 @@ func limitTime(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= op.Timeout() {
 		return ctx, nil
 	}
-	limited, cancel := context.WithTimeout(ctx, op.Timeout())
-	_ = cancel // ctx ends with the call, and the limited one with it
+	limited, _ := context.WithTimeout(ctx, op.Timeout()) //nolint:govet,gosec // ctx ends with the call, and this one with it
 	return limited, nil
 }
 

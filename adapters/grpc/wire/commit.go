@@ -76,7 +76,7 @@ func DecodeAction(m *gitv1.FileAction, content io.Reader) (git.Change, error) {
 
 func (d *decoder) action(prefix string, m *gitv1.FileAction, content io.Reader) git.Change {
 	c := git.Change{
-		Action: git.Action(min(max(m.GetKind(), 0), 0xff)), //nolint:gosec // clamped; unknown ones fail below
+		Action: git.Action(min(max(m.GetKind(), 0), 0xff)),
 		Path:   d.path(prefix+"path", m.GetPath()), From: d.path(prefix+"from", m.GetFrom()),
 		ExpectedBlob: d.expectation(prefix+"expected_blob_id", m.GetExpectedBlobId()), Executable: d.executable(prefix+"mode", m.GetMode()),
 	}

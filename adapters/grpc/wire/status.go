@@ -188,7 +188,7 @@ func DecodeError(err error) error {
 func codeKind(code codes.Code) errs.Kind {
 	for kind, c := range kindCodes {
 		if c == code {
-			return errs.Kind(kind) //nolint:gosec // an index of the table
+			return errs.Kind(kind)
 		}
 	}
 	return errs.Internal

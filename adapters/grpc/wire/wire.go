@@ -41,4 +41,4 @@ func BadAnswer(err error) error {
 }
 
 // clampInt32 returns n, or the nearest number that a field holds. The fields count items: nobody has more.
-func clampInt32(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) } //nolint:gosec // clamped
+func clampInt32(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }
