@@ -168,41 +168,6 @@ func (v view) DefaultBranch() git.RefName { return v.repo.defaultBranch }
 // Ref implements [repository.View].
 func (v view) Ref(name git.RefName) git.ObjectID { return v.refs.get(name).Target }
 
-// repackAfter is how many packs a repository gathers before they are made fewer. Git looks for an object in one pack
-// after the other.
-const repackAfter = 50
-
-// packsAdded repacks the repository in the background when it has gathered enough packs. The geometric strategy of
-// git-repack(1) rolls small packs into larger ones, so that an object is rewritten only a logarithmic number of times.
-func (r *repo) packsAdded(n int) {
-	if r.newPacks.Add(int64(n)) < repackAfter {
-		return
-	}
-	if r.store.repacking.TryAcquire(1) {
-		r.newPacks.Store(0)
-		r.store.background.Go(func() {
-			defer r.store.repacking.Release(1)
-			r.repack(r.store.ctx)
-		})
-	}
-}
-
-func (r *repo) repack(ctx context.Context) {
-	_, err := r.store.runner.Output(ctx, r.dir, command.Git("repack", "-d", "-q", "--geometric=2", "--no-write-bitmap-index"), nil)
-	if err == nil {
-		return
-	}
-	r.store.logger.WarnContext(ctx, "repacking ended early; it is done again later", "repository", r.id.String(), "error", err)
-	r.exclusive.Lock()
-	defer r.exclusive.Unlock()
-	entries, _ := os.ReadDir(r.packDir())
-	for _, e := range entries {
-		if isOfRepack(e.Name()) {
-			_ = os.Remove(filepath.Join(r.packDir(), e.Name()))
-		}
-	}
-}
-
 // sizeCache remembers the size of a repository for a minute: finding it out takes a look at every pack.
 type sizeCache struct {
 	mu    sync.Mutex

@@ -177,7 +177,7 @@ func isLeftover(root *os.Root, path string, e fs.DirEntry) bool {
 	return false
 }
 
-// isOfRepack reports whether a file of objects/pack is one that git-repack(1) had not finished.
+// isOfRepack reports whether a file of objects/pack is one that git-pack-objects(1) had not finished.
 func isOfRepack(name string) bool {
 	return strings.HasPrefix(name, ".tmp-") || strings.HasPrefix(name, "tmp_pack_") ||
 		strings.HasPrefix(name, "tmp_idx_") || strings.HasPrefix(name, "tmp_rev_")

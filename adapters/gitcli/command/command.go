@@ -143,7 +143,7 @@ func (r *Runner) prepare(ctx context.Context, dir string, c Command) (*exec.Cmd,
 	cmd := exec.CommandContext(ctx, r.path, c.args...) //nolint:gosec // the arguments are constants and validated values
 	cmd.Dir = dir
 	cmd.Env = r.env
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = attributes()
 	cmd.Cancel = func() error { return killGroup(cmd.Process) }
 	cmd.WaitDelay = waitDelay
 	stderr := &stderrTail{}

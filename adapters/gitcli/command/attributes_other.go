@@ -1,0 +1,8 @@
+//go:build !linux
+
+package command
+
+import "syscall"
+
+// attributes make a process the leader of a group. After this process was killed, it ends when it has read its input.
+func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -1,0 +1,31 @@
+package gitcli
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestPacksAreRolledUpUntilTheyGrowGeometrically(t *testing.T) {
+	for _, tt := range []struct {
+		objects []int64
+		want    int
+	}{
+		{nil, 0},
+		{[]int64{7}, 0},
+		{[]int64{1, 2, 4, 100}, 0},
+		{[]int64{1, 1}, 2},
+		{[]int64{3, 3, 3, 3}, 4},
+		{[]int64{1, 1, 4, 8}, 2},
+		{[]int64{1, 1, 3, 8}, 4},
+		{[]int64{1, 1, 3, 10}, 3},
+		{[]int64{1, 2, 3, 1000}, 3},
+	} {
+		var packs []packSize
+		for _, n := range tt.objects {
+			packs = append(packs, packSize{objects: n})
+		}
+		assert.Equal(t, tt.want, rolledUp(packs), fmt.Sprint(tt.objects))
+	}
+}
