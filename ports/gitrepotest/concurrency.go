@@ -18,6 +18,7 @@ var concurrencyCases = []testCase{
 	{"writers of many branches and repositories do not disturb each other", writersOfManyBranches},
 	{"a slow sender holds nobody up, and its commit comes when it is complete", slowSenderHoldsNobodyUp},
 	{"readers see whole commits", readersSeeWholeCommits},
+	{"a long row of commits stays readable while it grows, and afterwards", longRowStaysReadable},
 	{"of many creations of a branch or tag one wins", oneCreationWins},
 	{"of many updates of a set of refs one wins, whole", oneUpdateWins},
 	{"a branch that is deleted while it is written to loses no commit in between", deletionAgainstCommits},
@@ -270,6 +271,38 @@ func readersSeeWholeCommits(c *tc) {
 	}
 	close(done)
 	readers.Wait()
+}
+
+func longRowStaysReadable(c *tc) {
+	// As many as a store is likely to gather before it tidies up.
+	const commits = 130
+	r := c.create()
+	var made []git.ObjectID
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for n := range commits {
+		made = append(made, r.commit(upsert("same", fmt.Sprint(n)), create(fmt.Sprintf("f/%d", n), fmt.Sprint(n))).Commit)
+		if n > 0 {
+			continue
+		}
+		readers.Go(func() {
+			for !closed(done) {
+				if _, err := r.seenByTree(); err != nil {
+					c.Error(err)
+					return
+				}
+			}
+		})
+	}
+	close(done)
+	readers.Wait()
+	for n, commit := range made {
+		f, err := r.GetFile(c.ctx, git.AtCommit(commit), path("same"))
+		c.ok(err)
+		c.equal("the file of a commit", string(f.Content), fmt.Sprint(n))
+	}
+	c.equal("the number of files", len(r.files(git.Head())), commits+1)
+	r.linear(commits)
 }
 
 func (r *repo) seenByBatch(asked []git.TreePath) (map[string]bool, error) {

@@ -14,8 +14,8 @@ import (
 // Harness is what the suite has to know of an implementation. Its functions may be called from several cases at once.
 type Harness struct {
 	// New returns an empty store. It is closed by t.Cleanup, which is also where the harness checks that nothing is left
-	// of it: no goroutine, no process, no temporary file. The suite calls New about ten times, and puts most of its
-	// repositories into one store.
+	// of it: no goroutine, no process, no temporary file. The suite calls New about a dozen times for each object
+	// format, and puts most of its repositories into one store.
 	New func(t testing.TB) ports.RepositoryStore
 
 	// Import feeds a git-fast-import(1) stream into an empty or existing repository of the store, behind the port: the

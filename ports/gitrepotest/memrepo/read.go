@@ -322,15 +322,21 @@ func (r repository) ListFiles(ctx context.Context, q ports.ListFiles) (git.Objec
 		for e, err := range entries {
 			info := ports.FileInfo{Path: e.Path, Mode: e.Mode, ID: e.ID}
 			if err == nil && e.Mode.IsFile() {
-				var content []byte
-				content, err = s.Blob(ctx, e.ID)
-				info.Size = int64(len(content))
+				info.Size, err = s.size(ctx, e.ID)
 			}
 			if !yield(info, err) {
 				return
 			}
 		}
 	}), nil
+}
+
+func (s snapshot) size(ctx context.Context, id git.ObjectID) (int64, error) {
+	sizes, err := s.Sizes(ctx, []git.ObjectID{id})
+	if err != nil {
+		return 0, err
+	}
+	return sizes[0], nil
 }
 
 // ReadTree implements [ports.TreeReader].

@@ -1,6 +1,6 @@
 // Package memrepo is a [ports.RepositoryStore] in memory: the reference that package gitrepotest is checked against,
-// and a store for tests of whatever stands above the port. It keeps every promise of the port except that its data
-// outlive the process.
+// and a store for tests of whatever stands above the port. It keeps every promise of the port, but its data do
+// not outlive the process, and it does not look for content that was crafted to collide under SHA-1.
 //
 // Reads work on one snapshot of the refs and never wait. Writes of one repository are made one after the other.
 package memrepo
