@@ -66,7 +66,11 @@ func (e TreeEntry) sortByte(i int) byte {
 // EncodeTree returns the content of a tree object. It sorts entries in place.
 func EncodeTree(entries []TreeEntry) []byte {
 	slices.SortFunc(entries, CompareEntries)
-	var b []byte
+	size := 0
+	for _, e := range entries {
+		size += len("100644 ") + len(e.Name) + 1 + e.ID.format.Size()
+	}
+	b := make([]byte, 0, size)
 	for _, e := range entries {
 		b = strconv.AppendUint(b, uint64(e.Mode), 8)
 		b = append(b, ' ')

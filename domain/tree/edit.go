@@ -127,8 +127,14 @@ type editor struct {
 
 // node is a directory. It is read when it is first looked into.
 type node struct {
-	id      git.ObjectID
-	entries map[string]*entry
+	id     git.ObjectID
+	loaded bool
+	// base is the directory as it was, in its order.
+	base []git.TreeEntry
+	// seen are the entries that were looked up or written, nil for a name that is not there. They hide those of base.
+	seen map[string]*entry
+	// size is how many entries there are.
+	size int
 	// folded maps case-folded names to names; nil until a name is added.
 	folded map[string]string
 	dirty  bool
@@ -141,21 +147,57 @@ type entry struct {
 }
 
 func (ed *editor) load(n *node) error {
-	if n.entries != nil {
+	if n.loaded {
 		return nil
 	}
-	var list []git.TreeEntry
 	if !n.id.IsZero() {
 		var err error
-		if list, err = ed.r.Tree(ed.ctx, n.id); err != nil {
+		if n.base, err = ed.r.Tree(ed.ctx, n.id); err != nil {
 			return err
 		}
 	}
-	n.entries = make(map[string]*entry, len(list)+1)
-	for _, e := range list {
-		n.entries[e.Name] = &entry{mode: e.Mode, id: e.ID}
-	}
+	n.loaded, n.size, n.seen = true, len(n.base), map[string]*entry{}
 	return nil
+}
+
+// entry returns the entry of the name, nil if there is none.
+func (n *node) entry(name string) *entry {
+	e, ok := n.seen[name]
+	if ok {
+		return e
+	}
+	if found, ok := Find(n.base, name); ok {
+		e = &entry{mode: found.Mode, id: found.ID}
+	}
+	n.seen[name] = e
+	return e
+}
+
+// set puts the entry in the place of the one of its name; nil takes that away.
+func (n *node) set(name string, e *entry) {
+	if n.entry(name) != nil {
+		n.size--
+	}
+	if e != nil {
+		n.size++
+	}
+	n.seen[name] = e
+}
+
+// list returns all entries, those that were not looked at in their order and first.
+func (n *node) list() []git.TreeEntry {
+	list := make([]git.TreeEntry, 0, n.size)
+	for _, e := range n.base {
+		if _, ok := n.seen[e.Name]; !ok {
+			list = append(list, e)
+		}
+	}
+	for name, e := range n.seen {
+		if e != nil {
+			list = append(list, git.TreeEntry{Name: name, Mode: e.mode, ID: e.id})
+		}
+	}
+	return list
 }
 
 // child returns the directory behind a directory entry.
@@ -173,7 +215,7 @@ func (ed *editor) find(path git.TreePath) (*entry, error) {
 		if err := ed.load(n); err != nil {
 			return nil, err
 		}
-		e := n.entries[name]
+		e := n.entry(name)
 		if e == nil || i == len(components)-1 {
 			return e, nil
 		}
@@ -254,7 +296,7 @@ func (ed *editor) remove(path git.TreePath) error {
 	components := path.Components()
 	for i := len(nodes) - 1; i >= 0; i-- {
 		nodes[i].delete(components[i])
-		if len(nodes[i].entries) > 0 {
+		if nodes[i].size > 0 {
 			break
 		}
 	}
@@ -262,7 +304,7 @@ func (ed *editor) remove(path git.TreePath) error {
 }
 
 func (n *node) delete(name string) {
-	delete(n.entries, name)
+	n.set(name, nil)
 	if n.folded != nil {
 		delete(n.folded, strings.ToLower(name))
 	}
@@ -282,13 +324,13 @@ func (ed *editor) descend(path git.TreePath) ([]*node, error) {
 		if i == len(components)-1 {
 			break
 		}
-		e := n.entries[name]
+		e := n.entry(name)
 		if e == nil {
 			if err := n.checkTwin(path.Ancestor(i + 1)); err != nil {
 				return nil, err
 			}
 			e = &entry{mode: git.ModeDirectory, dir: &node{}}
-			n.entries[name] = e
+			n.set(name, e)
 		}
 		if e.mode != git.ModeDirectory {
 			return nil, pathError(errs.ReasonPathConflict, path, "path %q needs a directory where %q is a file", path, path.Ancestor(i+1))
@@ -304,7 +346,7 @@ func (ed *editor) write(path git.TreePath, te git.TreeEntry) error {
 		return err
 	}
 	n := nodes[len(nodes)-1]
-	old := n.entries[te.Name]
+	old := n.entry(te.Name)
 	if old != nil && old.mode == git.ModeDirectory {
 		return pathError(errs.ReasonPathConflict, path, "path %q needs a file where a directory is", path)
 	}
@@ -313,7 +355,7 @@ func (ed *editor) write(path git.TreePath, te git.TreeEntry) error {
 			return err
 		}
 	}
-	n.entries[te.Name] = &entry{mode: te.Mode, id: te.ID}
+	n.set(te.Name, &entry{mode: te.Mode, id: te.ID})
 	return nil
 }
 
@@ -321,9 +363,9 @@ func (ed *editor) write(path git.TreePath, te git.TreeEntry) error {
 // and remembers the name.
 func (n *node) checkTwin(path git.TreePath) error {
 	if n.folded == nil {
-		n.folded = make(map[string]string, len(n.entries)+1)
-		for name := range n.entries {
-			n.folded[strings.ToLower(name)] = name
+		n.folded = make(map[string]string, n.size+1)
+		for _, e := range n.list() {
+			n.folded[strings.ToLower(e.Name)] = e.Name
 		}
 	}
 	name := path.Base()
@@ -339,18 +381,16 @@ func (ed *editor) store(n *node) (git.ObjectID, error) {
 	if !n.dirty {
 		return n.orEmpty(ed.r.Format()), nil
 	}
-	list := make([]git.TreeEntry, 0, len(n.entries))
-	for name, e := range n.entries {
-		if e.dir != nil && e.dir.dirty {
-			id, err := ed.store(e.dir)
-			if err != nil {
-				return git.ObjectID{}, err
-			}
-			e.id = id
+	for _, e := range n.seen {
+		if e == nil || e.dir == nil || !e.dir.dirty {
+			continue
 		}
-		list = append(list, git.TreeEntry{Name: name, Mode: e.mode, ID: e.id})
+		var err error
+		if e.id, err = ed.store(e.dir); err != nil {
+			return git.ObjectID{}, err
+		}
 	}
-	content := git.EncodeTree(list)
+	content := git.EncodeTree(n.list())
 	id := ed.r.Format().HashObject(git.TreeObject, content)
 	if id == n.id {
 		return id, nil
