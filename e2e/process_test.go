@@ -256,4 +256,7 @@ func (s *system) stop(t testing.TB) {
 	require.Zero(t, s.git.exitCode(t), "exit code of the git-service")
 	require.Empty(t, processesBelow(t, s.data), "processes that are left")
 	require.Empty(t, leftovers(t, s.data), "files that are left")
+	files, err := os.ReadDir(s.api.cmd.Dir)
+	require.NoError(t, err)
+	require.Empty(t, files, "files of the API")
 }

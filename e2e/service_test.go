@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,6 +29,101 @@ func TestSecondGitServiceIsRefused(t *testing.T) {
 	second.waitReady(t)
 	require.Len(t, second.history(t, "shop"), 1)
 	second.stop(t)
+}
+
+func TestTheAPIWaitsForTheGitService(t *testing.T) {
+	s := newSystem(t, t.TempDir())
+	s.startAPI(t)
+	eventually(t, "the API does not answer", func() error { return second(s.try(t.Context(), "GET", "/healthz", nil)) })
+	for _, target := range []string{"/readyz", "/v1/repositories", fileTarget("shop", "a.md")} {
+		a := s.get(t, target)
+		require.Equal(t, "UNAVAILABLE", a.problem(t, http.StatusServiceUnavailable).Reason)
+		require.NoError(t, checkRefusal(a))
+	}
+	s.get(t, "/openapi.json").wants(t, http.StatusOK)
+	s.startGit(t)
+	s.waitReady(t)
+	s.createRepository(t, "shop")
+	s.commit(t, "shop", commit{Branch: "main", Message: "Begin", Actions: []action{upsert("a.md", "a")}})
+	s.stop(t)
+}
+
+func TestARequestIsToldOfByBothServices(t *testing.T) {
+	s := startSystem(t)
+	s.createRepository(t, "shop")
+	a := s.call(t, "PUT", fileTarget("shop", "a.md"), strings.NewReader("a"), "X-Request-Id", "told-by-both").wants(t, http.StatusCreated)
+	require.Equal(t, "told-by-both", a.header.Get("X-Request-Id"))
+	for _, p := range []*process{s.api, s.git} {
+		eventually(t, p.name+" does not log the request", func() error {
+			if !strings.Contains(p.logged(), `"request_id":"told-by-both"`) {
+				return errors.New("its id is not there")
+			}
+			return nil
+		})
+	}
+	require.Regexp(t, `gitstore_http_requests_total\{method="PUT",.*status="201"\} 1`, string(s.get(t, "/metrics").body))
+	require.Regexp(t, `gitstore_grpc_requests_total\{.*CommitFile".*\} 1`, string(s.gitAdmin.get(t, "/metrics").body))
+}
+
+// TestALargeFileStreams writes and reads a file that is larger than all the memory that either service may take.
+func TestALargeFileStreams(t *testing.T) {
+	const size, most = 256 << 20, 128
+	s := startSystem(t, "GITSTORE_CACHE_SIZE=1MiB")
+	s.createRepository(t, "shop")
+	file := fileTarget("shop", "large.bin")
+	sent := sha256.New()
+	put := s.call(t, "PUT", file, io.TeeReader(io.LimitReader(&noise{}, size), sent)).wants(t, http.StatusCreated)
+
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+s.address+file, nil)
+	require.NoError(t, err)
+	resp, err := s.http.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Equal(t, put.header.Get("ETag"), resp.Header.Get("ETag"))
+	got := sha256.New()
+	n, err := io.Copy(got, resp.Body)
+	require.NoError(t, err)
+	require.EqualValues(t, size, n)
+	require.Equal(t, sent.Sum(nil), got.Sum(nil))
+
+	part := make([]byte, 1000)
+	_, err = io.ReadFull(io.NewSectionReader(&noise{}, size/2, 1000), part)
+	require.NoError(t, err)
+	ranged := s.call(t, "GET", file, nil, "Range", fmt.Sprintf("bytes=%d-%d", size/2, size/2+999)).wants(t, http.StatusPartialContent)
+	require.Equal(t, part, ranged.body)
+
+	for _, p := range []*process{s.git, s.api} {
+		mib := p.peakMemory(t)
+		t.Logf("most memory of %s: %d MiB", p.name, mib)
+		require.Less(t, mib, most, p.name)
+	}
+	s.stop(t)
+}
+
+// noise is endless bytes that do not compress, the same ones each time. It is read from its beginning, or anywhere.
+type noise struct{ at int64 }
+
+func (n *noise) Read(b []byte) (int, error) {
+	read, err := n.ReadAt(b, n.at)
+	n.at += int64(read)
+	return read, err
+}
+
+// ReadAt makes each eight bytes of their position (the finalizer of SplitMix64).
+func (n *noise) ReadAt(b []byte, at int64) (int, error) {
+	var word [8]byte
+	for i := range b {
+		p := uint64(at) + uint64(i)
+		if i == 0 || p%8 == 0 {
+			z := (p/8 + 1) * 0x9e3779b97f4a7c15
+			z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+			z = (z ^ z>>27) * 0x94d049bb133111eb
+			binary.LittleEndian.PutUint64(word[:], z^z>>31)
+		}
+		b[i] = word[p%8]
+	}
+	return len(b), nil
 }
 
 // TestSHA256Repository goes through what a client does with a repository whose hash is SHA-256.
