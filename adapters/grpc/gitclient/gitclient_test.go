@@ -5,6 +5,8 @@ import (
 	"net"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/test/bufconn"
@@ -23,34 +25,36 @@ type remote struct {
 }
 
 // serve serves the store and returns a client of it. Both end with the test.
-func serve(t testing.TB, behind ports.RepositoryStore, opts ...grpc.DialOption) remote {
+func serve(t testing.TB, behind ports.RepositoryStore) remote {
+	t.Helper()
+	client, _ := serveWith(t, behind, gitserver.Options{})
+	return client
+}
+
+func serveWith(t testing.TB, behind ports.RepositoryStore, opts gitserver.Options) (remote, *gitserver.Server) {
 	t.Helper()
 	lis := bufconn.Listen(1 << 20)
-	srv := gitserver.New(behind, gitserver.Options{})
+	srv := gitserver.New(behind, opts)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(lis) }()
-	client := dial(t, lis, opts...)
+	client := dial(t, lis)
 	t.Cleanup(func() {
-		if err := client.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := srv.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
+		assert.NoError(t, client.Close())
+		assert.NoError(t, srv.Shutdown(context.Background()))
+		assert.NoError(t, <-served)
 	})
-	return remote{client, behind}
+	return remote{client, behind}, srv
 }
 
 // dial returns a client of whatever serves on the listener. The caller closes it.
-func dial(t testing.TB, lis *bufconn.Listener, opts ...grpc.DialOption) *gitclient.Store {
+func dial(t testing.TB, lis *bufconn.Listener) *gitclient.Store {
 	t.Helper()
-	opts = append(opts, grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }))
-	client, err := gitclient.Dial("passthrough:///bufconn", gitclient.Options{UserAgent: "gitstore-test/1", DialOptions: opts})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, err := gitclient.Dial("passthrough:///bufconn", gitclient.Options{
+		UserAgent: "gitstore-test/1",
+		DialOptions: []grpc.DialOption{
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }),
+		},
+	})
+	require.NoError(t, err)
 	return client
 }
