@@ -159,6 +159,9 @@ type requestIndex struct {
 func (x *requestIndex) find(ctx context.Context, r *repo, branch git.RefName, requestID string) (git.ObjectID, error) {
 	known, ok := x.branches[branch]
 	if !ok {
+		if len(x.branches) == maxIndexed {
+			clear(x.branches)
+		}
 		var err error
 		if known, err = requestsOf(ctx, r.objects, r.refs.Load().get(branch).Target); err != nil {
 			return git.ObjectID{}, err
@@ -189,8 +192,12 @@ func requestsOf(ctx context.Context, o *objects, head git.ObjectID) (map[string]
 	return known, nil
 }
 
-// maxRemembered bounds the index of a branch: beyond it the index is read from the history anew.
-const maxRemembered = 4 * repository.RequestWindow
+const (
+	// maxRemembered bounds the index of a branch: beyond it the index is read from the history anew.
+	maxRemembered = 2 * repository.RequestWindow
+	// maxIndexed bounds the branches with an index.
+	maxIndexed = 32
+)
 
 // record keeps the index in step with a batch that was written. A branch that was deleted or moved other than by
 // commits of the batch is forgotten, and so read anew.

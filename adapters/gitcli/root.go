@@ -160,6 +160,18 @@ func cleanRepository(dir string) (removed int, err error) {
 	return removed, err
 }
 
+// removeRefLocks removes the locks that a killed update-ref left: on refs, on HEAD where its branch moved, and on
+// packed-refs where a ref was deleted. No other may be running.
+func removeRefLocks(dir string) error {
+	_, err := cleanRepository(filepath.Join(dir, "refs"))
+	for _, name := range []string{"HEAD.lock", "packed-refs.lock", "packed-refs.new"} {
+		if removal := os.Remove(filepath.Join(dir, name)); !errors.Is(removal, fs.ErrNotExist) {
+			err = errors.Join(err, removal)
+		}
+	}
+	return err
+}
+
 func isLeftover(root *os.Root, path string, e fs.DirEntry) bool {
 	name := e.Name()
 	inObjects := strings.HasPrefix(path, "objects/")

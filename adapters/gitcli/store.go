@@ -282,6 +282,11 @@ func (s *Store) CreateRepository(ctx context.Context, req ports.CreateRepository
 	if err != nil {
 		return ports.RepositoryInfo{}, err
 	}
+	end, err := s.begin()
+	if err != nil {
+		return ports.RepositoryInfo{}, err
+	}
+	defer end()
 	h := newHandle(req.ID, s.root.path(req.ID))
 	if err := s.claim(h); err != nil {
 		return ports.RepositoryInfo{}, err
@@ -296,6 +301,17 @@ func (s *Store) CreateRepository(ctx context.Context, req ports.CreateRepository
 	return ports.RepositoryInfo{
 		ID: req.ID, DefaultBranch: req.DefaultBranch, ObjectFormat: req.ObjectFormat, Empty: true, CreatedAt: now,
 	}, nil
+}
+
+// begin makes Close wait for a call that works outside a repository, until end. It fails with DRAINING.
+func (s *Store) begin() (end func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errDraining
+	}
+	s.background.Add(1)
+	return s.background.Done, nil
 }
 
 func (s *Store) eventHeader(id git.RepositoryID) event.Header {
@@ -327,9 +343,6 @@ func prepareCreate(req ports.CreateRepository) (ports.CreateRepository, error) {
 func (s *Store) claim(h *handle) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return errDraining
-	}
 	if _, ok := s.handles.Get(h.id.String()); ok {
 		return errs.New(errs.ReasonRepositoryExists, fmt.Sprintf("repository %q exists", h.id), errs.MetaRepository, h.id.String())
 	}
@@ -362,7 +375,11 @@ func (s *Store) create(ctx context.Context, dir string, req ports.CreateReposito
 	if err := os.Rename(aside, dir); err != nil {
 		return err
 	}
-	return syncParents(dir, s.root.dir)
+	err = syncParents(dir, s.root.dir)
+	if err != nil {
+		err = errors.Join(err, os.Rename(dir, aside))
+	}
+	return err
 }
 
 // syncParents puts the names on the way from top to path on the disk.
@@ -381,6 +398,11 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 	if err := ctx.Err(); err != nil {
 		return errs.From(err)
 	}
+	end, err := s.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
 	s.mu.Lock()
 	h, ok := s.handles.Get(id.String())
 	s.mu.Unlock()
@@ -399,10 +421,10 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 		h.present.Store(true)
 		return disk.Error(err)
 	}
+	s.drop(h)
 	if err := disk.SyncDir(filepath.Dir(h.dir)); err != nil {
 		return err
 	}
-	s.drop(h)
 	s.opts.Observe(ctx, event.RepositoryDeleted{Header: s.eventHeader(id)})
 	s.background.Go(func() {
 		if err := os.RemoveAll(aside); err != nil {
@@ -425,18 +447,21 @@ func (s *Store) ListRepositories(ctx context.Context, p ports.Page) (ports.Repos
 			return ports.RepositoryPage{}, err
 		}
 	}
+	found := s.handlesAfter(after.After, size+1)
 	var res ports.RepositoryPage
-	for _, h := range s.handlesAfter(after.After, size+1) {
-		if len(res.Items) == size {
-			res.NextToken = page.Encode(scope, page.Token{After: res.Items[size-1].ID.String()})
-			break
-		}
-		if info, ok := h.summary(); ok {
-			res.Items = append(res.Items, info)
-		}
+	for _, h := range found[:min(size, len(found))] {
 		if err := ctx.Err(); err != nil {
 			return ports.RepositoryPage{}, errs.From(err)
 		}
+		info, err := h.summary()
+		if err != nil {
+			s.logger.ErrorContext(ctx, "a repository cannot be listed", "repository", h.id.String(), "error", err)
+			continue
+		}
+		res.Items = append(res.Items, info)
+	}
+	if len(found) > size {
+		res.NextToken = page.Encode(scope, page.Token{After: found[size-1].id.String()})
 	}
 	return res, nil
 }
@@ -454,8 +479,8 @@ func (s *Store) handlesAfter(after string, n int) []*handle {
 	return found
 }
 
-// summary describes the repository without opening it. It reports false for one that cannot be read.
-func (h *handle) summary() (ports.RepositoryInfo, bool) {
+// summary describes the repository without opening it.
+func (h *handle) summary() (ports.RepositoryInfo, error) {
 	h.mu.Lock()
 	r := h.repo
 	h.mu.Unlock()
@@ -463,20 +488,20 @@ func (h *handle) summary() (ports.RepositoryInfo, bool) {
 		return ports.RepositoryInfo{
 			ID: r.id, DefaultBranch: r.defaultBranch, ObjectFormat: r.objects.format,
 			Empty: r.refs.Load().len() == 0, CreatedAt: r.createdAt,
-		}, true
+		}, nil
 	}
 	m, err := readMetadata(h.dir)
 	if err != nil {
-		return ports.RepositoryInfo{}, false
+		return ports.RepositoryInfo{}, err
 	}
 	format, err := git.ParseObjectFormat(m.ObjectFormat)
 	if err != nil {
-		return ports.RepositoryInfo{}, false
+		return ports.RepositoryInfo{}, err
 	}
 	head, err := readHead(h.dir)
 	return ports.RepositoryInfo{
 		ID: h.id, DefaultBranch: head, ObjectFormat: format, Empty: !hasRefs(h.dir), CreatedAt: m.CreatedAt,
-	}, err == nil
+	}, err
 }
 
 // Import feeds a git-fast-import(1) stream into a repository, to bring history from elsewhere. Refs outside refs/heads/

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -176,6 +177,87 @@ func TestLockThatAppearsWhileRunningDoesNotBlockTheRef(t *testing.T) {
 	require.NoError(t, os.WriteFile(lock, nil, 0o600))
 	commit(t, r, upsert(path(t, "a.md"), "two"))
 	assert.NoFileExists(t, lock)
+}
+
+func TestLocksOfAKilledRefTransactionDoNotBlockTheRepository(t *testing.T) {
+	root := t.TempDir()
+	r := createShop(t, openStore(t, root))
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	tag := value[git.RefName](t)(git.TagRef("v1.0.0"))
+	_, err := r.CreateTag(t.Context(), ports.CreateTag{Name: tag, Target: git.Head()})
+	require.NoError(t, err)
+	for _, name := range []string{"HEAD.lock", "packed-refs.lock", "refs/heads/main.lock", "refs/tags/v1.0.0.lock"} {
+		lock := filepath.Join(repositoryDir(t, root), name)
+		require.NoError(t, os.WriteFile(lock, nil, 0o600))
+	}
+	commit(t, r, upsert(path(t, "a.md"), "two"))
+	require.NoError(t, r.DeleteTag(t.Context(), ports.DeleteRef{Name: tag}))
+}
+
+func TestFailedCommitOfKnownContentDoesNotTakeItAway(t *testing.T) {
+	root := t.TempDir()
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root})
+	require.NoError(t, err)
+	r := createShop(t, s)
+	noise := make([]byte, 1<<20)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = byte(random.IntN(256))
+	}
+	commit(t, r, upsert(path(t, "a.bin"), string(noise)))
+	blocked := filepath.Join(repositoryDir(t, root), "refs", "heads", "blocked")
+	require.NoError(t, os.MkdirAll(filepath.Join(blocked, "by-a-directory"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(blocked, "by-a-directory", "x"), []byte("no ref"), 0o600))
+	_, err = r.CommitFiles(t.Context(), ports.CommitFiles{
+		Branch: value[git.RefName](t)(git.BranchRef("blocked")), Start: git.Head(), Message: "Fail",
+	}, changes(upsert(path(t, "b.bin"), string(noise))))
+	require.Error(t, err)
+	require.NoError(t, s.Close())
+	require.NoError(t, os.RemoveAll(blocked))
+
+	f, err := openStore(t, root).Repository(shopID(t)).GetFile(t.Context(), git.Head(), path(t, "a.bin"))
+	require.NoError(t, err)
+	assert.Equal(t, noise, f.Content)
+	assert.Empty(t, runGit(t, repositoryDir(t, root), command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
+}
+
+func TestPanicInAWriteIsAnsweredAndTheWriterGoesOn(t *testing.T) {
+	armed := false
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), Observe: func(context.Context, event.Event) {
+		if armed {
+			armed = false
+			panic("observer")
+		}
+	}})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := createShop(t, s)
+	armed = true
+	_, err = r.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "Change"}, changes(upsert(path(t, "a.md"), "one")))
+	assert.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
+	commit(t, r, upsert(path(t, "a.md"), "two"))
+}
+
+func TestDamagedRepositoryHidesNoOtherFromTheListing(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	for i := range 6 {
+		_, err := s.CreateRepository(t.Context(), ports.CreateRepository{ID: value[git.RepositoryID](t)(git.ParseRepositoryID(fmt.Sprint("r", i)))})
+		require.NoError(t, err)
+		if i == 0 {
+			require.NoError(t, os.Remove(filepath.Join(repositoryDir(t, root), "HEAD")))
+		}
+	}
+	var listed []string
+	for token, first := "", true; token != "" || first; first = false {
+		p, err := s.ListRepositories(t.Context(), ports.Page{Size: 2, Token: token})
+		require.NoError(t, err)
+		for _, info := range p.Items {
+			listed = append(listed, info.ID.String())
+		}
+		token = p.NextToken
+	}
+	assert.Equal(t, []string{"r1", "r2", "r3", "r4", "r5"}, listed)
 }
 
 func TestAlteredRepositoryIsNotOpened(t *testing.T) {

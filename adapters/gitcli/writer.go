@@ -2,7 +2,8 @@ package gitcli
 
 import (
 	"context"
-	"path/filepath"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -176,26 +177,55 @@ func finish(batch []*write) {
 func (w *writer) write(batch []*write) {
 	w.repo.exclusive.Lock()
 	defer w.repo.exclusive.Unlock()
-	if err := w.attempt(batch); err != nil && len(batch) > 1 {
+	defer finish(batch)
+	defer w.survive(batch)
+	if err := w.closedWith(); err != nil {
 		for _, job := range batch {
-			_ = w.attempt([]*write{job})
+			job.err = err
+		}
+		return
+	}
+	if retry := w.attempt(batch); retry && len(batch) > 1 {
+		for _, job := range batch {
+			w.attempt([]*write{job})
 		}
 	}
-	finish(batch)
 }
 
-// attempt makes a batch and sets the outcome of each of its writes. The error is that of the batch as a whole.
-func (w *writer) attempt(batch []*write) error {
+// closedWith returns why the writer is closed. Whoever holds the repository exclusively has to ask again: it may have been
+// deleted, and another one made in its place, since the write was queued.
+func (w *writer) closedWith() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closed
+}
+
+// survive answers a batch in which the code panicked, so that the process and the writer live on.
+func (w *writer) survive(batch []*write) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	err := errs.Wrap(fmt.Errorf("panic: %v", v), errs.ReasonInternal, "internal error; whether the write took effect is to be read from the repository")
+	w.repo.store.logger.Error("panic while writing", "repository", w.repo.id.String(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	for _, job := range batch {
+		job.err = err
+	}
+}
+
+// attempt makes a batch and sets the outcome of each of its writes. It reports whether it failed as a whole and left
+// nothing, so that its writes may be tried again.
+func (w *writer) attempt(batch []*write) (retry bool) {
 	d := newDraft(w.repo)
 	planned := w.plan(d, batch)
 	if len(d.changes) == 0 {
-		return nil
+		return false
 	}
-	err := w.commit(context.WithoutCancel(batch[0].ctx), d, planned)
+	done, err := w.commit(context.WithoutCancel(batch[0].ctx), d, planned)
 	for _, job := range planned {
 		job.err = err
 	}
-	return err
+	return done == untouched
 }
 
 // plan prepares the writes one after the other, each on what the ones before leave, and returns those that can be made.
@@ -229,18 +259,19 @@ func (w *writer) planOne(d *draft, job *write) error {
 
 // commit puts the batch on the disk: first the objects, then the refs that lead to them. Only then is it visible to
 // readers, and only then acknowledged.
-func (w *writer) commit(ctx context.Context, d *draft, planned []*write) error {
+func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcome, error) {
 	packs, err := w.storeObjects(d, planned)
 	if err != nil {
 		undo(packs)
-		return err
+		return untouched, err
 	}
 	switch done, err := w.moveRefsSurely(ctx, d, w.syncPacks()); done {
 	case untouched:
 		undo(packs)
-		return err
+		return done, err
 	case unknown:
-		return err
+		clear(w.repo.requests.branches) // a retry has to find what did take effect
+		return done, err
 	case moved:
 	}
 	for _, m := range d.made {
@@ -250,7 +281,7 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) error {
 	w.repo.requests.record(d)
 	w.repo.packsAdded(len(packs))
 	w.announce(ctx, d)
-	return nil
+	return moved, nil
 }
 
 // announce tells of every ref change of the batch, also of those that a later one of the same batch went beyond: each
@@ -370,7 +401,7 @@ const (
 // outcome clears the locks that a killed process left, reads the refs, and compares them with the transaction.
 func (w *writer) outcome(ctx context.Context, d *draft) outcome {
 	logger := w.repo.store.logger
-	if _, err := cleanRepository(filepath.Join(w.repo.dir, "refs")); err != nil {
+	if err := removeRefLocks(w.repo.dir); err != nil {
 		logger.ErrorContext(ctx, "ref locks cannot be removed", "repository", w.repo.id.String(), "error", err)
 	}
 	refs, err := loadRefs(ctx, w.repo.store.runner, w.repo.dir, w.repo.objects)

@@ -124,8 +124,11 @@ func (p *process) guard(ctx context.Context) (release func() (killed bool)) {
 	return func() bool { return !stop() }
 }
 
-// broken makes the error of a process that did not answer as it should.
+// broken makes the error of a process that did not answer as it should; nil stays nil.
 func broken(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	if ctx.Err() != nil {
 		return errs.From(ctx.Err())
 	}
@@ -140,24 +143,29 @@ type Reader struct {
 	ended error
 }
 
+// maxAttempts is how often a question is asked if the process behind it turns out to be dead: as many times as a
+// repository has processes for it, and once more. One that dies of the question itself dies each time.
+const maxAttempts = 3
+
 // exchange asks n questions and calls each with every answer in their order, nil for an object that is missing. It
-// returns early with each's error.
+// returns early with each's error. After a failure all are asked again, so each may see an answer twice.
 func (r *Reader) exchange(ctx context.Context, question string, n int, name name, each func(int, *process, *Info) error) error {
-	p, err := r.pool.acquire(ctx, key{r, small})
-	if err != nil {
-		return err
-	}
-	release := p.guard(ctx)
-	err = p.converse(question, n, name, each)
-	if killed := release(); killed || err != nil {
-		r.pool.discard(key{r, small}, p)
-		if err == nil {
+	for attempt := 1; ; attempt++ {
+		p, err := r.pool.acquire(ctx, key{r, small})
+		if err != nil {
+			return err
+		}
+		release := p.guard(ctx)
+		err = p.converse(question, n, name, each)
+		if killed := release(); !killed && err == nil {
+			r.pool.release(key{r, small}, p)
 			return nil
 		}
-		return broken(ctx, err)
+		r.pool.discard(key{r, small}, p)
+		if err == nil || ctx.Err() != nil || attempt == maxAttempts {
+			return broken(ctx, err)
+		}
 	}
-	r.pool.release(key{r, small}, p)
-	return nil
 }
 
 func (p *process) converse(question string, n int, name name, each func(int, *process, *Info) error) error {
@@ -245,27 +253,35 @@ func (r *Reader) objects(ctx context.Context, n int, name name, maxBlob int64) (
 // Stream returns an object's content as a stream of its size. It takes a process of its own from the pool until the
 // caller closes it, and reading it fails when ctx ends. It fails with OBJECT_NOT_FOUND and as [Reader.Infos] does.
 func (r *Reader) Stream(ctx context.Context, id git.ObjectID) (Info, io.ReadCloser, error) {
-	p, err := r.pool.acquire(ctx, key{r, large})
-	if err != nil {
-		return Info{}, nil, err
-	}
-	s := &stream{ctx: ctx, reader: r, p: p, release: p.guard(ctx)}
-	err = p.ask("contents", 0, 1, named([]git.ObjectID{id}, ""))
-	var info Info
-	if err == nil {
-		info, err = p.header()
-	}
-	if errors.Is(err, errMissing) {
-		s.end(true)
-		return Info{}, nil, errs.New(errs.ReasonObjectNotFound, "object "+id.String()+" does not exist in this repository",
-			errs.MetaObject, id.String())
-	}
-	if err != nil {
+	for attempt := 1; ; attempt++ {
+		p, err := r.pool.acquire(ctx, key{r, large})
+		if err != nil {
+			return Info{}, nil, err
+		}
+		s := &stream{ctx: ctx, reader: r, p: p, release: p.guard(ctx)}
+		info, err := p.begin(id)
+		switch {
+		case err == nil:
+			s.left = info.Size
+			return info, s, nil
+		case errors.Is(err, errMissing):
+			s.end(true)
+			return Info{}, nil, errs.New(errs.ReasonObjectNotFound, "object "+id.String()+" does not exist in this repository",
+				errs.MetaObject, id.String())
+		}
 		s.end(false)
-		return Info{}, nil, broken(ctx, err)
+		if ctx.Err() != nil || attempt == maxAttempts {
+			return Info{}, nil, broken(ctx, err)
+		}
 	}
-	s.left = info.Size
-	return info, s, nil
+}
+
+// begin asks for an object and reads the answer up to its content.
+func (p *process) begin(id git.ObjectID) (Info, error) {
+	if err := p.ask("contents", 0, 1, named([]git.ObjectID{id}, "")); err != nil {
+		return Info{}, err
+	}
+	return p.header()
 }
 
 type stream struct {
@@ -290,21 +306,36 @@ func (s *stream) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// maxDrain is how much of an unread object is read to keep its process; beyond that a new process is cheaper.
-const maxDrain = 1 << 20
+const (
+	// maxDrain is how much of an unread object is read to keep its process. Beyond that a new process is cheaper.
+	maxDrain = 32 << 20
+	// maxDrainAtOnce is how much of it the reader's Close waits for.
+	maxDrainAtOnce = 256 << 10
+)
 
-// Close ends the stream and gives its process back.
+// Close ends the stream and gives its process back, at once or when what nobody wanted has been read past.
 func (s *stream) Close() error {
-	if s.ended {
-		return nil
+	switch {
+	case s.ended:
+	case s.left > maxDrain:
+		s.end(false)
+	case s.left > maxDrainAtOnce:
+		s.ended = true
+		s.release()
+		s.reader.pool.drain(func(ctx context.Context) {
+			s.release = s.p.guard(ctx)
+			s.end(s.pass())
+		})
+	default:
+		s.end(s.pass())
 	}
-	clean := false
-	if s.left <= maxDrain {
-		_, err := s.p.out.Discard(int(s.left) + 1)
-		clean = err == nil
-	}
-	s.end(clean)
 	return nil
+}
+
+// pass reads to the end of the answer.
+func (s *stream) pass() bool {
+	_, err := io.CopyN(io.Discard, s.p.out, s.left+1)
+	return err == nil
 }
 
 func (s *stream) end(clean bool) {

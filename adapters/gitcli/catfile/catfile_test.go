@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -225,8 +229,37 @@ func TestClosedPoolIsDraining(t *testing.T) {
 func TestProcessThatDiesIsReplaced(t *testing.T) {
 	runner := newRunner(t)
 	dir, ids := repositoryWith(t, runner, large)
-	pool := newPool(t, runner, catfile.Options{})
-	r := open(t, pool, dir)
+	r := open(t, newPool(t, runner, catfile.Options{}), dir)
+	for range 4 {
+		killChildren(t)
+		infos, err := r.Infos(t.Context(), ids)
+		require.NoError(t, err)
+		assert.Equal(t, int64(len(large)), infos[0].Size)
+	}
+}
+
+// killChildren kills the git processes of this test, as the kernel does when memory is short.
+func killChildren(t *testing.T) {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	require.NoError(t, err)
+	for _, task := range tasks {
+		children, err := os.ReadFile(filepath.Join("/proc/self/task", task.Name(), "children"))
+		if err != nil {
+			continue // the thread has ended
+		}
+		for pid := range strings.FieldsSeq(string(children)) {
+			n, err := strconv.Atoi(pid)
+			require.NoError(t, err)
+			require.NoError(t, syscall.Kill(n, syscall.SIGKILL))
+		}
+	}
+}
+
+func TestCanceledReadLeavesTheRepositoryReadable(t *testing.T) {
+	runner := newRunner(t)
+	dir, ids := repositoryWith(t, runner, large)
+	r := open(t, newPool(t, runner, catfile.Options{}), dir)
 	for range 8 {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -235,4 +268,25 @@ func TestProcessThatDiesIsReplaced(t *testing.T) {
 		_, err = r.Infos(t.Context(), ids)
 		require.NoError(t, err)
 	}
+}
+
+func TestBeginningOfALargeObjectCostsNoProcess(t *testing.T) {
+	runner := newRunner(t)
+	dir, ids := repositoryWith(t, runner, large)
+	pool := newPool(t, runner, catfile.Options{})
+	r := open(t, pool, dir)
+	beginning := func() {
+		_, stream, err := r.Stream(t.Context(), ids[0])
+		require.NoError(t, err)
+		_, err = io.ReadFull(stream, make([]byte, 100))
+		require.NoError(t, err)
+		require.NoError(t, stream.Close())
+		require.Eventually(t, func() bool { return pool.Busy() == 0 }, 10*time.Second, time.Millisecond)
+	}
+	beginning()
+	before := runner.Started()
+	for range 5 {
+		beginning()
+	}
+	assert.Equal(t, before, runner.Started())
 }

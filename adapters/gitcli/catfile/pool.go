@@ -59,8 +59,10 @@ type Pool struct {
 	waiting []*waiter
 	closed  bool
 
-	reaper sync.WaitGroup
-	stop   chan struct{}
+	// background is the reaper and the drains, which end with ctx.
+	background sync.WaitGroup
+	ctx        context.Context
+	cancel     context.CancelFunc
 }
 
 // key names the reader and not its directory: a repository that is created where another was deleted must not be read
@@ -89,8 +91,9 @@ type waiter struct {
 
 // NewPool returns a pool that starts processes with runner. Close it to end them.
 func NewPool(runner *command.Runner, opts Options) *Pool {
-	p := &Pool{runner: runner, opts: opts.withDefaults(), sets: map[key]*set{}, stop: make(chan struct{})}
-	p.reaper.Go(p.reap)
+	p := &Pool{runner: runner, opts: opts.withDefaults(), sets: map[key]*set{}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.background.Go(p.reap)
 	return p
 }
 
@@ -170,7 +173,7 @@ func (p *Pool) Close() {
 		return
 	}
 	p.closed = true
-	close(p.stop)
+	p.cancel()
 	var ended []*process
 	for k, s := range p.sets {
 		ended = append(ended, p.takeIdle(k, s, time.Time{})...)
@@ -181,7 +184,20 @@ func (p *Pool) Close() {
 	p.waiting = nil
 	p.mu.Unlock()
 	closeAll(ended)
-	p.reaper.Wait()
+	p.background.Wait()
+}
+
+// drain runs what reads past the rest of an answer. After Close its context has ended.
+func (p *Pool) drain(pass func(context.Context)) {
+	p.mu.Lock()
+	closed := p.closed
+	if !closed {
+		p.background.Go(func() { pass(p.ctx) })
+	}
+	p.mu.Unlock()
+	if closed {
+		pass(p.ctx)
+	}
 }
 
 func closeAll(processes []*process) {
@@ -196,7 +212,7 @@ func (p *Pool) reap() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-p.stop:
+		case <-p.ctx.Done():
 			return
 		case now := <-tick.C:
 			p.mu.Lock()
@@ -240,10 +256,7 @@ func (p *Pool) acquire(ctx context.Context, k key) (*process, error) {
 		p.mu.Unlock()
 		return nil, err
 	}
-	if s := p.sets[k]; s != nil && len(s.idle) > 0 {
-		last := len(s.idle) - 1
-		proc := s.idle[last].p
-		s.idle = s.idle[:last]
+	if proc := p.takeLast(k); proc != nil {
 		p.mu.Unlock()
 		return proc, nil
 	}
@@ -380,14 +393,6 @@ func (p *Pool) release(k key, proc *process) {
 		p.settle(k)
 		return
 	}
-	for i, w := range p.waiting {
-		if w.key == k {
-			p.waiting = slices.Delete(p.waiting, i, i+1)
-			p.mu.Unlock()
-			w.ready <- proc
-			return
-		}
-	}
 	s.idle = append(s.idle, &idle{proc, time.Now()})
 	ended := p.serveWaiting()
 	p.mu.Unlock()
@@ -409,21 +414,35 @@ func (p *Pool) settle(k key) {
 	closeAll(ended)
 }
 
-// serveWaiting gives leave to start a process to those that wait first and that the limits now allow one. It returns
-// processes that had to make room, for the caller to close without the lock.
+// serveWaiting serves those that wait, the first that came first, as far as the limits allow: with an idle process of
+// their repository, or with leave to start one. It returns processes that had to make room, for the caller to close
+// without the lock.
 func (p *Pool) serveWaiting() (ended []*process) {
-	for i := 0; i < len(p.waiting); {
-		w := p.waiting[i]
-		evicted, ok := p.reserve(w.key)
-		if !ok {
-			i++
-			continue
+	p.waiting = slices.DeleteFunc(p.waiting, func(w *waiter) bool {
+		if proc := p.takeLast(w.key); proc != nil {
+			w.ready <- proc
+			return true
 		}
+		evicted, ok := p.reserve(w.key)
 		if evicted != nil {
 			ended = append(ended, evicted)
 		}
-		p.waiting = slices.Delete(p.waiting, i, i+1)
-		w.ready <- nil
-	}
+		if ok {
+			w.ready <- nil
+		}
+		return ok
+	})
 	return ended
+}
+
+// takeLast takes the idle process of the key that was used last, nil if there is none.
+func (p *Pool) takeLast(k key) *process {
+	s := p.sets[k]
+	if s == nil || len(s.idle) == 0 {
+		return nil
+	}
+	last := len(s.idle) - 1
+	proc := s.idle[last].p
+	s.idle = s.idle[:last]
+	return proc
 }

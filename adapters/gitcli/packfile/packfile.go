@@ -7,9 +7,10 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
+	"encoding/hex"
 	"hash"
 	"hash/crc32"
 	"io"
@@ -38,10 +39,15 @@ type Object struct {
 
 // NewObject hashes and deflates an object. It fails with SHA1_COLLISION.
 func NewObject(f git.ObjectFormat, t git.ObjectType, content []byte) (Object, error) {
-	var deflated bytes.Buffer
-	id, err := deflate(&deflated, f, t, int64(len(content)), bytes.NewReader(content))
-	return Object{ID: id, Type: t, Size: int64(len(content)), deflated: deflated.Bytes()}, err
+	deflated := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(deflated)
+	deflated.Reset()
+	id, err := deflate(deflated, f, t, int64(len(content)), bytes.NewReader(content))
+	return Object{ID: id, Type: t, Size: int64(len(content)), deflated: bytes.Clone(deflated.Bytes())}, err
 }
+
+// buffers are what objects are deflated into before it is known how large they become.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // Footprint is how many bytes of memory the object takes.
 func (o Object) Footprint() int { return len(o.deflated) }
@@ -240,11 +246,19 @@ func (p *Pack) Finish() error {
 		return err
 	}
 	index := p.index(checksum)
-	p.name = fmt.Sprintf("pack-%x", index[len(index)-p.format.Size():])
+	p.name = uniqueName()
 	indexed := make(chan error, 1)
 	go func() { indexed <- writeSynced(p.tmp+".idx", index) }()
 	err = p.sync()
 	return cmp.Or(err, <-indexed)
+}
+
+// uniqueName returns a name that no other pack has. Git names packs by their contents; here the same content may be stored
+// twice, and a pack that is taken back must not be one that an earlier write relies on.
+func uniqueName() string {
+	var b [20]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return "pack-" + hex.EncodeToString(b[:])
 }
 
 func (p *Pack) sync() error {
