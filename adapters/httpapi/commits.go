@@ -68,9 +68,9 @@ type commitResultJSON struct {
 func commitAnswers(headers ...string) map[int]content {
 	headers = append([]string{"GitStore-Commit"}, headers...)
 	return map[int]content{
-		http.StatusCreated: {description: "A commit was made.", value: commitResultJSON{}, headers: append([]string{"Location"}, headers...)},
+		http.StatusCreated: {description: "The commit was made, now or before for the same request_id.", value: commitResultJSON{}, headers: append([]string{"Location"}, headers...)},
 		http.StatusOK: {
-			description: "No commit was made: a dry run, nothing to change, or a request_id whose commit was made before.",
+			description: "No commit was made: a dry run, or nothing to change.",
 			value:       commitResultJSON{}, headers: headers,
 		},
 	}
@@ -107,8 +107,9 @@ func (a *api) createCommit(c *call) error {
 	return c.answerCommit(commitStatus(req, result), result)
 }
 
+// commitStatus answers a replay as the first request was: whoever retries need not tell the two apart.
 func commitStatus(req ports.CommitFiles, result ports.CommitResult) int {
-	if req.DryRun || result.NoOp || result.Replayed {
+	if req.DryRun || result.NoOp {
 		return http.StatusOK
 	}
 	return http.StatusCreated

@@ -240,7 +240,7 @@ func TestARetryWithTheSameRequestIDReturnsTheFirstCommit(t *testing.T) {
 	c := newShop(t)
 	path := shop + "/files/f?request_id=5f0c7f0e-1d3f-4f5e-9c5b-0a5a3c9b7e11"
 	made := c.put(path, "one").wants(http.StatusCreated).json()
-	again := c.put(path, "one").wants(http.StatusOK).json()
+	again := c.put(path, "one").wants(http.StatusCreated).json()
 	if again["replayed"] != true || again["commit_id"] != made["commit_id"] {
 		t.Errorf("retry %v, want a replay of %v", again, made)
 	}

@@ -5,6 +5,7 @@ package repository
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -94,8 +95,7 @@ func target(v View, rev git.Revision) (git.ObjectID, git.RefName, error) {
 }
 
 func refNotFound(what string, name git.RefName) *errs.Error {
-	return errs.InvalidField(errs.ReasonRefNotFound, "revision", "ref %q does not exist or has no commit yet", what).
-		WithMeta(errs.MetaRef, name.String())
+	return errs.New(errs.ReasonRefNotFound, fmt.Sprintf("ref %q does not exist or has no commit yet", what), errs.MetaRef, name.String())
 }
 
 func objectNotFound(id git.ObjectID) *errs.Error {
@@ -103,6 +103,5 @@ func objectNotFound(id git.ObjectID) *errs.Error {
 }
 
 func notACommit(what string, id git.ObjectID) *errs.Error {
-	return errs.InvalidField(errs.ReasonNotACommit, "revision", "%q does not lead to a commit", what).
-		WithMeta(errs.MetaObject, id.String())
+	return errs.New(errs.ReasonNotACommit, fmt.Sprintf("%q does not lead to a commit", what), errs.MetaObject, id.String())
 }
