@@ -3,6 +3,7 @@ package gitclient_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -201,7 +202,7 @@ func BenchmarkReadTree(b *testing.B) {
 			for err == nil {
 				_, err = s.Recv()
 			}
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				b.Fatal(err)
 			}
 		}

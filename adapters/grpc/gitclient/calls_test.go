@@ -55,6 +55,17 @@ func each(changes ...git.Change) iter.Seq2[git.Change, error] {
 	}
 }
 
+// drain counts the items of an iteration up to its error.
+func drain[T any](seq iter.Seq2[T, error]) (n int, err error) {
+	for _, err := range seq {
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
 // newShop is a store in memory with the repository "shop".
 func newShop(t testing.TB, changes ...git.Change) *memrepo.Store {
 	store := memrepo.New()
@@ -155,13 +166,9 @@ func TestOnlyWhatIsSafeIsRepeated(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			n := 0
-			for _, err := range files {
-				require.NoError(t, err)
-				n++
-			}
+			n, err := drain(files)
 			assert.Equal(t, 1, n)
-			return nil
+			return err
 		},
 		"commit with a request id": func(t *testing.T, r ports.GitRepository) error {
 			_, err := r.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch, Message: "m", RequestID: uuid}, each(create(t, "b", "2")))
@@ -252,12 +259,7 @@ func TestAStreamThatHasGivenItemsIsNotBegunAgain(t *testing.T) {
 	b := &broken{n: 5000}
 	_, files, err := serve(t, b).Repository(shop).ListFiles(t.Context(), ports.ListFiles{})
 	require.NoError(t, err)
-	n := 0
-	for _, itemErr := range files {
-		if err = itemErr; err == nil {
-			n++
-		}
-	}
+	n, err := drain(files)
 	assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
 	assert.Equal(t, 5000, n)
 	assert.Equal(t, 1, b.calls)
@@ -270,7 +272,7 @@ func TestAServiceThatIsDownIsToldAtOnceAndClearly(t *testing.T) {
 	require.NoError(t, lis.Close())
 	client, err := gitclient.Dial(address, gitclient.Options{})
 	require.NoError(t, err)
-	defer client.Close()
+	t.Cleanup(func() { assert.NoError(t, client.Close()) })
 	repo := client.Repository(shop)
 	tag, _ := git.TagRef("v1")
 	for name, call := range map[string]func() error{
@@ -319,8 +321,8 @@ func TestACallWithoutADeadlineGetsTheOneOfItsOperation(t *testing.T) {
 	check(gitv1.ContentService_GetFile_FullMethodName)
 	_, files, err := repo.ListFiles(t.Context(), ports.ListFiles{Revision: git.Head()})
 	require.NoError(t, err)
-	for range files {
-	}
+	_, err = drain(files)
+	require.NoError(t, err)
 	check(gitv1.ContentService_ListFiles_FullMethodName)
 }
 
@@ -333,8 +335,8 @@ func TestTheCorrelationIDGoesAlong(t *testing.T) {
 	assert.Equal(t, "id-42", requestid.From(w.ctx))
 	_, files, err := repo.ListFiles(ctx, ports.ListFiles{Revision: git.Head()})
 	require.NoError(t, err)
-	for range files {
-	}
+	_, err = drain(files)
+	require.NoError(t, err)
 	assert.Equal(t, "id-42", requestid.From(w.ctx))
 }
 
@@ -478,9 +480,8 @@ type manyBlobs struct {
 func (m manyBlobs) Repository(git.RepositoryID) ports.GitRepository { return m }
 
 func (m manyBlobs) CommitFiles(_ context.Context, _ ports.CommitFiles, changes iter.Seq2[git.Change, error]) (ports.CommitResult, error) {
-	for range changes {
-	}
-	return m.result, nil
+	_, err := drain(changes)
+	return m.result, err
 }
 
 func TestTheResultOfALargestCommitArrives(t *testing.T) {
@@ -577,7 +578,8 @@ func (e endlessTree) ReadTree(context.Context, ports.ReadTree) (git.ObjectID, it
 func TestAnIterationThatIsBrokenOffEndsTheStores(t *testing.T) {
 	for name, end := range map[string]func(iter.Seq2[ports.TreeFile, error], context.CancelFunc){
 		"by breaking off": func(files iter.Seq2[ports.TreeFile, error], _ context.CancelFunc) {
-			for range files {
+			for _, err := range files {
+				assert.NoError(t, err)
 				break
 			}
 		},
@@ -606,10 +608,10 @@ func TestAnIterationIsGoodForOneRange(t *testing.T) {
 	repo := serve(t, newShop(t, create(t, "a", "1"))).Repository(shop)
 	_, files, err := repo.ListFiles(t.Context(), ports.ListFiles{Revision: git.Head()})
 	require.NoError(t, err)
-	for range files {
+	for _, err := range files {
+		require.NoError(t, err)
 		break
 	}
-	for _, err = range files {
-	}
+	_, err = drain(files)
 	assert.Equal(t, errs.ReasonCanceled, errs.ReasonOf(err))
 }

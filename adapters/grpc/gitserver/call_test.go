@@ -118,7 +118,7 @@ func TestReflectionAndHealth(t *testing.T) {
 		stream, err := grpc_reflection_v1.NewServerReflectionClient(s).ServerReflectionInfo(t.Context())
 		require.NoError(t, err)
 		list := &grpc_reflection_v1.ServerReflectionRequest_ListServices{}
-		require.NoError(t, stream.Send(&grpc_reflection_v1.ServerReflectionRequest{MessageRequest: list}))
+		_ = stream.Send(&grpc_reflection_v1.ServerReflectionRequest{MessageRequest: list}) // Recv tells why it fails
 		_, err = stream.Recv()
 		_ = stream.CloseSend()
 		return err
@@ -240,7 +240,9 @@ func TestAPanicIsAnInternalErrorWithAnIncidentAndTheServerLives(t *testing.T) {
 		},
 	} {
 		for range 2 {
-			e := fails(t, call(), errs.ReasonInternal)
+			err := call()
+			fails(t, err, errs.ReasonInternal)
+			e := told(err)
 			incident := e.Meta[errs.MetaIncident]
 			require.NotEmpty(t, incident, name)
 			assert.Contains(t, e.Error(), incident)
@@ -262,7 +264,8 @@ func TestWhatWentWrongInsideIsLoggedAndNotSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, odd{getFile: func(context.Context) (ports.FileContent, error) { return ports.FileContent{}, inside }}, gitserver.Options{})
 			_, err := s.content().GetFile(t.Context(), readme())
-			e := fails(t, err, errs.ReasonInternal)
+			fails(t, err, errs.ReasonInternal)
+			e := told(err)
 			st, _ := status.FromError(err)
 			assert.NotContains(t, st.Proto().String(), "fatal")
 			assert.Contains(t, s.log.String(), secret)
@@ -275,7 +278,8 @@ func TestTheCauseOfACorruptionIsLoggedAndNotSent(t *testing.T) {
 	inside := errs.Wrap(errors.New("fatal: /var/lib"), errs.ReasonRepositoryCorrupt, "object 0a is missing")
 	s := start(t, odd{getFile: func(context.Context) (ports.FileContent, error) { return ports.FileContent{}, inside }}, gitserver.Options{})
 	_, err := s.content().GetFile(t.Context(), readme())
-	e := fails(t, err, errs.ReasonRepositoryCorrupt)
+	fails(t, err, errs.ReasonRepositoryCorrupt)
+	e := told(err)
 	assert.Equal(t, "object 0a is missing", e.Error())
 	assert.Contains(t, s.log.String(), "fatal: /var/lib")
 	assert.Contains(t, s.log.String(), "level=ERROR")
@@ -299,10 +303,7 @@ func TestTheCorrelationIDReachesStoreAndLog(t *testing.T) {
 		"one that lasts": {[]string{strings.Repeat("a", 128)}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx := t.Context()
-			for _, id := range tt.sent {
-				ctx = metadata.AppendToOutgoingContext(ctx, requestid.Metadata, id)
-			}
+			ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{requestid.Metadata: tt.sent})
 			_, err := s.content().GetFile(ctx, readme())
 			require.NoError(t, err)
 			if tt.kept {

@@ -3,7 +3,6 @@ package gitserver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 
@@ -123,8 +122,8 @@ func (u *upload) receive() {
 	}
 }
 
-func (u *upload) fail(field, format string, args ...any) {
-	u.err = errs.New(errs.ReasonInvalidArgument, fmt.Sprintf(format, args...), errs.MetaField, field)
+func (u *upload) fail(field, what string) {
+	u.err = errs.New(errs.ReasonInvalidArgument, what, errs.MetaField, field)
 }
 
 // Read reads the content of the action begun last.

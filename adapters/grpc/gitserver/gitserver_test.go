@@ -3,6 +3,7 @@ package gitserver_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"log/slog"
@@ -86,17 +87,19 @@ func (s service) content() gitv1.ContentServiceClient { return gitv1.NewContentS
 func (s service) commits() gitv1.CommitServiceClient { return gitv1.NewCommitServiceClient(s) }
 
 // fails checks the reason of a call's error, and its field if one is given.
-func fails(t testing.TB, err error, reason errs.Reason, field ...string) *errs.Error {
+func fails(t testing.TB, err error, reason errs.Reason, field ...string) {
 	t.Helper()
 	require.Error(t, err)
-	e := errs.From(wire.DecodeError(err))
+	e := told(err)
 	assert.Equal(t, reason, e.Reason, "%v", err)
 	assert.Equal(t, reason.Kind(), e.Kind)
 	for _, f := range field {
 		assert.Equal(t, f, e.Meta[errs.MetaField])
 	}
-	return e
 }
+
+// told is what a call's error tells.
+func told(err error) *errs.Error { return errs.From(wire.DecodeError(err)) }
 
 // shop is a store with the repository "shop" that holds the files on main.
 func shop(t testing.TB, files map[string]string) *memrepo.Store {
@@ -175,7 +178,7 @@ func receive[M any](stream grpc.ServerStreamingClient[M], err error) ([]*M, erro
 	var all []*M
 	for {
 		m, err := stream.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
 		if err != nil {

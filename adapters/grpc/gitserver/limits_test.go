@@ -124,7 +124,7 @@ func (p *peer) goAway() (http2.ErrCode, string) {
 func (s service) alive(t *testing.T) {
 	t.Helper()
 	conn := s.dial()
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
 	assert.NoError(t, err, "the server does not answer others any more")
 }
@@ -265,7 +265,7 @@ func TestConnectionsAboveTheLimitWait(t *testing.T) {
 	go func() {
 		defer close(connected)
 		conn := s.dial()
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
 		assert.NoError(t, err)
 	}()

@@ -118,7 +118,8 @@ func limitTime(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= op.Timeout() {
 		return ctx, nil
 	}
-	limited, _ := context.WithTimeout(ctx, op.Timeout()) //nolint:govet,gosec // ctx ends with the call, and this one with it
+	limited, cancel := context.WithTimeout(ctx, op.Timeout())
+	context.AfterFunc(ctx, cancel) // ctx ends with the call
 	return limited, nil
 }
 

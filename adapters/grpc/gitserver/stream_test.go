@@ -367,7 +367,8 @@ func TestTheUnaryCommitsDoAsTheStream(t *testing.T) {
 		Repository: "shop", Header: onMain(), Path: []byte("b"),
 		ExpectedBlobId: &gitv1.Expectation{Expected: &gitv1.Expectation_ObjectId{ObjectId: strings.Repeat("1", 40)}},
 	})
-	e := fails(t, err, errs.ReasonBlobMoved)
+	fails(t, err, errs.ReasonBlobMoved)
+	e := told(err)
 	assert.Equal(t, made.GetResult().GetBlobs()[0].GetBlobId(), e.Meta[errs.MetaActual])
 	_, err = s.commits().DeleteFile(t.Context(), &gitv1.DeleteFileRequest{Repository: "shop", Header: onMain(), Path: []byte("b")})
 	require.NoError(t, err)
@@ -382,7 +383,8 @@ func TestAStaleExpectationIsToldTheWinner(t *testing.T) {
 	require.NoError(t, err)
 	h.ExpectedHead = &gitv1.Expectation{Expected: &gitv1.Expectation_ObjectId{ObjectId: first.GetParentId()}}
 	_, err = s.commit(h, create("c"), "3")
-	e := fails(t, err, errs.ReasonRefMoved)
+	fails(t, err, errs.ReasonRefMoved)
+	e := told(err)
 	assert.Equal(t, first.GetCommitId(), e.Meta[errs.MetaActual])
 	assert.Equal(t, first.GetParentId(), e.Meta[errs.MetaExpected])
 	h.ExpectedHead = &gitv1.Expectation{Expected: &gitv1.Expectation_ObjectId{ObjectId: strings.Repeat("0", 40)}}
