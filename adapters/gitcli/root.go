@@ -77,7 +77,7 @@ func (r *root) acquire() error {
 // close gives the root back. The lock is released by name: a child that is just being started holds a copy of the
 // descriptor until it executes git.
 func (r *root) close() error {
-	err := syscall.Flock(int(r.lock.Fd()), syscall.LOCK_UN) //nolint:gosec // a descriptor fits
+	err := syscall.Flock(int(r.lock.Fd()), syscall.LOCK_UN)
 	return errors.Join(err, r.lock.Close())
 }
 
