@@ -181,7 +181,7 @@ func undeletableBranches(c *tc) {
 }
 
 func oddBranchIsDeleted(c *tc) {
-	r, w := c.ownCopy(sample)
+	r, w := c.ownCopy(sample.light())
 	for _, name := range []string{"refs/heads/-dash", "refs/heads/caf\xe9", "refs/heads/deadbeefdeadbeefdeadbeefdeadbeefdeadbeef"} {
 		c.ok(r.DeleteBranch(c.ctx, ports.DeleteRef{Name: refName(name), Expected: git.ExpectID(w.id("first"))}))
 		_, err := r.ResolveRevision(c.ctx, git.AtRef(refName(name)))

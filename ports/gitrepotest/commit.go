@@ -295,7 +295,7 @@ func caseTwinsConflict(c *tc) {
 }
 
 func linksCanBeDeleted(c *tc) {
-	r, w := c.ownCopy(sample)
+	r, w := c.ownCopy(sample.light())
 	for _, change := range []git.Change{
 		update("dirlink", ""), upsert("escape", ""), chmod("dirlink", true), move("dirlink", "new"), update("module", ""), upsert("hook", ""), move("module", "new"),
 	} {

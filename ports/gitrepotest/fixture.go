@@ -54,6 +54,17 @@ type fixtureTag struct {
 	message string
 }
 
+// light is the fixture without its large files, for cases that import it for themselves.
+func (f fixture) light() fixture {
+	f.commits = slices.Clone(f.commits)
+	for i := range f.commits {
+		f.commits[i].files = slices.DeleteFunc(slices.Clone(f.commits[i].files), func(file fixtureFile) bool {
+			return len(file.content) >= 1<<20
+		})
+	}
+	return f
+}
+
 // world is a fixture with what git makes of it.
 type world struct {
 	// stream is the fixture as git-fast-import(1) reads it.

@@ -3,7 +3,6 @@ package gitrepotest
 import (
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -22,6 +21,7 @@ var repositoryCases = []testCase{
 	{"a commit or a tag alone makes a repository not empty", repositoryIsNotEmptyOnceItHasARef},
 	{"a deleted repository is gone, and its id can be used anew", deletedRepositoryIsGone},
 	{"a repository that does not exist cannot be deleted", missingRepositoryCannotBeDeleted},
+	{"of many deletions of one repository one finds it", oneOfManyDeletionsFindsIt},
 	{"pages list every repository once, by id", pagesListEveryRepositoryOnce},
 	{"a page goes on where the one before ended, whatever was created or deleted since", pagesFollowChanges},
 	{"a page size or token that is no good is refused", badPagesOfRepositoriesAreRefused},
@@ -92,24 +92,16 @@ func repositoryWithoutIDIsRefused(c *tc) {
 
 func oneOfManyCreationsWins(c *tc) {
 	id := c.newID()
-	const many = 8
-	outcomes := make([]error, many)
-	var creators sync.WaitGroup
-	for i := range many {
-		creators.Go(func() {
-			_, outcomes[i] = c.store.CreateRepository(c.ctx, ports.CreateRepository{ID: id, ObjectFormat: c.format})
-		})
-	}
-	creators.Wait()
-	won := 0
-	for _, err := range outcomes {
-		if err == nil {
-			won++
-			continue
+	outcomes := together(8, func(int) error {
+		_, err := c.store.CreateRepository(c.ctx, ports.CreateRepository{ID: id, ObjectFormat: c.format})
+		return err
+	})
+	won := c.winner(outcomes)
+	for i, err := range outcomes {
+		if i != won {
+			c.fails(err, errs.ReasonRepositoryExists, errs.MetaRepository, id.String())
 		}
-		c.fails(err, errs.ReasonRepositoryExists, errs.MetaRepository, id.String())
 	}
-	c.equal("the number of winners", won, 1)
 	c.repo(c.store, id).commit(create("a", "1"))
 }
 
@@ -159,6 +151,17 @@ func deletedRepositoryIsGone(c *tc) {
 func missingRepositoryCannotBeDeleted(c *tc) {
 	id := c.newID()
 	c.fails(c.store.DeleteRepository(c.ctx, id), errs.ReasonRepositoryNotFound, errs.MetaRepository, id.String())
+}
+
+func oneOfManyDeletionsFindsIt(c *tc) {
+	r := c.createWith(create("a", "1"))
+	outcomes := together(8, func(int) error { return c.store.DeleteRepository(c.ctx, r.id) })
+	won := c.winner(outcomes)
+	for i, err := range outcomes {
+		if i != won {
+			c.fails(err, errs.ReasonRepositoryNotFound, errs.MetaRepository, r.id.String())
+		}
+	}
 }
 
 // fill creates n repositories in a store and returns what creating them told, by id.
