@@ -151,7 +151,11 @@ func (id ObjectID) Bytes() []byte { return id.AppendTo(nil) }
 func (id ObjectID) AppendTo(b []byte) []byte { return append(b, id.raw[:id.format.Size()]...) }
 
 // String returns the ID in lower-case hexadecimal, and "" for the zero ID.
-func (id ObjectID) String() string { return hex.EncodeToString(id.raw[:id.format.Size()]) }
+func (id ObjectID) String() string {
+	var text [2 * sha256.Size]byte
+	n := hex.Encode(text[:], id.raw[:id.format.Size()])
+	return string(text[:n])
+}
 
 // MarshalText implements [encoding.TextMarshaler].
 func (id ObjectID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }

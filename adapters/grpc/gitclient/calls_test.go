@@ -486,7 +486,7 @@ func (m manyBlobs) CommitFiles(_ context.Context, _ ports.CommitFiles, changes i
 
 func TestTheResultOfALargestCommitArrives(t *testing.T) {
 	store := manyBlobs{result: ports.CommitResult{Commit: someID, Tree: someID}}
-	for i := range ports.MaxActions {
+	for i := range 40_000 {
 		store.result.Blobs = append(store.result.Blobs, ports.PathBlob{Path: path(t, fmt.Sprintf("%060d/%060d", i%100, i)), Blob: someID})
 	}
 	got, err := serve(t, store).Repository(shop).CommitFiles(t.Context(), ports.CommitFiles{}, each(create(t, "a", "1"), create(t, "b", "2")))

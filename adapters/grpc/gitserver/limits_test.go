@@ -162,7 +162,7 @@ func TestStreamsThatAreResetAtOnceDoNoHarm(t *testing.T) {
 	s := start(t, shop(t, nil), gitserver.Options{})
 	p := s.connect(t)
 	go func() { _, _ = io.Copy(io.Discard, p.conn) }()
-	for i := range uint32(20_000) {
+	for i := range uint32(5_000) {
 		if p.call(2*i+1, false) != nil || p.WriteRSTStream(2*i+1, http2.ErrCodeCancel) != nil {
 			break // the server may give such a peer up
 		}
