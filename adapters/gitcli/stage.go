@@ -8,6 +8,8 @@ import (
 	"io"
 	"iter"
 	"os"
+	"runtime"
+	"sync"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
@@ -27,6 +29,9 @@ const (
 	maxBuffered = 256 << 10
 )
 
+// maxPacking is how many contents of one commit wait to be hashed and deflated, or are: enough to keep all cores busy.
+var maxPacking = 4 * runtime.GOMAXPROCS(0)
+
 // stage holds the contents of one commit until it is its turn.
 type stage struct {
 	repo  *repo
@@ -36,7 +41,23 @@ type stage struct {
 	footprint int
 	// pack is the commit's own pack; nil if its contents are small.
 	pack *packfile.Pack
+	// packing are contents that are on their way into small or pack, in the order of their edits.
+	packing []packing
 }
+
+// packing is a content that is being hashed and deflated.
+type packing struct {
+	edit   int
+	object chan packed
+}
+
+type packed struct {
+	packfile.Object
+	err error
+}
+
+// buffers hold contents that are read and not yet deflated.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // stageChanges reads all changes and their contents. The caller closes the stage, also after an error.
 func (r *repo) stageChanges(ctx context.Context, changes iter.Seq2[git.Change, error]) (*stage, error) {
@@ -50,6 +71,11 @@ func (r *repo) stageChanges(ctx context.Context, changes iter.Seq2[git.Change, e
 		}
 		if err := s.add(change); err != nil {
 			return s, stageError(err, change.Path)
+		}
+	}
+	for len(s.packing) > 0 {
+		if err := s.settle(); err != nil {
+			return s, err
 		}
 	}
 	if s.pack == nil {
@@ -72,15 +98,13 @@ func (s *stage) add(c git.Change) error {
 	if err := checkChange(c); err != nil {
 		return err
 	}
-	e := tree.FileEdit{Action: c.Action, Path: c.Path, From: c.From, Executable: c.Executable, ExpectedBlob: c.ExpectedBlob}
-	if c.Content != nil {
-		var err error
-		if e.Blob, err = s.content(c); err != nil {
-			return err
-		}
+	s.edits = append(s.edits, tree.FileEdit{
+		Action: c.Action, Path: c.Path, From: c.From, Executable: c.Executable, ExpectedBlob: c.ExpectedBlob,
+	})
+	if c.Content == nil {
+		return nil
 	}
-	s.edits = append(s.edits, e)
-	return nil
+	return s.content(c)
 }
 
 func checkChange(c git.Change) error {
@@ -93,27 +117,62 @@ func checkChange(c git.Change) error {
 	return pathrule.Check(c.Path)
 }
 
-// content stores what the change writes and returns its blob's ID.
-func (s *stage) content(c git.Change) (git.ObjectID, error) {
+// content takes what the change writes, the last of edits.
+func (s *stage) content(c git.Change) error {
 	limit := s.repo.store.opts.MaxFileSize
 	if c.Size > limit {
-		return git.ObjectID{}, fileTooLarge(c.Path, limit)
+		return fileTooLarge(c.Path, limit)
 	}
-	head, err := io.ReadAll(io.LimitReader(c.Content, maxBuffered+1))
-	if err != nil {
-		return git.ObjectID{}, err
+	head := buffers.Get().(*bytes.Buffer)
+	head.Reset()
+	if _, err := head.ReadFrom(io.LimitReader(c.Content, maxBuffered+1)); err != nil {
+		return err
 	}
-	if len(head) <= maxBuffered {
-		if c.Size >= 0 && c.Size != int64(len(head)) {
-			return git.ObjectID{}, wrongSize(c.Size)
+	if head.Len() <= maxBuffered {
+		if c.Size >= 0 && c.Size != int64(head.Len()) {
+			return wrongSize(c.Size)
 		}
-		return s.addSmall(head)
+		return s.packSmall(head)
 	}
-	all := io.MultiReader(bytes.NewReader(head), c.Content)
-	if c.Size < 0 {
-		return s.addOfUnknownSize(all, c.Path, limit)
+	defer buffers.Put(head)
+	var err error
+	edit := &s.edits[len(s.edits)-1]
+	if all := io.MultiReader(head, c.Content); c.Size < 0 {
+		edit.Blob, err = s.addOfUnknownSize(all, c.Path, limit)
+	} else {
+		edit.Blob, err = s.addLarge(c.Size, &exactReader{r: all, left: c.Size, size: c.Size})
 	}
-	return s.addLarge(c.Size, &exactReader{r: all, left: c.Size, size: c.Size})
+	return err
+}
+
+// packSmall begins to hash and deflate the content of the last of edits, and takes the buffer.
+func (s *stage) packSmall(content *bytes.Buffer) error {
+	if len(s.packing) == maxPacking {
+		if err := s.settle(); err != nil {
+			return err
+		}
+	}
+	p := packing{len(s.edits) - 1, make(chan packed, 1)}
+	go func() {
+		object, err := packfile.NewObject(s.repo.objects.format, git.BlobObject, content.Bytes())
+		buffers.Put(content)
+		p.object <- packed{object, err}
+	}()
+	s.packing = append(s.packing, p)
+	return nil
+}
+
+// settle waits for the first content that is being deflated and stores it.
+func (s *stage) settle() error {
+	p := s.packing[0]
+	s.packing = s.packing[1:]
+	object := <-p.object
+	edit := &s.edits[p.edit]
+	if object.err != nil {
+		return stageError(object.err, edit.Path)
+	}
+	edit.Blob = object.ID
+	return s.addSmall(object.Object)
 }
 
 func fileTooLarge(path git.TreePath, limit int64) error {
@@ -140,20 +199,16 @@ func (e *exactReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (s *stage) addSmall(content []byte) (git.ObjectID, error) {
-	object, err := packfile.NewObject(s.repo.objects.format, git.BlobObject, content)
-	if err != nil {
-		return git.ObjectID{}, err
-	}
+func (s *stage) addSmall(object packfile.Object) error {
 	if s.pack != nil {
-		return object.ID, s.pack.Add(object)
+		return s.pack.Add(object)
 	}
 	s.small = append(s.small, object)
 	s.footprint += object.Footprint()
 	if s.footprint > maxSmall {
-		return object.ID, s.ownPack()
+		return s.ownPack()
 	}
-	return object.ID, nil
+	return nil
 }
 
 // ownPack begins the commit's own pack with what was held in memory.
