@@ -144,7 +144,7 @@ func TestAReusedRequestIDIsRefused(t *testing.T) {
 	s := newShop(t)
 	body := commit{Branch: "main", Message: "Once", RequestID: "1b4e28ba-2fa1-4d3b-a3f5-cc9e0d5b1a11", Actions: []action{upsert("once.md", "1")}}
 	made := s.commit(t, "shop", body)
-	again := into[commitResult](t, s.post(t, inRepository("shop", "/commits"), body).wants(t, http.StatusOK))
+	again := into[commitResult](t, s.post(t, inRepository("shop", "/commits"), body).wants(t, http.StatusCreated))
 	require.Equal(t, made.CommitID, again.CommitID)
 	require.True(t, again.Replayed)
 	body.Actions = []action{upsert("once.md", "2")}

@@ -201,21 +201,22 @@ func compareListing(t *testing.T, s *system, commitID string, files []sourceFile
 	}
 }
 
-// commitConcurrently makes n commits of one file each from so many writers, none of which may fail.
+// commitConcurrently makes n commits of one file each from so many writers, none of which may fail. Each reads what it
+// wrote.
 func commitConcurrently(t *testing.T, s *system, repository string, writers, n int) {
 	t.Helper()
 	require.NoError(t, inParallel(writers, n, func(i int) error {
-		body := commit{Branch: "main", Message: fmt.Sprintf("Write %d", i), Actions: []action{
-			upsert(fmt.Sprintf("written/%02d/%03d.txt", i%writers, i), fmt.Sprintf("content of %d\n", i)),
-		}}
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			return err
+		path, content := fmt.Sprintf("written/%02d/%03d.txt", i%writers, i), fmt.Sprintf("content of %d\n", i)
+		a, err := s.tryCommit(t.Context(), repository, commit{
+			Branch: "main", Message: fmt.Sprintf("Write %d", i), Actions: []action{upsert(path, content)},
+		})
+		if err != nil || a.status != 201 {
+			return fmt.Errorf("write %d: %d: %s: %w", i, a.status, a.body, err)
 		}
-		a, err := s.try(t.Context(), "POST", inRepository(repository, "/commits"), bytes.NewReader(encoded))
-		if err == nil && a.status != 201 {
-			err = fmt.Errorf("write %d: %d: %s", i, a.status, a.body)
+		a, err = s.try(t.Context(), "GET", fileTarget(repository, path), nil)
+		if err != nil || a.status != 200 || string(a.body) != content {
+			return fmt.Errorf("read %d: %d: %s: %w", i, a.status, a.body, err)
 		}
-		return err
+		return nil
 	}))
 }

@@ -74,7 +74,7 @@ func TestALargeFileStreams(t *testing.T) {
 	sent := sha256.New()
 	put := s.call(t, "PUT", file, io.TeeReader(io.LimitReader(&noise{}, size), sent)).wants(t, http.StatusCreated)
 
-	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+s.address+file, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.address+file, nil)
 	require.NoError(t, err)
 	resp, err := s.http.Do(req)
 	require.NoError(t, err)

@@ -99,23 +99,65 @@ func TestGracefulStopEndsWhatIsUnderWay(t *testing.T) {
 }
 
 func TestABrokenOffCommitLeavesNothing(t *testing.T) {
+	gone := errors.New("the client gives up")
+	for name, breakOff := range map[string]func(*system, *slowCommit){
+		"by the client": func(_ *system, c *slowCommit) { _ = c.rest.CloseWithError(gone) },
+		"with its API": func(s *system, c *slowCommit) {
+			s.api.kill()
+			_ = c.rest.CloseWithError(gone)
+		},
+		"by its content": func(_ *system, c *slowCommit) {
+			_, _ = io.WriteString(c.rest, `,{"action":"create","path":".git/x","content":""}]}`)
+			_ = c.rest.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startSystem(t)
+			s.createRepository(t, "shop")
+			before := s.commit(t, "shop", commit{Branch: "main", Message: "Begin", Actions: []action{upsert("a.md", "a")}})
+			c := beginSlowCommit(t, s, "shop")
+			breakOff(s, c)
+			if a, err := <-c.answer, <-c.err; err == nil {
+				a.problem(t, http.StatusBadRequest)
+			}
+			eventually(t, "temporary files are left", func() error {
+				if left := leftovers(t, s.data); len(left) > 0 {
+					return fmt.Errorf("%v", left)
+				}
+				return nil
+			})
+			if s.api.running() != nil {
+				s.startAPI(t)
+				s.waitReady(t)
+			}
+			s.get(t, fileTarget("shop", slowPath)).problem(t, http.StatusNotFound)
+			after := s.commit(t, "shop", commit{Branch: "main", Message: "Go on", Actions: []action{upsert("a.md", "b")}})
+			require.Equal(t, before.CommitID, after.ParentID)
+			s.stop(t)
+			require.Empty(t, git(t, repositoryDirs(t, s.data)[0], "fsck", "--strict", "--full", "--no-progress"))
+		})
+	}
+}
+
+func TestAReadThatIsCutOffIsNotTakenForAWholeOne(t *testing.T) {
 	s := startSystem(t)
 	s.createRepository(t, "shop")
-	before := s.commit(t, "shop", commit{Branch: "main", Message: "Begin", Actions: []action{upsert("a.md", "a")}})
-	c := beginSlowCommit(t, s, "shop")
-	require.NoError(t, c.rest.CloseWithError(errors.New("the client gives up")))
-	require.Error(t, second(<-c.answer, <-c.err))
-	eventually(t, "temporary files are left", func() error {
-		if left := leftovers(t, s.data); len(left) > 0 {
-			return fmt.Errorf("%v", left)
-		}
-		return nil
-	})
-	s.get(t, fileTarget("shop", slowPath)).problem(t, http.StatusNotFound)
-	after := s.commit(t, "shop", commit{Branch: "main", Message: "Go on", Actions: []action{upsert("a.md", "b")}})
-	require.Equal(t, before.CommitID, after.ParentID)
+	file := fileTarget("shop", "large.bin")
+	s.call(t, "PUT", file, io.LimitReader(&noise{}, 64<<20)).wants(t, http.StatusCreated)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.address+file, nil)
+	require.NoError(t, err)
+	resp, err := s.http.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	_, err = io.CopyN(io.Discard, resp.Body, 1<<20)
+	require.NoError(t, err)
+	s.git.kill()
+	_, err = io.Copy(io.Discard, resp.Body)
+	require.Error(t, err)
+	s.startGit(t)
+	s.waitReady(t)
+	require.Len(t, s.get(t, file).wants(t, http.StatusOK).body, 64<<20)
 	s.stop(t)
-	require.Empty(t, git(t, repositoryDirs(t, s.data)[0], "fsck", "--strict", "--full", "--no-progress"))
 }
 
 func second[A, B any](_ A, b B) B { return b }
