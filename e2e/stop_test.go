@@ -163,7 +163,7 @@ func TestAReadThatIsCutOffIsNotTakenForAWholeOne(t *testing.T) {
 func second[A, B any](_ A, b B) B { return b }
 
 func TestHealthSaysNoBeforeTheServiceDoes(t *testing.T) {
-	s := startSystem(t, "GITSTORE_DRAIN_DELAY=2s")
+	s := startSystem(t, "GITSTORE_DRAIN_DELAY=3s")
 	s.createRepository(t, "shop")
 	for _, step := range []struct {
 		process *process
