@@ -27,7 +27,8 @@ type bed struct {
 	// dirs are the repositories of ours by id.
 	dirs     map[string]string
 	cleanups []func() error
-	rnd      *rand.Rand
+	// coldStarts is how many processes the cold rigs started for reads.
+	coldStarts int64
 }
 
 // repositories are what is generated, by id.
@@ -44,7 +45,7 @@ func newBed(ctx context.Context, parent string) (b *bed, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b = &bed{dir: dir, rnd: rand.New(rand.NewPCG(4, 4))}
+	b = &bed{dir: dir}
 	b.onClose(func() error { return os.RemoveAll(dir) })
 	defer func() {
 		if err != nil {
@@ -58,6 +59,11 @@ func newBed(ctx context.Context, parent string) (b *bed, err error) {
 		return nil, err
 	}
 	b.onClose(b.ours.close)
+	for name := range repositories {
+		if err := b.ours.open(ctx, name); err != nil {
+			return nil, err
+		}
+	}
 	if b.echo, err = startEcho(); err != nil {
 		return nil, err
 	}
@@ -159,9 +165,11 @@ func relative(root, dir string) string {
 
 // rig is GitStore: a store, and a client that reaches it over gRPC and TCP.
 type rig struct {
-	store  *gitcli.Store
-	server *gitserver.Server
-	client *gitclient.Store
+	store *gitcli.Store
+	// started is how many processes were started to open the repositories.
+	started int64
+	server  *gitserver.Server
+	client  *gitclient.Store
 }
 
 func openRig(ctx context.Context, dir string) (*rig, error) {
@@ -197,6 +205,19 @@ func (r *rig) inProcess(name string) ports.GitRepository {
 	return r.store.Repository(repositoryID(name))
 }
 
+// open makes the store open a repository.
+func (r *rig) open(ctx context.Context, name string) error {
+	_, err := r.repository(name).ListTags(ctx, ports.Page{Size: 1})
+	r.started = r.store.Stats().ProcessesStarted
+	return err
+}
+
+// starts is how many processes were started since the repositories were opened.
+func (r *rig) starts() int64 { return r.store.Stats().ProcessesStarted - r.started }
+
+// starts is how many processes all rigs started since their repositories were opened.
+func (b *bed) starts() int64 { return b.ours.starts() + b.coldStarts }
+
 // openCold starts GitStore anew, with nothing in its caches, and opens a repository.
 func (b *bed) openCold(name string) func(context.Context) (*rig, error) {
 	return func(ctx context.Context) (*rig, error) {
@@ -204,9 +225,14 @@ func (b *bed) openCold(name string) func(context.Context) (*rig, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, err = r.repository(name).ListTags(ctx, ports.Page{Size: 1})
-		return r, err
+		return r, r.open(ctx, name)
 	}
+}
+
+// closeCold ends what openCold started.
+func (b *bed) closeCold(r *rig) error {
+	b.coldStarts += r.starts()
+	return r.close()
 }
 
 func repositoryID(name string) git.RepositoryID { return must(git.ParseRepositoryID(name)) }

@@ -68,8 +68,15 @@ func bench(ctx context.Context, dir, only, profile string, p pace) (err error) {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, w.name)
-		if err := rep.measure(ctx, w, p); err != nil {
+		if err := rep.measure(ctx, b, w, p); err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
+		}
+	}
+	const idle = "memory of an idle service"
+	if chosen.MatchString(idle) {
+		fmt.Fprintln(os.Stderr, idle)
+		if rep.idle, err = idleMemory(ctx, b.dir); err != nil {
+			return fmt.Errorf("%s: %w", idle, err)
 		}
 	}
 	fmt.Println(conditions(ctx, b.dir, b.ours.store.GitVersion(), p) + "\n")

@@ -19,6 +19,8 @@ type pace struct {
 type work struct {
 	name string
 	ways []way
+	// writes tells that the work is no read.
+	writes bool
 }
 
 // way is one way to do a work.

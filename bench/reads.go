@@ -58,7 +58,7 @@ func (b *bed) hotReads(ctx context.Context) ([]work, error) {
 		read := func(r ports.GitRepository) func(context.Context, int) error {
 			return func(ctx context.Context, caller int) error { return getFile(ctx, r, randomProduct(rnd[caller])) }
 		}
-		w := work{fmt.Sprintf("read one file, hot, %d at once", callers), []way{
+		w := work{name: fmt.Sprintf("read one file, hot, %d at once", callers), ways: []way{
 			concurrent("echo of 1.5 KB", callers, func(ctx context.Context, _ int) error { return b.echo.unary(ctx) }),
 			concurrent("GitStore", callers, read(b.ours.repository("catalog"))).should(goal{ratio: 1.25}),
 			concurrent("GitStore without gRPC", callers, read(b.ours.inProcess("catalog"))),
@@ -103,7 +103,7 @@ func (b *bed) coldReads(ctx context.Context) ([]work, error) {
 				}
 			}
 			return coldSample, nil
-		}, (*rig).close)
+		}, b.closeCold)
 	}
 	one := func(names []string, name func(string) string) func(context.Context) error {
 		next := 0
@@ -112,7 +112,7 @@ func (b *bed) coldReads(ctx context.Context) ([]work, error) {
 			return raw[0].ask("contents", []string{name(names[next])}, ignore)
 		}
 	}
-	return []work{{"read one file, cold, one at a time", []way{
+	return []work{{name: "read one file, cold, one at a time", ways: []way{
 		repeated("`cat-file` kept alive, by path", one(paths, onMain)),
 		cold("GitStore", func(r *rig) ports.GitRepository { return r.repository("catalog") }).should(goal{ratio: 2}),
 		cold("GitStore without gRPC", func(r *rig) ports.GitRepository { return r.inProcess("catalog") }),
@@ -173,13 +173,13 @@ func (b *bed) lists(ctx context.Context) ([]work, error) {
 	tree := lines(root)[0]
 	open := b.openCold("catalog")
 	return []work{
-		{"list 10,200 files with their sizes, cold", []way{
+		{name: "list 10,200 files with their sizes, cold", ways: []way{
 			repeated("tree walk over `cat-file`, no sizes", func(context.Context) error {
 				_, err := raw[0].walk(tree)
 				return err
 			}),
-			prepared("GitStore", open, once(listFiles, overGRPC("catalog")), (*rig).close).should(goal{ratio: 1.5}),
-			prepared("GitStore without gRPC", open, once(listFiles, inProcess("catalog")), (*rig).close),
+			prepared("GitStore", open, once(listFiles, overGRPC("catalog")), b.closeCold).should(goal{ratio: 1.5}),
+			prepared("GitStore without gRPC", open, once(listFiles, inProcess("catalog")), b.closeCold),
 			repeated("tree walk over `cat-file`, with sizes", func(context.Context) error {
 				blobs, err := raw[0].walk(tree)
 				if err != nil {
@@ -192,7 +192,7 @@ func (b *bed) lists(ctx context.Context) ([]work, error) {
 				return err
 			}),
 		}},
-		{"list 10,200 files with their sizes, repeated", []way{
+		{name: "list 10,200 files with their sizes, repeated", ways: []way{
 			repeated("echo, 10 messages of 99 KiB", func(ctx context.Context) error { return b.echo.stream(ctx, listMessages) }),
 			repeated("GitStore", func(ctx context.Context) error { return listFiles(ctx, b.ours.repository("catalog")) }).should(goal{ratio: 1.2}),
 			repeated("GitStore without gRPC", func(ctx context.Context) error { return listFiles(ctx, b.ours.inProcess("catalog")) }),
@@ -235,13 +235,13 @@ func (b *bed) bulkReads(ctx context.Context) ([]work, error) {
 	blobs := lines(ids)
 	open := b.openCold("catalog")
 	return []work{
-		{"read all 10,200 files, 15 MB, cold", []way{
+		{name: "read all 10,200 files, 15 MB, cold", ways: []way{
 			repeated("two `cat-file` kept alive, by object ID", func(context.Context) error { return raw.contents(blobs) }),
-			prepared("GitStore", open, once(readAll, overGRPC("catalog")), (*rig).close).should(goal{ratio: 1.2}),
-			prepared("GitStore without gRPC", open, once(readAll, inProcess("catalog")), (*rig).close),
+			prepared("GitStore", open, once(readAll, overGRPC("catalog")), b.closeCold).should(goal{ratio: 1.2}),
+			prepared("GitStore without gRPC", open, once(readAll, inProcess("catalog")), b.closeCold),
 			repeated("one `cat-file` kept alive, by object ID", func(context.Context) error { return raw[:1].contents(blobs) }),
 		}},
-		{"read all 10,200 files, 15 MB, warm", []way{
+		{name: "read all 10,200 files, 15 MB, warm", ways: []way{
 			repeated("echo, 160 messages of 99 KiB", func(ctx context.Context) error { return b.echo.stream(ctx, bulkMessages) }),
 			repeated("GitStore", func(ctx context.Context) error { return readAll(ctx, b.ours.repository("catalog")) }).should(goal{ratio: 2}),
 			repeated("GitStore without gRPC", func(ctx context.Context) error { return readAll(ctx, b.ours.inProcess("catalog")) }),
@@ -263,7 +263,7 @@ func (b *bed) reloads(ctx context.Context) ([]work, error) {
 		return nil, err
 	}
 	reload := func(ctx context.Context, r ports.GitRepository) error { return readTree(ctx, r, base, 1) }
-	return []work{{"reload after one changed file", []way{
+	return []work{{name: "reload after one changed file", ways: []way{
 		repeated("`git diff-tree`, started, and `cat-file` kept alive", func(ctx context.Context) error {
 			changed, err := output(ctx, b.dirs["catalog"], "diff-tree", "-r", base.String(), "refs/heads/main")
 			if err != nil {
@@ -277,7 +277,7 @@ func (b *bed) reloads(ctx context.Context) ([]work, error) {
 		}),
 		repeated("GitStore, warm", func(ctx context.Context) error { return reload(ctx, b.ours.repository("catalog")) }).
 			should(goal{time: 5 * time.Millisecond}),
-		prepared("GitStore, cold", b.openCold("catalog"), once(reload, overGRPC("catalog")), (*rig).close).
+		prepared("GitStore, cold", b.openCold("catalog"), once(reload, overGRPC("catalog")), b.closeCold).
 			should(goal{time: 5 * time.Millisecond}),
 	}}}, nil
 }
@@ -293,25 +293,25 @@ func (b *bed) histories(context.Context) ([]work, error) {
 	dir := b.dirs["history"]
 	open := b.openCold("history")
 	return []work{
-		{"1,000 commits of history", []way{
+		{name: "1,000 commits of history", ways: []way{
 			repeated("`git log`, started", func(ctx context.Context) error {
 				_, err := output(ctx, dir, "log", "--format=raw", fmt.Sprintf("--max-count=%d", historyPage), "refs/heads/main")
 				return err
 			}),
-			prepared("GitStore, cold", open, once(listCommits, overGRPC("history")), (*rig).close).should(goal{ratio: 1.2}),
-			prepared("GitStore without gRPC, cold", open, once(listCommits, inProcess("history")), (*rig).close),
+			prepared("GitStore, cold", open, once(listCommits, overGRPC("history")), b.closeCold).should(goal{ratio: 1.2}),
+			prepared("GitStore without gRPC, cold", open, once(listCommits, inProcess("history")), b.closeCold),
 			repeated("GitStore, warm", func(ctx context.Context) error { return listCommits(ctx, b.ours.repository("history")) }).should(goal{ratio: 1.2}),
 			repeated("`git log --date-order`, started", func(ctx context.Context) error {
 				_, err := output(ctx, dir, "log", "--date-order", "--format=raw", fmt.Sprintf("--max-count=%d", historyPage), "refs/heads/main")
 				return err
 			}),
 		}},
-		{"tags in the order of versions, with what they say", []way{
+		{name: "tags in the order of versions, with what they say", ways: []way{
 			repeated("`git for-each-ref`, started", func(ctx context.Context) error {
 				_, err := output(ctx, dir, "for-each-ref", "--sort=-version:refname", "--format=%(refname) %(objectname) %(*objectname) %(tagger) %(contents)", "refs/tags/")
 				return err
 			}),
-			prepared("GitStore, cold", open, once(listTags, overGRPC("history")), (*rig).close),
+			prepared("GitStore, cold", open, once(listTags, overGRPC("history")), b.closeCold),
 			repeated("GitStore, warm", func(ctx context.Context) error { return listTags(ctx, b.ours.repository("history")) }),
 		}},
 	}, nil

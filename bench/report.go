@@ -14,6 +14,10 @@ import (
 // report is what was measured.
 type report struct {
 	rows []row
+	// starts is how many processes GitStore started for reads of repositories that were open.
+	starts int64
+	// idle is the memory of an idle service in bytes, 0 if it was not measured.
+	idle int64
 }
 
 type row struct {
@@ -27,10 +31,14 @@ type row struct {
 }
 
 // measure does the work and takes down what it took.
-func (r *report) measure(ctx context.Context, w work, p pace) error {
+func (r *report) measure(ctx context.Context, b *bed, w work, p pace) error {
+	before := b.starts()
 	samples, err := w.run(ctx, p)
 	if err != nil {
 		return err
+	}
+	if !w.writes {
+		r.starts += b.starts() - before
 	}
 	for i, way := range w.ways {
 		r.rows = append(r.rows, row{w.name, way.name, way.goal, median(samples[i]), median(ratios(samples[i], samples[0]))})
@@ -64,18 +72,16 @@ func (r row) verdict() string {
 		goals = append(goals, "≤ "+g.String())
 		met = met && r.per <= g
 	}
-	switch {
-	case len(goals) == 0:
+	if len(goals) == 0 {
 		return ""
-	case met:
-		return strings.Join(goals, ", ") + ": met"
 	}
-	return strings.Join(goals, ", ") + ": **missed**"
+	return strings.Join(goals, ", ") + verdict(met)
 }
 
 func (r *report) print() {
 	fmt.Println("| work | how | one takes | a second | ratio | goal |")
 	fmt.Println("|---|---|--:|--:|--:|---|")
+	defer r.printFacts()
 	last := ""
 	for _, row := range r.rows {
 		name := row.work
@@ -85,6 +91,22 @@ func (r *report) print() {
 		last = row.work
 		fmt.Printf("| %s | %s | %s | %s | %.2f | %s |\n", name, row.way, duration(row.per), number(row.rate()), row.ratio, row.verdict())
 	}
+}
+
+// printFacts prints what is no matter of time.
+func (r *report) printFacts() {
+	fmt.Printf("\nProcesses that GitStore started for these reads, once the repositories were open: %d (goal: 0%s).\n", r.starts, verdict(r.starts == 0))
+	if r.idle > 0 {
+		fmt.Printf("\nMemory of an idle git-service with %s repositories on the disk: %.1f MiB resident (goal: ≤ %d MiB%s).\n",
+			number(idleRepositories), float64(r.idle)/(1<<20), idleGoal>>20, verdict(r.idle <= idleGoal))
+	}
+}
+
+func verdict(met bool) string {
+	if met {
+		return ": met"
+	}
+	return ": **missed**"
 }
 
 // duration prints three digits.

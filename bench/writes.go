@@ -66,7 +66,7 @@ func (b *bed) commits(ctx context.Context) ([]work, error) {
 	b.onClose(raw.close)
 	e := newEdits()
 	ours := b.ours.repository("commits")
-	works := []work{{"commit of one file, durable, one writer", []way{
+	works := []work{{name: "commit of one file, durable, one writer", writes: true, ways: []way{
 		repeated("`fast-import` kept alive, a pack for each", func(context.Context) error {
 			raw.commit(e.product())
 			return raw.sync()
@@ -75,7 +75,7 @@ func (b *bed) commits(ctx context.Context) ([]work, error) {
 		repeated("GitStore without gRPC", func(ctx context.Context) error { return commit(ctx, b.ours.inProcess("commits"), e.product()) }),
 	}}}
 	for _, writers := range []int{16, 64} {
-		works = append(works, work{fmt.Sprintf("commits of one file to one branch, durable, %d writers", writers), []way{
+		works = append(works, work{name: fmt.Sprintf("commits of one file to one branch, durable, %d writers", writers), writes: true, ways: []way{
 			importStream(raw, e),
 			concurrent("GitStore", writers, func(ctx context.Context, _ int) error { return commit(ctx, ours, e.product()) }).
 				should(goal{ratio: 2, rate: 1000}),
@@ -85,7 +85,7 @@ func (b *bed) commits(ctx context.Context) ([]work, error) {
 		}})
 	}
 	none := func([]file) error { return nil }
-	return append(works, work{"one commit of 10,000 files, durable", []way{
+	return append(works, work{name: "one commit of 10,000 files, durable", writes: true, ways: []way{
 		prepared("`fast-import` kept alive", e.many, func(_ context.Context, files []file) (int, error) {
 			raw.commit(files...)
 			return 1, raw.sync()
@@ -118,7 +118,7 @@ func (b *bed) scaling(context.Context) ([]work, error) {
 	into := func(name string) func(context.Context) error {
 		return func(ctx context.Context) error { return commit(ctx, b.ours.repository(name), file{path, e.content()}) }
 	}
-	return []work{{"commit of one file, durable, by the size of the repository", []way{
+	return []work{{name: "commit of one file, durable, by the size of the repository", writes: true, ways: []way{
 		repeated("GitStore, 10 files", into("small")),
 		repeated("GitStore, 100,000 files", into("large")).should(goal{ratio: 1.2}),
 	}}}, nil
