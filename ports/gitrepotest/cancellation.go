@@ -17,10 +17,7 @@ import (
 
 var cancellationCases = []testCase{
 	{"a call whose context has ended fails, and changes nothing", endedContextFails},
-	{"a stream that is cancelled in its midst tells so, and the next call works", cancelledStreamTellsSo},
-	{"a stream that is cancelled before it is ranged over holds nothing", cancelledStreamHoldsNothing},
-	{"a content that is cancelled in its midst tells so", cancelledContentTellsSo},
-	{"streams that are broken off, or content that is closed early, leave nothing at work", brokenStreamsLeaveNothing},
+	{"streams that do not come to their end", unfinishedStreams},
 	{"a commit that is cancelled while it is sent makes nothing", cancelledCommitMakesNothing},
 	{"commits that are cancelled at any moment are whole or not there", cancelledCommitsAreWhole},
 	{"a deadline that passes is told as one", deadlineIsTold},
@@ -38,26 +35,44 @@ func (c *tc) idle(stores ...ports.RepositoryStore) {
 	}
 }
 
-// ownStore makes a store of the case's own with a repository of files that no buffer holds all of.
-func (c *tc) ownStore() (ports.RepositoryStore, *repo) {
-	c.Helper()
+// unfinishedStreams tries streams on files that no buffer holds all of. The cases come one after the other, as each looks
+// at what the store still has at work.
+func unfinishedStreams(c *tc) {
 	store := c.h.New(c)
 	r := c.createIn(store)
 	changes := []git.Change{create("a", pattern(4<<20)), create("m", pattern(4<<20)), create("z", pattern(4<<20))}
-	for i := range 3000 {
+	for i := range manyFiles {
 		changes = append(changes, create(fmt.Sprintf("many/%04d", i), fmt.Sprintf("%d\n%s", i, pattern(2000))))
 	}
 	r.commit(changes...)
-	for i := range 20 {
+	for i := range rowOfCommits {
 		r.commit(update("many/0000", fmt.Sprint(i)))
 	}
-	return store, r
+	for _, part := range []struct {
+		name string
+		run  func(*tc, *repo)
+	}{
+		{"a stream that is cancelled in its midst tells so, and the next call works", cancelledStreamTellsSo},
+		{"a stream that is cancelled before it is ranged over holds nothing", cancelledStreamHoldsNothing},
+		{"a content that is cancelled in its midst tells so", cancelledContentTellsSo},
+		{"streams that are broken off, or content that is closed early, leave nothing at work", brokenStreamsLeaveNothing},
+	} {
+		c.sub(part.name, func(c *tc) {
+			part.run(c, c.repo(store, r.id))
+			c.idle(store)
+		})
+	}
 }
 
-// streams are the calls that yield many items. Each reads the contents, too.
+const (
+	manyFiles    = 1500
+	rowOfCommits = 10
+)
+
+// streams are the calls that yield many items. Contents are read, too.
 var streams = []struct {
 	name string
-	// complete is how many items there are in the repository of ownStore.
+	// complete is how many items there are.
 	complete int
 	open     func(context.Context, *repo) (iter.Seq2[string, error], error)
 }{
@@ -69,23 +84,23 @@ var streams = []struct {
 		_, seq, err := r.BatchGetFiles(ctx, git.Head(), paths("many/0001", "a", "m", "z", "many/0002", "a"))
 		return named(seq, func(f ports.BatchFile) (string, io.Reader) { return f.Path.String(), f.Content }), err
 	}},
-	{"ListFiles", 3003, func(ctx context.Context, r *repo) (iter.Seq2[string, error], error) {
+	{"ListFiles", manyFiles + 3, func(ctx context.Context, r *repo) (iter.Seq2[string, error], error) {
 		_, seq, err := r.ListFiles(ctx, ports.ListFiles{Revision: git.Head(), Recursive: true})
 		return named(seq, func(f ports.FileInfo) (string, io.Reader) { return f.Path.String(), nil }), err
 	}},
-	{"ReadTree", 3003, func(ctx context.Context, r *repo) (iter.Seq2[string, error], error) {
+	{"ReadTree", manyFiles + 3, func(ctx context.Context, r *repo) (iter.Seq2[string, error], error) {
 		_, seq, err := r.ReadTree(ctx, ports.ReadTree{Revision: git.Head()})
 		return named(seq, func(f ports.TreeFile) (string, io.Reader) { return f.Path.String(), f.Content }), err
 	}},
-	{"ListCommits", 21, func(ctx context.Context, r *repo) (iter.Seq2[string, error], error) {
+	{"ListCommits", rowOfCommits + 1, func(ctx context.Context, r *repo) (iter.Seq2[string, error], error) {
 		_, seq, err := r.ListCommits(ctx, ports.ListCommits{Revision: git.Head()})
 		return named(seq, func(commit *git.Commit) (string, io.Reader) { return commit.ID.String(), nil }), err
 	}},
-	{"ListChangedPaths", 3003, func(ctx context.Context, r *repo) (iter.Seq2[string, error], error) {
+	{"ListChangedPaths", manyFiles + 3, func(ctx context.Context, r *repo) (iter.Seq2[string, error], error) {
 		_, seq, err := r.ListChangedPaths(ctx, ports.Compare{Head: git.Head()})
 		return named(seq, func(change git.PathChange) (string, io.Reader) { return change.Path.String(), nil }), err
 	}},
-	{"GetDiff", 3003, func(ctx context.Context, r *repo) (iter.Seq2[string, error], error) {
+	{"GetDiff", manyFiles + 3, func(ctx context.Context, r *repo) (iter.Seq2[string, error], error) {
 		_, seq, err := r.GetDiff(ctx, ports.Compare{Head: git.Head()})
 		return named(seq, func(d ports.FileDiff) (string, io.Reader) { return d.Path.String(), bytes.NewReader(d.Patch) }), err
 	}},
@@ -155,8 +170,7 @@ func endedContextFails(c *tc) {
 	})
 }
 
-func cancelledStreamTellsSo(c *tc) {
-	store, r := c.ownStore()
+func cancelledStreamTellsSo(c *tc, r *repo) {
 	for _, stream := range streams {
 		c.sub(stream.name, func(c *tc) {
 			// The moment at which a cancellation is met varies; there has to be none at which items are lost in silence.
@@ -185,28 +199,32 @@ func cancelledStreamTellsSo(c *tc) {
 			c.equal("the number of items of the next call", len(all(c, seq, err)), stream.complete)
 		})
 	}
-	c.idle(store)
 }
 
-func cancelledStreamHoldsNothing(c *tc) {
-	store, r := c.ownStore()
-	for range 20 {
+func cancelledStreamHoldsNothing(c *tc, r *repo) {
+	for round := range 8 {
 		for _, stream := range streams {
 			ctx, cancel := context.WithCancel(c.ctx)
-			_, err := stream.open(ctx, r)
+			seq, err := stream.open(ctx, r)
 			c.ok(err)
 			cancel()
+			if round%2 == 0 {
+				continue
+			}
+			if items, err := drain(seq); err != nil {
+				c.fails(err, errs.ReasonCanceled)
+			} else {
+				c.equal("the number of items of a stream that told no error", len(items), stream.complete)
+			}
 		}
 	}
-	c.idle(store)
 	for _, stream := range streams {
 		seq, err := stream.open(c.ctx, r)
 		c.equal("the number of items of the next call", len(all(c, seq, err)), stream.complete)
 	}
 }
 
-func cancelledContentTellsSo(c *tc) {
-	store, r := c.ownStore()
+func cancelledContentTellsSo(c *tc, r *repo) {
 	for _, read := range []int64{0, 1, 100_000} {
 		ctx, cancel := context.WithCancel(c.ctx)
 		_, content, err := r.ReadFile(ctx, ports.ReadFile{Revision: git.Head(), Path: path("a")})
@@ -223,16 +241,14 @@ func cancelledContentTellsSo(c *tc) {
 		}
 		c.ok(content.Close())
 	}
-	c.idle(store)
 	f, content, err := r.ReadFile(c.ctx, ports.ReadFile{Revision: git.Head(), Path: path("m")})
 	c.ok(err)
 	c.equal("the blob of the next call", c.blobID(c.content(content)), f.Blob)
 	c.ok(content.Close())
 }
 
-func brokenStreamsLeaveNothing(c *tc) {
-	store, r := c.ownStore()
-	for round := range 10 {
+func brokenStreamsLeaveNothing(c *tc, r *repo) {
+	for round := range 4 {
 		for _, stream := range streams {
 			seq, err := stream.open(c.ctx, r)
 			c.ok(err)
@@ -250,7 +266,6 @@ func brokenStreamsLeaveNothing(c *tc) {
 		c.ok(err)
 		c.ok(content.Close())
 	}
-	c.idle(store)
 }
 
 func cancelledCommitMakesNothing(c *tc) {

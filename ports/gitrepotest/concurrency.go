@@ -234,7 +234,7 @@ func slowSenderHoldsNobodyUp(c *tc) {
 }
 
 func readersSeeWholeCommits(c *tc) {
-	const files, commits = 20, 30
+	const files, commits = 20, 15
 	contents := func(n int) []git.Change {
 		changes := make([]git.Change, files)
 		for i := range changes {
@@ -275,7 +275,7 @@ func readersSeeWholeCommits(c *tc) {
 
 func longRowStaysReadable(c *tc) {
 	// As many as a store is likely to gather before it tidies up.
-	const commits = 130
+	const commits = 60
 	r := c.create()
 	var made []git.ObjectID
 	done := make(chan struct{})
