@@ -40,7 +40,7 @@ test: test-go test-embed e2e ## Run every test
 .PHONY: test-go
 test-go: ## Run the tests of all packages but e2e, with the race detector
 	$(if $(RACE),,@echo 'no C compiler found: running without the race detector' >&2)
-	go test $(RACE) -timeout 10m $$(go list ./... | grep -v '/e2e$$')
+	go test $(RACE) -timeout 20m $$(go list ./... | grep -v '/e2e$$')
 
 .PHONY: test-embed
 test-embed: ## Run the embedder's program, a module of its own
