@@ -344,7 +344,7 @@ func contentComesBack(c *tc) {
 		case 1:
 			change.Size = -1
 		case 2:
-			change.Content = io.MultiReader(iotestHalf{strings.NewReader(contents[p])})
+			change.Content = halfReader{strings.NewReader(contents[p])}
 		}
 		changes = append(changes, change)
 	}
@@ -360,10 +360,10 @@ func contentComesBack(c *tc) {
 	}
 }
 
-// iotestHalf reads half of what it is asked for, and tells its end with the last bytes.
-type iotestHalf struct{ r *strings.Reader }
+// halfReader reads half of what it is asked for, and tells its end with the last bytes.
+type halfReader struct{ r *strings.Reader }
 
-func (h iotestHalf) Read(b []byte) (int, error) {
+func (h halfReader) Read(b []byte) (int, error) {
 	n, err := h.r.Read(b[:(len(b)+1)/2])
 	if err == nil && h.r.Len() == 0 {
 		err = io.EOF

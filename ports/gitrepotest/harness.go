@@ -151,7 +151,7 @@ func (c *tc) ownCopy(f fixture) (*repo, *world) {
 }
 
 // caseTimeout ends a case that hangs, so that it fails by its name.
-const caseTimeout = 3 * time.Minute
+const caseTimeout = 5 * time.Minute
 
 func (s *suite) run(t *testing.T, cases []testCase) {
 	for _, c := range cases {

@@ -118,12 +118,12 @@ func repositoriesAreApart(c *tc) {
 func repositoryIsNotEmptyOnceItHasARef(c *tc) {
 	r := c.createWith(create("a", "1"))
 	c.equal("empty, with a branch", r.state().Info.Empty, false)
-	if c.h.Import == nil {
-		return
-	}
-	tagged := c.create()
-	c.h.Import(c, c.store, tagged.id, []byte("blob\nmark :1\ndata 0\n\ntag v1\nfrom :1\ntagger A <a@example.com> 1 +0000\ndata 1\nm\ndone\n"))
-	c.equal("empty, with a tag", tagged.state().Info.Empty, false)
+	c.sub("a tag alone", func(c *tc) {
+		c.needImport()
+		tagged := c.create()
+		c.h.Import(c, c.store, tagged.id, []byte("blob\nmark :1\ndata 0\n\ntag v1\nfrom :1\ntagger "+by(adaPerson, 0)+"\ndata 1\nm\ndone\n"))
+		c.equal("empty, with a tag", tagged.state().Info.Empty, false)
+	})
 }
 
 func deletedRepositoryIsGone(c *tc) {
