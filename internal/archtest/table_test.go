@@ -98,7 +98,7 @@ var table = []row{
 			"golang.org/x/net/netutil",
 			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
 		},
-		tests: adapterTests,
+		tests: append([]string{"golang.org/x/net/http2/..."}, adapterTests...),
 	},
 	{
 		pattern: "adapters/grpc/gitclient",
