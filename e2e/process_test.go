@@ -249,6 +249,7 @@ func (c *client) ready(t testing.TB, p *process) error {
 // stop ends both services as an operator does, and checks that they end well and leave nothing but repositories.
 func (s *system) stop(t testing.TB) {
 	t.Helper()
+	require.NoError(t, s.git.running())
 	require.NotEmpty(t, processesBelow(t, s.data), "the check for processes finds none while there have to be some")
 	s.api.signal(syscall.SIGTERM)
 	s.git.signal(syscall.SIGTERM)
