@@ -106,18 +106,21 @@ var streams = []struct {
 	}},
 }
 
-// named reads the contents of items and yields their names.
+// named reads the contents of items and yields their names. It ends with a content that cannot be read.
 func named[T any](seq iter.Seq2[T, error], of func(T) (string, io.Reader)) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for item, err := range seq {
-			var name string
-			var content io.Reader
-			if err == nil {
-				if name, content = of(item); content != nil {
-					_, err = discard(content)
+			if err != nil {
+				if !yield("", err) {
+					return
 				}
+				continue
 			}
-			if !yield(name, err) {
+			name, content := of(item)
+			if content != nil {
+				_, err = discard(content)
+			}
+			if !yield(name, err) || err != nil {
 				return
 			}
 		}
