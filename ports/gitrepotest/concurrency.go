@@ -85,10 +85,16 @@ func oneWriterWins(c *tc) {
 	c.equal("the length of the history", len(r.log(ports.ListCommits{Revision: git.Head()})), rounds+1)
 }
 
-// linear reports it if the history is no line of n commits. It returns the commits, the newest first.
+// linear reports it if the history of HEAD is no line of n commits. It returns the commits, the newest first.
 func (r *repo) linear(n int) []*git.Commit {
 	r.c.Helper()
-	commits := r.log(ports.ListCommits{Revision: git.Head()})
+	return r.linearAt(git.Head(), n)
+}
+
+// linearAt is linear for the history of a revision.
+func (r *repo) linearAt(rev git.Revision, n int) []*git.Commit {
+	r.c.Helper()
+	commits := r.log(ports.ListCommits{Revision: rev})
 	r.c.equal("the length of the history", len(commits), n)
 	for i, commit := range commits {
 		var want []git.ObjectID

@@ -5,9 +5,7 @@ import (
 	"context"
 	"io"
 	"iter"
-	"path"
 	"slices"
-	"strings"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -96,10 +94,9 @@ func (r repository) ResolveRevision(ctx context.Context, rev git.Revision) (port
 
 // ListRefs implements [ports.RefReader].
 func (r repository) ListRefs(ctx context.Context, q ports.RefQuery) (iter.Seq2[git.Ref, error], error) {
-	for _, p := range q.Patterns {
-		if _, err := path.Match(p, ""); err != nil || p == "" {
-			return nil, errs.InvalidField(errs.ReasonInvalidPattern, "patterns", "pattern %.80q is malformed", p)
-		}
+	patterns, err := git.ParseRefPatterns(q.Patterns)
+	if err != nil {
+		return nil, err
 	}
 	s, err := r.snapshot(ctx)
 	if err != nil {
@@ -108,7 +105,7 @@ func (r repository) ListRefs(ctx context.Context, q ports.RefQuery) (iter.Seq2[g
 	return stream(ctx, func(yield func(git.Ref, error) bool) {
 		left := q.Limit
 		for _, name := range s.refs.names {
-			if name.String() <= q.After.String() || !matches(q.Patterns, name.String()) {
+			if name.String() <= q.After.String() || !patterns.Match(name) {
 				continue
 			}
 			if left--; !yield(s.refs.byName[name], nil) || left == 0 {
@@ -116,13 +113,6 @@ func (r repository) ListRefs(ctx context.Context, q ports.RefQuery) (iter.Seq2[g
 			}
 		}
 	}), nil
-}
-
-func matches(patterns []string, name string) bool {
-	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
-		glob, _ := path.Match(p, name)
-		return glob || strings.HasPrefix(name, strings.TrimSuffix(p, "/")+"/")
-	})
 }
 
 // ListTags implements [ports.RefReader].
