@@ -5,9 +5,7 @@ import (
 	"context"
 	"io"
 	"iter"
-	"path"
 	"slices"
-	"strings"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -56,7 +54,8 @@ func (g *gitRepository) ResolveRevision(ctx context.Context, rev git.Revision) (
 
 // ListRefs implements [ports.RefReader].
 func (g *gitRepository) ListRefs(ctx context.Context, q ports.RefQuery) (iter.Seq2[git.Ref, error], error) {
-	if err := checkPatterns(q.Patterns); err != nil {
+	patterns, err := git.ParseRefPatterns(q.Patterns)
+	if err != nil {
 		return nil, err
 	}
 	r, err := g.store.repo(ctx, g.id)
@@ -67,7 +66,7 @@ func (g *gitRepository) ListRefs(ctx context.Context, q ports.RefQuery) (iter.Se
 	return func(yield func(git.Ref, error) bool) {
 		left := q.Limit
 		refs.ascend(q.After, func(ref git.Ref) bool {
-			if ref.Name == q.After || !matchesAny(q.Patterns, ref.Name.String()) {
+			if ref.Name == q.After || !patterns.Match(ref.Name) {
 				return true
 			}
 			if err := ctx.Err(); err != nil {
@@ -78,27 +77,6 @@ func (g *gitRepository) ListRefs(ctx context.Context, q ports.RefQuery) (iter.Se
 			return yield(ref, nil) && left != 0
 		})
 	}, nil
-}
-
-func checkPatterns(patterns []string) error {
-	for _, p := range patterns {
-		if _, err := path.Match(p, ""); err != nil || p == "" {
-			return errs.InvalidField(errs.ReasonInvalidPattern, "patterns", "pattern %.80q is malformed", p)
-		}
-	}
-	return nil
-}
-
-// matchesAny implements the patterns of git-for-each-ref(1).
-func matchesAny(patterns []string, name string) bool {
-	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
-		dir := strings.TrimSuffix(p, "/")
-		if name == p || strings.HasPrefix(name, dir+"/") {
-			return true
-		}
-		ok, _ := path.Match(p, name)
-		return ok
-	})
 }
 
 // ListTags implements [ports.RefReader].
