@@ -93,6 +93,18 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"A path is not relative, clean and within the limits. Written paths are also NFC UTF-8 and fit every common file system.",
 		"Correct the path; the detail names the rule. Paths are never cleaned silently.",
 	},
+	errs.ReasonCursorExpired: {
+		"A cursor leads nowhere: it is older than what the journal keeps, of a journal that was rebuilt, or was never given out.",
+		"Read the present state, and go on from the cursor of that answer. Streams of events do so by themselves with a resync.",
+	},
+	errs.ReasonCursorNotReached: {
+		"The answer had to know of everything up to a cursor, and that did not happen in time.",
+		"Repeat it after Retry-After.",
+	},
+	errs.ReasonInvalidCursor: {
+		"A text is no cursor of the journal.",
+		"Use a cursor from an event or from GitStore-Cursor as it is.",
+	},
 	errs.ReasonInvalidPattern: {
 		"A glob is malformed.",
 		"Close its brackets, or escape them.",

@@ -86,6 +86,8 @@ const (
 	MetaExpected = "expected"
 	// MetaActual is the value a compare-and-swap found; empty means "does not exist".
 	MetaActual = "actual"
+	// MetaCursor is a cursor of the journal to go on from.
+	MetaCursor = "cursor"
 	// MetaIncident is the id under which the log holds the details of an Internal error.
 	MetaIncident = "incident"
 )

@@ -50,6 +50,8 @@ const (
 	ReasonInvalidRange Reason = "INVALID_RANGE"
 	// ReasonInvalidPattern is a malformed glob.
 	ReasonInvalidPattern Reason = "INVALID_PATTERN"
+	// ReasonInvalidCursor is a text that is no cursor of the journal.
+	ReasonInvalidCursor Reason = "INVALID_CURSOR"
 	// ReasonInvalidVersionRange is a malformed Semantic Versioning range.
 	ReasonInvalidVersionRange Reason = "INVALID_VERSION_RANGE"
 	// ReasonRefNotWritable is an update outside refs/heads/ and refs/tags/.
@@ -99,6 +101,10 @@ const (
 	// ReasonUnsafeRepository is a repository on disk that GitStore did not set up, and so does not open.
 	ReasonUnsafeRepository Reason = "UNSAFE_REPOSITORY"
 
+	// ReasonCursorExpired is a cursor behind which the journal has a gap: it is too old, of another epoch, or was never
+	// given out. Whoever has it reads the present state anew; Meta holds where to go on from.
+	ReasonCursorExpired Reason = "CURSOR_EXPIRED"
+
 	// ReasonPermissionDenied is a caller who may not do this.
 	ReasonPermissionDenied Reason = "PERMISSION_DENIED"
 	// ReasonUnauthenticated is a caller without valid credentials.
@@ -115,6 +121,8 @@ const (
 	ReasonUnavailable Reason = "UNAVAILABLE"
 	// ReasonDraining is a service that is shutting down.
 	ReasonDraining Reason = "DRAINING"
+	// ReasonCursorNotReached is an answer that could not wait until it knows of everything up to the cursor asked for.
+	ReasonCursorNotReached Reason = "CURSOR_NOT_REACHED"
 
 	// ReasonFileTooLarge is a file above what a unary call returns; ReadFile streams it.
 	ReasonFileTooLarge Reason = "FILE_TOO_LARGE"
@@ -140,7 +148,7 @@ var reasonKinds = map[Reason]Kind{
 	ReasonNoActions: Invalid, ReasonTooManyActions: Invalid, ReasonDuplicatePath: Invalid,
 	ReasonInvalidRequestID: Invalid, ReasonInvalidPageToken: Invalid, ReasonInvalidPageSize: Invalid,
 	ReasonInvalidRange: Invalid, ReasonInvalidPattern: Invalid, ReasonInvalidVersionRange: Invalid,
-	ReasonRefNotWritable: Invalid, ReasonSHA1Collision: Invalid,
+	ReasonInvalidCursor: Invalid, ReasonRefNotWritable: Invalid, ReasonSHA1Collision: Invalid,
 
 	ReasonRepositoryNotFound: NotFound, ReasonRefNotFound: NotFound, ReasonObjectNotFound: NotFound,
 	ReasonPathNotFound: NotFound, ReasonMethodNotFound: NotFound,
@@ -152,13 +160,14 @@ var reasonKinds = map[Reason]Kind{
 	ReasonRefConflict: Precondition, ReasonPathConflict: Precondition, ReasonNotAFile: Precondition,
 	ReasonNotACommit: Precondition, ReasonDefaultBranch: Precondition, ReasonNotFastForward: Precondition,
 	ReasonRequestIDReused: Precondition, ReasonUnsafeRepository: Precondition,
+	ReasonCursorExpired: Precondition,
 
 	ReasonPermissionDenied: Denied, ReasonUnauthenticated: Unauthenticated,
 
 	ReasonQueueFull: Exhausted, ReasonStorageFull: Exhausted, ReasonResourceExhausted: Exhausted,
 	ReasonMessageTooLarge: Exhausted,
 
-	ReasonUnavailable: Unavailable, ReasonDraining: Unavailable,
+	ReasonUnavailable: Unavailable, ReasonDraining: Unavailable, ReasonCursorNotReached: Unavailable,
 
 	ReasonFileTooLarge: TooLarge, ReasonBodyTooLarge: TooLarge,
 
