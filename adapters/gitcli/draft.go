@@ -2,8 +2,10 @@ package gitcli
 
 import (
 	"context"
+	"crypto/rand"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
+	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/repository"
 )
@@ -73,6 +75,19 @@ func (d *draft) apply(ctx context.Context, changes []repository.RefChange) error
 		}
 	}
 	return nil
+}
+
+// events returns what is told of the changes of a write, whose objects are those from the index made on.
+func (d *draft) events(ctx context.Context, changes []repository.RefChange, made int) ([]event.RefUpdated, error) {
+	events, err := repository.Events(ctx, d, changes, rand.Text())
+	for i := range events {
+		for _, m := range d.made[made:] {
+			if m.object.ID == events[i].New {
+				events[i].RequestID = repository.RequestIDOf(m.value)
+			}
+		}
+	}
+	return events, err
 }
 
 // DefaultBranch implements [repository.View].

@@ -53,9 +53,8 @@ type Options struct {
 	Processes catfile.Options
 	// Logger is where failures of git are told. The default discards.
 	Logger *slog.Logger
-	// Observe is told of every change once it is on the disk and readers can see it, before the caller of the write is
-	// answered: in order for one repository, concurrently for several. It must not block. The default ignores.
-	Observe func(context.Context, event.Event)
+	// Observer is told of changes; nil tells nobody.
+	Observer Observer
 	// Now tells the time of commits. The default is time.Now.
 	Now func() time.Time
 }
@@ -73,8 +72,8 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Observe == nil {
-		o.Observe = func(context.Context, event.Event) {}
+	if o.Observer == nil {
+		o.Observer = nobody{}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -296,8 +295,10 @@ func (s *Store) CreateRepository(ctx context.Context, req ports.CreateRepository
 		s.drop(h)
 		return ports.RepositoryInfo{}, disk.Error(err)
 	}
+	h.mu.Lock() // nobody opens the repository, and so writes to it, before it was told of
 	h.present.Store(true)
-	s.opts.Observe(ctx, event.RepositoryCreated{Header: s.eventHeader(req.ID)})
+	s.tell(ctx, event.RepositoryCreated{Header: s.eventHeader(req.ID), CreatedAt: now})
+	h.mu.Unlock()
 	return ports.RepositoryInfo{
 		ID: req.ID, DefaultBranch: req.DefaultBranch, ObjectFormat: req.ObjectFormat, Empty: true, CreatedAt: now,
 	}, nil
@@ -421,11 +422,12 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 		h.present.Store(true)
 		return disk.Error(err)
 	}
-	s.drop(h)
-	if err := disk.SyncDir(filepath.Dir(h.dir)); err != nil {
-		return err
+	err = disk.SyncDir(filepath.Dir(h.dir))
+	s.tell(ctx, event.RepositoryDeleted{Header: s.eventHeader(id)})
+	s.drop(h) // only now another one may be made, and told of
+	if err != nil {
+		return disk.Error(err)
 	}
-	s.opts.Observe(ctx, event.RepositoryDeleted{Header: s.eventHeader(id)})
 	s.background.Go(func() {
 		if err := os.RemoveAll(aside); err != nil {
 			s.logger.ErrorContext(ctx, "a deleted repository is still on the disk until the next start", "repository", id.String(), "error", err)
@@ -522,5 +524,6 @@ func (s *Store) Import(ctx context.Context, id git.RepositoryID, stream io.Reade
 	}
 	r.refs.Store(&refs)
 	clear(r.requests.branches)
+	s.opts.Observer.Unsure(id)
 	return nil
 }

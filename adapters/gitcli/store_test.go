@@ -223,12 +223,12 @@ func TestFailedCommitOfKnownContentDoesNotTakeItAway(t *testing.T) {
 
 func TestPanicInAWriteIsAnsweredAndTheWriterGoesOn(t *testing.T) {
 	armed := false
-	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), Observe: func(context.Context, event.Event) {
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), Observer: observer(func(event.Event) {
 		if armed {
 			armed = false
 			panic("observer")
 		}
-	}})
+	})})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	r := createShop(t, s)
@@ -568,35 +568,105 @@ func TestDeletedAndRecreatedRepositoryIsEmpty(t *testing.T) {
 	assert.Equal(t, errs.ReasonRefNotFound, errs.ReasonOf(err))
 }
 
+// observer calls itself with each event, and numbers them.
+type observer func(event.Event)
+
+func (o observer) Changed(_ context.Context, events ...event.Event) []event.Cursor {
+	cursors := make([]event.Cursor, len(events))
+	for i, e := range events {
+		o(e)
+		cursors[i] = event.NewCursor("0123456789abcdef", uint64(i+1))
+	}
+	return cursors
+}
+
+func (o observer) Unsure(id git.RepositoryID) { o(unsure{event.Header{ID: id}}) }
+
+type unsure struct{ event.Header }
+
+func (unsure) Type() event.Type { return "unsure" }
+
 func TestEveryChangeIsObservedInOrder(t *testing.T) {
 	var mu sync.Mutex
 	var seen []string
-	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), Observe: func(_ context.Context, e event.Event) {
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), Observer: observer(func(e event.Event) {
 		mu.Lock()
 		defer mu.Unlock()
-		line := fmt.Sprintf("%s %T", e.Repository(), e)
+		line := fmt.Sprintf("%s %s", e.Repository(), e.Type())
 		if ref, ok := e.(event.RefUpdated); ok {
-			line += fmt.Sprintf(" %s %s commit=%t", ref.Ref, ref.Change(), !ref.Commit.IsZero())
+			line += fmt.Sprintf(" %s %s commit=%t forced=%t release=%s %d/%d %s", ref.Ref, ref.Change(), !ref.Commit.IsZero(), ref.Forced,
+				ref.Release.Version, ref.Transaction.Index, ref.Transaction.Count, ref.RequestID)
 		}
 		seen = append(seen, line)
-	}})
+	})})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	r := createShop(t, s)
+	first := commit(t, r, upsert(path(t, "a.md"), "one"))
 	commit(t, r, upsert(path(t, "a.md"), "one"))
-	commit(t, r, upsert(path(t, "a.md"), "one"))
-	commit(t, r, upsert(path(t, "a.md"), "two"))
+	second := commit(t, r, upsert(path(t, "a.md"), "two"))
+	const requestID = "00000000-0000-4000-8000-000000000001"
 	tag := value[git.RefName](t)(git.TagRef("v1.0.0"))
-	_, err = r.CreateTag(t.Context(), ports.CreateTag{Name: tag, Target: git.Head(), Message: "Release"})
+	var receipt ports.Receipt
+	release := ports.PublishRelease{
+		Tag: ports.CreateTag{Name: tag, Message: "Release"}, RequestID: requestID,
+		Commit: &ports.CommitFiles{Branch: mainBranch(t), Message: "Change"},
+	}
+	_, err = r.PublishRelease(ports.WithReceipt(t.Context(), &receipt), release, changes(upsert(path(t, "a.md"), "three")))
+	require.NoError(t, err)
+	assert.Equal(t, uint64(2), receipt.Cursor.Sequence())
+	head, err := r.ResolveRevision(t.Context(), git.Head())
+	require.NoError(t, err)
+	_, err = r.UpdateRefs(t.Context(), []git.RefUpdate{{Name: mainBranch(t), Expected: git.ExpectID(head.Commit), New: first.Commit, Force: true}})
+	require.NoError(t, err)
+	_, err = r.UpdateRefs(t.Context(), []git.RefUpdate{{Name: mainBranch(t), Expected: git.ExpectID(first.Commit), New: second.Commit, Force: true}})
 	require.NoError(t, err)
 	require.NoError(t, r.DeleteTag(t.Context(), ports.DeleteRef{Name: tag}))
+	require.NoError(t, s.Import(t.Context(), shopID(t), strings.NewReader("reset refs/heads/side\nfrom refs/heads/main\n\ndone\n")))
 	require.NoError(t, s.DeleteRepository(t.Context(), shopID(t)))
 	assert.Equal(t, []string{
-		"shop event.RepositoryCreated",
-		"shop event.RefUpdated refs/heads/main created commit=true",
-		"shop event.RefUpdated refs/heads/main updated commit=true",
-		"shop event.RefUpdated refs/tags/v1.0.0 created commit=true",
-		"shop event.RefUpdated refs/tags/v1.0.0 deleted commit=false",
-		"shop event.RepositoryDeleted",
+		"shop dev.gitstore.repository.created.v1",
+		"shop dev.gitstore.ref.updated.v1 refs/heads/main created commit=true forced=false release= 0/1 ",
+		"shop dev.gitstore.ref.updated.v1 refs/heads/main updated commit=true forced=false release= 0/1 ",
+		"shop dev.gitstore.ref.updated.v1 refs/heads/main updated commit=true forced=false release= 0/2 " + requestID,
+		"shop dev.gitstore.ref.updated.v1 refs/tags/v1.0.0 created commit=true forced=false release=1.0.0 1/2 " + requestID,
+		"shop dev.gitstore.ref.updated.v1 refs/heads/main updated commit=true forced=true release= 0/1 ",
+		"shop dev.gitstore.ref.updated.v1 refs/heads/main updated commit=true forced=false release= 0/1 ",
+		"shop dev.gitstore.ref.updated.v1 refs/tags/v1.0.0 deleted commit=false forced=false release=1.0.0 0/1 ",
+		"shop unsure",
+		"shop dev.gitstore.repository.deleted.v1",
 	}, seen)
+}
+
+func TestStatesAreTheSameWhetherRepositoriesAreOpenOrNot(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	_, err := r.CreateTag(t.Context(), ports.CreateTag{Name: value[git.RefName](t)(git.TagRef("v1.0.0")), Target: git.Head(), Message: "Release"})
+	require.NoError(t, err)
+	runGit(t, repositoryDir(t, root), command.Git("pack-refs", "--all"))
+	commit(t, r, upsert(path(t, "a.md"), "two"))
+	other := value[git.RepositoryID](t)(git.ParseRepositoryID("other"))
+	value[ports.RepositoryInfo](t)(s.CreateRepository(t.Context(), ports.CreateRepository{ID: other}))
+	open := states(t, s)
+	require.Len(t, open["shop"].Refs, 2)
+	require.Empty(t, open["other"].Refs)
+	require.NoError(t, s.Close())
+
+	s = openStore(t, root)
+	assert.Equal(t, open, states(t, s))
+	assert.Equal(t, map[string]event.RepositoryState{"other": open["other"]}, states(t, s, other))
+	assert.Empty(t, states(t, s, value[git.RepositoryID](t)(git.ParseRepositoryID("none"))))
+	assert.Zero(t, s.Stats().Processes)
+}
+
+func states(t *testing.T, s *gitcli.Store, ids ...git.RepositoryID) map[string]event.RepositoryState {
+	t.Helper()
+	all := map[string]event.RepositoryState{}
+	for state, err := range s.States(t.Context(), ids...) {
+		require.NoError(t, err)
+		all[state.ID.String()] = state
+	}
+	return all
 }

@@ -26,8 +26,10 @@ type write struct {
 	staged *stage
 	// moves reports that the write moves refs, and so that what it staged is to be stored.
 	moves bool
-	done  chan struct{}
-	err   error
+	// events are what is told of the refs that it moves.
+	events []event.RefUpdated
+	done   chan struct{}
+	err    error
 }
 
 // writer makes the writes of one repository in the order they come. Those that wait while a batch is being written are
@@ -211,6 +213,7 @@ func (w *writer) survive(batch []*write) {
 	for _, job := range batch {
 		job.err = err
 	}
+	w.repo.store.opts.Observer.Unsure(w.repo.id)
 }
 
 // attempt makes a batch and sets the outcome of each of its writes. It reports whether it failed as a whole and left
@@ -249,12 +252,19 @@ func (w *writer) planOne(d *draft, job *write) error {
 	if err := job.ctx.Err(); err != nil {
 		return errs.From(err)
 	}
+	made := len(d.made)
 	changes, err := job.plan(job.ctx, d)
 	if err != nil {
 		return err
 	}
-	job.moves = len(changes) > 0
-	return d.apply(job.ctx, changes)
+	if job.moves = len(changes) > 0; !job.moves {
+		return nil
+	}
+	if err := d.apply(job.ctx, changes); err != nil {
+		return err
+	}
+	job.events, err = d.events(job.ctx, changes, made)
+	return err
 }
 
 // commit puts the batch on the disk: first the objects, then the refs that lead to them. Only then is it visible to
@@ -271,6 +281,7 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcom
 		return done, err
 	case unknown:
 		clear(w.repo.requests.branches) // a retry has to find what did take effect
+		w.repo.store.opts.Observer.Unsure(w.repo.id)
 		return done, err
 	case moved:
 	}
@@ -280,20 +291,27 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcom
 	w.repo.refs.Store(&d.refs)
 	w.repo.requests.record(d)
 	w.repo.packsAdded(len(packs))
-	w.announce(ctx, d)
+	w.announce(ctx, planned)
 	return moved, nil
 }
 
 // announce tells of every ref change of the batch, also of those that a later one of the same batch went beyond: each
 // was acknowledged for itself.
-func (w *writer) announce(ctx context.Context, d *draft) {
+func (w *writer) announce(ctx context.Context, planned []*write) {
 	header := w.repo.store.eventHeader(w.repo.id)
-	for _, c := range d.changes {
-		e := event.RefUpdated{Header: header, Ref: c.Name, Old: c.Old, New: c.New}
-		if !c.New.IsZero() {
-			e.Commit, _, _ = d.Peel(ctx, c.New)
+	var events []event.Event
+	for _, job := range planned {
+		for _, e := range job.events {
+			e.Header = header
+			events = append(events, e)
 		}
-		w.repo.store.opts.Observe(ctx, e)
+	}
+	cursors := w.repo.store.opts.Observer.Changed(ctx, events...)
+	for _, job := range planned {
+		if n := len(job.events); n > 0 && n <= len(cursors) {
+			receive(job.ctx, cursors[:n])
+			cursors = cursors[n:]
+		}
 	}
 }
 

@@ -149,11 +149,29 @@ func updateRef(ctx context.Context, d Draft, u git.RefUpdate) (RefChange, error)
 	case u.New.IsZero():
 		return change, nil
 	}
-	return change, checkMove(ctx, d, change, u.Force)
+	if err := checkMove(ctx, d, change); err != nil {
+		return change, err
+	}
+	var err error
+	change.Forced, err = dropsCommits(ctx, d, change)
+	if err == nil && change.Forced && !u.Force {
+		err = errs.New(errs.ReasonNotFastForward, "moving "+change.Name.String()+" would drop commits: merge first, or force it",
+			errs.MetaRef, change.Name.String(), errs.MetaActual, change.Old.String())
+	}
+	return change, err
 }
 
-// checkMove judges the creation or move of a ref.
-func checkMove(ctx context.Context, d Draft, c RefChange, force bool) error {
+// dropsCommits reports whether a branch moves to a commit that does not descend from where it is.
+func dropsCommits(ctx context.Context, d Draft, c RefChange) (bool, error) {
+	if !c.Name.IsBranch() || c.Old.IsZero() {
+		return false, nil
+	}
+	forward, err := history.IsAncestor(ctx, d, c.Old, c.New)
+	return !forward, err
+}
+
+// checkMove judges the creation or move of a ref by itself.
+func checkMove(ctx context.Context, d Draft, c RefChange) error {
 	if err := c.Name.CheckWritable(); err != nil {
 		return err
 	}
@@ -170,15 +188,7 @@ func checkMove(ctx context.Context, d Draft, c RefChange, force bool) error {
 	if t != git.CommitObject || c.Name.IsBranch() && peeled != c.New {
 		return notACommit(c.New.String(), c.New)
 	}
-	if !c.Name.IsBranch() || c.Old.IsZero() || force {
-		return nil
-	}
-	forward, err := history.IsAncestor(ctx, d, c.Old, c.New)
-	if err == nil && !forward {
-		return errs.New(errs.ReasonNotFastForward, "moving "+c.Name.String()+" would drop commits: merge first, or force it",
-			errs.MetaRef, c.Name.String(), errs.MetaActual, c.Old.String())
-	}
-	return err
+	return nil
 }
 
 // checkAmongThemselves refuses updates that create a ref and another below it.

@@ -39,6 +39,8 @@ const RequestWindow = 1000
 type RefChange struct {
 	Name     git.RefName
 	Old, New git.ObjectID
+	// Forced reports that a branch moves to a commit that does not descend from Old.
+	Forced bool
 }
 
 // Resolved is where a revision leads.
