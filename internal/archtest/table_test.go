@@ -66,6 +66,12 @@ var table = []row{
 	},
 
 	{
+		pattern: "app/journal",
+		allow:   []string{"domain/...", "ports"},
+		tests:   append([]string{"ports/eventstest/memlog"}, adapterTests...),
+	},
+
+	{
 		pattern: "adapters/gitcli",
 		allow: []string{
 			"adapters/gitcli/...", "domain/...", "ports",

@@ -2,6 +2,7 @@ package eventstest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,8 +72,8 @@ func tally(writer, n int) []event.Event {
 // state is where a repository's refs are; the refs are given as names and objects in turn.
 func state(id git.RepositoryID, createdAt time.Time, refs ...any) event.RepositoryState {
 	s := event.RepositoryState{ID: id, CreatedAt: createdAt.UTC().Truncate(time.Second), Refs: map[git.RefName]git.ObjectID{}}
-	for i := 0; i < len(refs); i += 2 {
-		s.Refs[refs[i].(git.RefName)] = refs[i+1].(git.ObjectID)
+	for pair := range slices.Chunk(refs, 2) {
+		s.Refs[pair[0].(git.RefName)] = pair[1].(git.ObjectID)
 	}
 	return s
 }

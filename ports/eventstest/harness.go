@@ -87,13 +87,14 @@ func (c *tc) open() journal {
 	return journal{c.h.New(c), c}
 }
 
-// bounded returns an empty journal that keeps few events. It skips the case if the harness has none.
-func (c *tc) bounded(maxEvents int) journal {
+// bounded returns an empty journal that keeps no more than the last events, kept of them. It skips the case if the
+// harness has none.
+func (c *tc) bounded() journal {
 	c.Helper()
 	if c.h.NewBounded == nil {
 		c.Skip("the harness has no bounded journal: " + c.h.NoBounded)
 	}
-	return journal{c.h.NewBounded(c, maxEvents), c}
+	return journal{c.h.NewBounded(c, kept), c}
 }
 
 // reopen stops the journal and starts it again. It skips the case if the harness cannot.

@@ -16,7 +16,7 @@ var retentionCases = []testCase{
 const kept = 10
 
 func lastEventsAreKept(c *tc) {
-	j := c.bounded(kept)
+	j := c.bounded()
 	var all []event.Entry
 	for i := range 3 * kept {
 		all = append(all, j.append(tally(i, 1)...)...)
@@ -31,7 +31,7 @@ func lastEventsAreKept(c *tc) {
 }
 
 func beforeOldest(c *tc) {
-	j := c.bounded(kept)
+	j := c.bounded()
 	before := j.bounds().Newest
 	all := j.append(tally(0, 3*kept)...)
 	j.expired(before)
@@ -45,13 +45,13 @@ func beforeOldest(c *tc) {
 }
 
 func batchLargerThanBound(c *tc) {
-	j := c.bounded(kept)
+	j := c.bounded()
 	all := j.append(tally(0, 5*kept)...)
 	j.holds(all[4*kept:])
 }
 
 func statesOutliveEvents(c *tc) {
-	j := c.bounded(kept)
+	j := c.bounded()
 	j.append(created(shop, began), moved(shop, v1, git.ObjectID{}, oid("1")), moved(shop, main, git.ObjectID{}, numbered(0)))
 	for i := range 5 * kept {
 		j.append(moved(shop, main, numbered(i), numbered(i+1)))
@@ -60,7 +60,7 @@ func statesOutliveEvents(c *tc) {
 }
 
 func restartOfBounded(c *tc) {
-	j := c.bounded(kept)
+	j := c.bounded()
 	j.append(created(shop, began), moved(shop, v1, git.ObjectID{}, oid("1")))
 	all := j.append(tally(0, 3*kept)...)
 	bounds, states := j.bounds(), j.states()

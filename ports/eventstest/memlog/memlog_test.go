@@ -36,7 +36,7 @@ func TestARebuiltJournalIsOfAnotherEpochAndEndsWaits(t *testing.T) {
 	go func() { ended <- l.Wait(t.Context(), cursors[0]) }()
 	l.Rebuild()
 	assert.Equal(t, errs.ReasonCursorExpired, errs.ReasonOf(<-ended))
-	for range l.States(t.Context()) {
-		t.Error("a state outlived the journal")
+	for state, err := range l.States(t.Context()) {
+		t.Errorf("the state %v, %v outlived the journal", state, err)
 	}
 }

@@ -1,0 +1,227 @@
+// Package journal keeps the journal of changes in step with the repositories. Git is the truth: the journal is written
+// behind each change, and what it missed (a crash between a ref and its event, a journal that could not be written, refs
+// that somebody moved while the service was down) is found by comparing refs and told as synthetic events.
+package journal
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/gitstore-dev/gitstore/domain/event"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// Store is what the journal is about.
+type Store interface {
+	ports.RepositoryStore
+	ports.StateReader
+}
+
+// Options of a [Journal]. The zero value is usable.
+type Options struct {
+	// Logger is told of failures; nil discards them.
+	Logger *slog.Logger
+	// AppendTimeout is how long a write waits for its events to be taken; 0 is 5 seconds. After that the write is
+	// answered without a cursor, and its events follow as synthetic ones.
+	AppendTimeout time.Duration
+	// Now tells the time of synthetic events; nil is time.Now.
+	Now func() time.Time
+}
+
+// Journal records the changes of a store. It is the store's observer, so that it has to exist before the store does:
+// [Journal.Reconcile] is given the store, before anybody writes to it, and then [Journal.Run] heals what goes wrong.
+type Journal struct {
+	log    ports.EventLog
+	opts   Options
+	logger *slog.Logger
+	wake   chan struct{}
+
+	mu    sync.Mutex
+	store Store
+	// unsure holds the repositories whose events are left to be found by comparing, and how many of their events were.
+	unsure map[git.RepositoryID]int
+	// broken is set while the log takes nothing, so that no write waits to find that out again.
+	broken bool
+	// told is where synthetic events said that refs are, until the next event of the ref: a writer may come late with one
+	// that was found already.
+	told map[git.RepositoryID]map[git.RefName]git.ObjectID
+}
+
+// New returns a journal that writes to the log.
+func New(log ports.EventLog, opts Options) *Journal {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.AppendTimeout == 0 {
+		opts.AppendTimeout = 5 * time.Second
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	return &Journal{
+		log: log, opts: opts, logger: opts.Logger, wake: make(chan struct{}, 1),
+		unsure: map[git.RepositoryID]int{}, told: map[git.RepositoryID]map[git.RefName]git.ObjectID{},
+	}
+}
+
+// Changed appends events of one repository and returns their cursors, nil if they could not be written now. They are
+// not lost then: [Journal.Run] finds out what they said.
+func (j *Journal) Changed(ctx context.Context, events ...event.Event) []event.Cursor {
+	if len(events) == 0 {
+		return nil
+	}
+	id := events[0].Repository()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if n, ok := j.unsure[id]; ok || j.broken {
+		j.unsure[id] = n + len(events)
+		return nil
+	}
+	news := j.untold(id, events)
+	if len(news) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, j.opts.AppendTimeout)
+	defer cancel()
+	cursors, err := j.log.Append(ctx, news...)
+	if err != nil {
+		j.logger.ErrorContext(ctx, "events cannot be written; they follow when the journal takes them", "repository", id.String(), "error", err)
+		j.broken = true
+		j.unsure[id] = len(events)
+		j.heal()
+		return nil
+	}
+	return j.align(events, news, cursors)
+}
+
+// untold leaves out events that a synthetic one told already.
+func (j *Journal) untold(id git.RepositoryID, events []event.Event) []event.Event {
+	told := j.told[id]
+	if len(told) == 0 {
+		return events
+	}
+	var news []event.Event
+	for _, e := range events {
+		ref, ok := e.(event.RefUpdated)
+		at, known := told[ref.Ref]
+		if ok {
+			delete(told, ref.Ref)
+		}
+		if !ok || !known || at != ref.New || at == ref.Old {
+			news = append(news, e)
+		}
+	}
+	if len(told) == 0 {
+		delete(j.told, id)
+	}
+	return news
+}
+
+// align returns a cursor for each of events, of which news were written. One that was told before is behind none of them.
+func (j *Journal) align(events, news []event.Event, cursors []event.Cursor) []event.Cursor {
+	if len(events) == len(news) {
+		return cursors
+	}
+	all := make([]event.Cursor, len(events))
+	for i := range all {
+		all[i] = cursors[len(cursors)-1]
+	}
+	return all
+}
+
+// Unsure has the repository compared with the journal soon.
+func (j *Journal) Unsure(id git.RepositoryID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.unsure[id]++
+	j.heal()
+}
+
+// heal wakes Run.
+func (j *Journal) heal() {
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Backoff of attempts to heal, with full jitter.
+const (
+	minBackoff = 50 * time.Millisecond
+	maxBackoff = 2 * time.Second
+)
+
+// Run heals repositories that the journal is unsure of until the context ends. One call goes on at a time.
+func (j *Journal) Run(ctx context.Context) {
+	backoff := minBackoff
+	for {
+		select {
+		case <-j.wake:
+		case <-ctx.Done():
+			return
+		}
+		for !j.settled() {
+			if err := j.settle(ctx); err == nil {
+				backoff = minBackoff
+				continue
+			} else if ctx.Err() == nil {
+				j.logger.WarnContext(ctx, "the journal cannot be brought in step yet", "error", err)
+			}
+			if !sleep(ctx, rand.N(backoff)) { //nolint:gosec // jitter
+				return
+			}
+			backoff = min(2*backoff, maxBackoff)
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// settled reports whether there is nothing to heal.
+func (j *Journal) settled() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.store == nil || len(j.unsure) == 0 && !j.broken
+}
+
+// settle heals what there is to heal now.
+func (j *Journal) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, j.opts.AppendTimeout)
+	defer cancel()
+	// Nobody waits for this question; appending holds writers up.
+	if _, err := j.log.Bounds(ctx); err != nil {
+		return err
+	}
+	for _, id := range j.doubted() {
+		if err := j.compare(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// doubted returns the repositories to heal. From here on events are appended again: those of a repository that is not
+// healed yet wait for that.
+func (j *Journal) doubted() []git.RepositoryID {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.broken = false
+	ids := make([]git.RepositoryID, 0, len(j.unsure))
+	for id := range j.unsure {
+		ids = append(ids, id)
+	}
+	return ids
+}

@@ -1,0 +1,296 @@
+package journal_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli"
+	"github.com/gitstore-dev/gitstore/app/journal"
+	"github.com/gitstore-dev/gitstore/domain/event"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+	"github.com/gitstore-dev/gitstore/ports/eventstest/memlog"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func value[T any](t *testing.T) func(T, error) T {
+	t.Helper()
+	return func(v T, err error) T {
+		t.Helper()
+		require.NoError(t, err)
+		return v
+	}
+}
+
+// flaky is a log that can be put out of order.
+type flaky struct {
+	ports.EventLog
+	down atomic.Bool
+}
+
+var errDown = errors.New("the log is down")
+
+func (f *flaky) Append(ctx context.Context, events ...event.Event) ([]event.Cursor, error) {
+	if f.down.Load() {
+		return nil, errDown
+	}
+	return f.EventLog.Append(ctx, events...)
+}
+
+func (f *flaky) Bounds(ctx context.Context) (ports.EventBounds, error) {
+	if f.down.Load() {
+		return ports.EventBounds{}, errDown
+	}
+	return f.EventLog.Bounds(ctx)
+}
+
+// bed is a store with a journal.
+type bed struct {
+	t       *testing.T
+	log     *flaky
+	root    string
+	store   *gitcli.Store
+	journal *journal.Journal
+	stop    func()
+}
+
+func newBed(t *testing.T) *bed {
+	t.Helper()
+	b := &bed{t: t, log: &flaky{EventLog: memlog.New()}, root: t.TempDir()}
+	b.start()
+	t.Cleanup(func() { b.stop() })
+	return b
+}
+
+// start opens the store and returns how many events its journal lacked.
+func (b *bed) start() int {
+	b.t.Helper()
+	b.journal = journal.New(b.log, journal.Options{})
+	b.store = value[*gitcli.Store](b.t)(gitcli.Open(b.t.Context(), gitcli.Options{Dir: b.root, Observer: b.journal}))
+	n := value[int](b.t)(b.journal.Reconcile(b.t.Context(), b.store))
+	ctx, cancel := context.WithCancel(b.t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { b.journal.Run(ctx) })
+	b.stop = func() {
+		cancel()
+		running.Wait()
+		require.NoError(b.t, b.store.Close())
+	}
+	return n
+}
+
+func (b *bed) restart() int {
+	b.t.Helper()
+	b.stop()
+	return b.start()
+}
+
+func id(t *testing.T, s string) git.RepositoryID {
+	t.Helper()
+	return value[git.RepositoryID](t)(git.ParseRepositoryID(s))
+}
+
+func (b *bed) create(name string) ports.GitRepository {
+	b.t.Helper()
+	value[ports.RepositoryInfo](b.t)(b.store.CreateRepository(b.t.Context(), ports.CreateRepository{ID: id(b.t, name)}))
+	return b.store.Repository(id(b.t, name))
+}
+
+func (b *bed) commit(r ports.GitRepository, content string) event.Cursor {
+	b.t.Helper()
+	var receipt ports.Receipt
+	req := ports.CommitFiles{Branch: value[git.RefName](b.t)(git.BranchRef("main")), Message: "Change"}
+	_, err := r.CommitFiles(ports.WithReceipt(b.t.Context(), &receipt), req, func(yield func(git.Change, error) bool) {
+		yield(git.Change{
+			Action: git.ActionUpsert, Path: value[git.TreePath](b.t)(git.ParseTreePath("a")),
+			Content: strings.NewReader(content), Size: int64(len(content)),
+		}, nil)
+	})
+	require.NoError(b.t, err)
+	return receipt.Cursor
+}
+
+func (b *bed) tag(r ports.GitRepository, name string) {
+	b.t.Helper()
+	value[ports.TagInfo](b.t)(r.CreateTag(b.t.Context(), ports.CreateTag{
+		Name: value[git.RefName](b.t)(git.TagRef(name)), Target: git.Head(), Message: "Release",
+	}))
+}
+
+// entries are all events, in words.
+func (b *bed) entries() []string {
+	b.t.Helper()
+	var lines []string
+	for _, e := range value[[]event.Entry](b.t)(b.log.ReadEvents(b.t.Context(), event.Cursor{}, 10_000)) {
+		lines = append(lines, describe(e.Event))
+	}
+	return lines
+}
+
+func describe(e event.Event) string {
+	line := e.Repository().String()
+	synthetic := false
+	switch e := e.(type) {
+	case event.RepositoryCreated:
+		line, synthetic = line+" created", e.Synthetic
+	case event.RepositoryDeleted:
+		line, synthetic = line+" deleted", e.Synthetic
+	case event.RefUpdated:
+		line += fmt.Sprintf(" %s %s %s", e.Ref, e.Change(), e.Release.Version)
+		synthetic = e.Synthetic
+	}
+	if synthetic {
+		line += " synthetic"
+	}
+	return line
+}
+
+// inStep waits until the journal says what the store does.
+func (b *bed) inStep() {
+	b.t.Helper()
+	require.Eventually(b.t, func() bool {
+		return assert.ObjectsAreEqual(b.states(b.store), b.states(b.log))
+	}, 10*time.Second, 10*time.Millisecond)
+}
+
+func (b *bed) states(from ports.StateReader) map[git.RepositoryID]event.RepositoryState {
+	b.t.Helper()
+	all := map[git.RepositoryID]event.RepositoryState{}
+	for state, err := range from.States(b.t.Context()) {
+		require.NoError(b.t, err)
+		all[state.ID] = state
+	}
+	return all
+}
+
+func TestWritesAreJournalledAndReceiptsSayWhere(t *testing.T) {
+	b := newBed(t)
+	r := b.create("shop")
+	first := b.commit(r, "one")
+	b.tag(r, "v1.0.0")
+	second := b.commit(r, "two")
+	assert.Equal(t, []string{
+		"shop created", "shop refs/heads/main created ", "shop refs/tags/v1.0.0 created 1.0.0", "shop refs/heads/main updated ",
+	}, b.entries())
+	assert.Equal(t, uint64(2), first.Sequence())
+	assert.Equal(t, uint64(4), second.Sequence())
+	b.inStep()
+	assert.Zero(t, b.restart(), "events that were missing although nothing happened")
+}
+
+func TestWhatAJournalMissedIsFoundAtTheStart(t *testing.T) {
+	b := newBed(t)
+	gone, old, shop := b.create("gone"), b.create("old"), b.create("shop")
+	b.commit(gone, "1")
+	b.commit(old, "1")
+	b.commit(shop, "1")
+	b.tag(shop, "v1.0.0")
+	before := len(b.entries())
+
+	b.stop()
+	// As after a crash between a change and its event: the store goes on, and nobody listens.
+	store := value[*gitcli.Store](t)(gitcli.Open(t.Context(), gitcli.Options{Dir: b.root, Now: func() time.Time { return time.Now().Add(time.Hour) }}))
+	listening := b.store
+	b.store = store
+	require.NoError(t, store.DeleteRepository(t.Context(), id(t, "gone")))
+	require.NoError(t, store.DeleteRepository(t.Context(), id(t, "old")))
+	b.commit(b.create("old"), "2")
+	r := store.Repository(id(t, "shop"))
+	b.commit(r, "2")
+	b.tag(r, "v1.1.0")
+	require.NoError(t, r.DeleteTag(t.Context(), ports.DeleteRef{Name: value[git.RefName](t)(git.TagRef("v1.0.0"))}))
+	b.create("new")
+	require.NoError(t, store.Close())
+	b.store = listening
+
+	assert.Equal(t, 8, b.start())
+	assert.ElementsMatch(t, []string{
+		"gone deleted synthetic",
+		"old deleted synthetic", "old created synthetic", "old refs/heads/main created  synthetic",
+		"shop refs/heads/main updated  synthetic", "shop refs/tags/v1.0.0 deleted 1.0.0 synthetic", "shop refs/tags/v1.1.0 created 1.1.0 synthetic",
+		"new created synthetic",
+	}, b.entries()[before:])
+	b.inStep()
+	for _, e := range value[[]event.Entry](t)(b.log.ReadEvents(t.Context(), event.Cursor{}, 100)) {
+		if ref, ok := e.Event.(event.RefUpdated); ok && ref.Change() != event.Deleted {
+			assert.False(t, ref.Commit.IsZero(), "the commit of %s", describe(ref))
+		}
+	}
+}
+
+func TestAJournalThatIsGoneIsMadeAnewFromTheRefs(t *testing.T) {
+	b := newBed(t)
+	r := b.create("shop")
+	b.commit(r, "1")
+	b.tag(r, "v1.0.0")
+	b.stop()
+	b.log.EventLog = memlog.New()
+	assert.Equal(t, 3, b.start())
+	assert.Equal(t, []string{"shop created synthetic", "shop refs/heads/main created  synthetic", "shop refs/tags/v1.0.0 created 1.0.0 synthetic"}, b.entries())
+	b.inStep()
+}
+
+func TestWritesGoOnWithoutTheJournalAndItCatchesUp(t *testing.T) {
+	b := newBed(t)
+	shop, other := b.create("shop"), b.create("other")
+	b.commit(shop, "1")
+	b.log.down.Store(true)
+	for i := range 5 {
+		assert.Zero(t, b.commit(shop, fmt.Sprint("down", i)), "a cursor that the journal cannot have given")
+		b.commit(other, fmt.Sprint("down", i))
+	}
+	b.log.down.Store(false)
+	b.inStep()
+	cursor := b.commit(shop, "up")
+	assert.NotZero(t, cursor)
+	b.inStep()
+}
+
+func TestRefsThatMovedUnseenAreToldOfSoon(t *testing.T) {
+	b := newBed(t)
+	r := b.create("shop")
+	b.commit(r, "1")
+	require.NoError(t, b.store.Import(t.Context(), id(t, "shop"), strings.NewReader("reset refs/heads/side\nfrom refs/heads/main\n\ndone\n")))
+	b.inStep()
+	assert.Contains(t, b.entries(), "shop refs/heads/side created  synthetic")
+}
+
+func TestNothingIsLostWhileTheJournalComesAndGoes(t *testing.T) {
+	b := newBed(t)
+	const writers = 4
+	repos := make([]ports.GitRepository, writers)
+	for i := range repos {
+		repos[i] = b.create(fmt.Sprint("r", i))
+	}
+	var writing sync.WaitGroup
+	for i, r := range repos {
+		writing.Go(func() {
+			for n := range 25 {
+				b.log.down.Store((i+n)%3 == 0)
+				b.commit(r, fmt.Sprint(i, n))
+			}
+		})
+	}
+	writing.Wait()
+	b.log.down.Store(false)
+	b.inStep()
+	// Each event begins where the one before it of the same ref ended.
+	at := map[git.RepositoryID]git.ObjectID{}
+	for _, e := range value[[]event.Entry](t)(b.log.ReadEvents(t.Context(), event.Cursor{}, 10_000)) {
+		if ref, ok := e.Event.(event.RefUpdated); ok {
+			assert.Equal(t, at[ref.ID], ref.Old, "where %s was", ref.ID)
+			at[ref.ID] = ref.New
+		}
+	}
+}

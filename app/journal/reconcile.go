@@ -1,0 +1,178 @@
+package journal
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/gitstore-dev/gitstore/domain/event"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// Reconcile appends what the journal does not know of the store, which nobody writes to yet, and goes with that store
+// from now on. It returns how many events it appended.
+func (j *Journal) Reconcile(ctx context.Context, store Store) (appended int, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.store = store
+	known, err := states(ctx, j.log)
+	if err != nil {
+		return 0, err
+	}
+	for state, err := range store.States(ctx) {
+		if err != nil {
+			return appended, err
+		}
+		old, isKnown := known[state.ID]
+		delete(known, state.ID)
+		n, err := j.append(ctx, j.difference(ctx, found{old, isKnown}, found{state, true}))
+		if appended += n; err != nil {
+			return appended, err
+		}
+	}
+	for _, old := range known {
+		n, err := j.append(ctx, j.difference(ctx, found{old, true}, found{}))
+		if appended += n; err != nil {
+			return appended, err
+		}
+	}
+	return appended, nil
+}
+
+func states(ctx context.Context, from ports.StateReader, ids ...git.RepositoryID) (map[git.RepositoryID]event.RepositoryState, error) {
+	all := map[git.RepositoryID]event.RepositoryState{}
+	for state, err := range from.States(ctx, ids...) {
+		if err != nil {
+			return nil, err
+		}
+		all[state.ID] = state
+	}
+	return all, nil
+}
+
+// maxAppend bounds the events of one append: each may take about a kilobyte on its way.
+const maxAppend = 1000
+
+func (j *Journal) append(ctx context.Context, events []event.Event) (appended int, err error) {
+	for part := range slices.Chunk(events, maxAppend) {
+		if _, err := j.log.Append(ctx, part...); err != nil {
+			return appended, err
+		}
+		appended += len(part)
+	}
+	return appended, nil
+}
+
+// compare heals one repository. The store is read without the lock, which its writers wait for; if they came meanwhile,
+// it is read again later.
+func (j *Journal) compare(ctx context.Context, id git.RepositoryID) error {
+	seen := j.doubts(id)
+	inLog, err := lookUp(ctx, j.log, id)
+	if err != nil {
+		return err
+	}
+	inStore, err := lookUp(ctx, j.store, id)
+	if err != nil {
+		return err
+	}
+	events := j.difference(ctx, inLog, inStore)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.unsure[id] != seen {
+		return nil
+	}
+	if _, err := j.append(ctx, events); err != nil {
+		j.broken = true
+		return err
+	}
+	delete(j.unsure, id)
+	j.remember(id, events)
+	return nil
+}
+
+func (j *Journal) doubts(id git.RepositoryID) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.unsure[id]
+}
+
+// remember notes where synthetic events said that refs are.
+func (j *Journal) remember(id git.RepositoryID, events []event.Event) {
+	told := map[git.RefName]git.ObjectID{}
+	for _, e := range events {
+		if ref, ok := e.(event.RefUpdated); ok {
+			told[ref.Ref] = ref.New
+		}
+	}
+	if delete(j.told, id); len(told) > 0 {
+		j.told[id] = told
+	}
+}
+
+// found is the state of a repository that may not exist.
+type found struct {
+	event.RepositoryState
+	exists bool
+}
+
+func lookUp(ctx context.Context, from ports.StateReader, id git.RepositoryID) (found, error) {
+	all, err := states(ctx, from, id)
+	state, ok := all[id]
+	return found{state, ok}, err
+}
+
+// difference returns the synthetic events that lead from what the journal says to what there is.
+func (j *Journal) difference(ctx context.Context, journal, store found) []event.Event {
+	var events []event.Event
+	at := j.opts.Now().UTC()
+	header := func(id git.RepositoryID) event.Header { return event.Header{ID: id, At: at, Synthetic: true} }
+	if journal.exists && (!store.exists || !journal.CreatedAt.Equal(store.CreatedAt)) {
+		events = append(events, event.RepositoryDeleted{Header: header(journal.ID)})
+		journal = found{}
+	}
+	if !store.exists {
+		return events
+	}
+	if !journal.exists {
+		events = append(events, event.RepositoryCreated{Header: header(store.ID), CreatedAt: store.CreatedAt})
+	}
+	for _, c := range moved(journal.Refs, store.Refs) {
+		events = append(events, event.RefUpdated{
+			Header: header(store.ID), Ref: c.Name, Old: c.Old, New: c.New,
+			Commit: j.commitOf(ctx, store.ID, c), Release: repository.ReleaseOf(c.Name),
+		})
+	}
+	return events
+}
+
+// moved returns the refs that differ, ordered by name.
+func moved(from, to map[git.RefName]git.ObjectID) []repository.RefChange {
+	var changes []repository.RefChange
+	for name, id := range to {
+		if from[name] != id {
+			changes = append(changes, repository.RefChange{Name: name, Old: from[name], New: id})
+		}
+	}
+	for name, id := range from {
+		if _, ok := to[name]; !ok {
+			changes = append(changes, repository.RefChange{Name: name, Old: id})
+		}
+	}
+	slices.SortFunc(changes, func(a, b repository.RefChange) int { return cmp.Compare(a.Name.String(), b.Name.String()) })
+	return changes
+}
+
+// commitOf returns the commit that a ref leads to, zero if it was deleted or leads to none. Branches point at commits
+// themselves: only tags are looked up, which opens their repository.
+func (j *Journal) commitOf(ctx context.Context, id git.RepositoryID, c repository.RefChange) git.ObjectID {
+	if c.Name.IsBranch() || c.New.IsZero() {
+		return c.New
+	}
+	at, err := j.store.Repository(id).ResolveRevision(ctx, git.AtCommit(c.New))
+	if err != nil {
+		j.logger.WarnContext(ctx, "a tag cannot be followed", "repository", id.String(), "ref", c.Name.String(), "error", err)
+	}
+	return at.Commit
+}
