@@ -33,7 +33,7 @@ var testLibraries = []string{
 }
 
 // adapterTests run the conformance suite, on one adapter or on several in a row.
-var adapterTests = []string{"adapters/...", "domain/...", "ports/..."}
+var adapterTests = []string{"adapters/...", "app/...", "domain/...", "ports/..."}
 
 var table = []row{
 	{pattern: "domain/errs", pure: true},
@@ -65,10 +65,11 @@ var table = []row{
 		tests: []string{"ports/eventstest"},
 	},
 
+	{pattern: "app/eventhub", allow: []string{"domain/...", "ports"}, tests: adapterTests},
 	{
 		pattern: "app/journal",
 		allow:   []string{"domain/...", "ports"},
-		tests:   append([]string{"ports/eventstest/memlog"}, adapterTests...),
+		tests:   adapterTests,
 	},
 
 	{

@@ -19,6 +19,7 @@ import (
 	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
 	optionsv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/internal/requestid"
 	"github.com/gitstore-dev/gitstore/ports"
@@ -58,6 +59,7 @@ type Store struct {
 	content      gitv1.ContentServiceClient
 	commits      gitv1.CommitServiceClient
 	history      gitv1.HistoryServiceClient
+	events       gitv1.EventServiceClient
 }
 
 // Dial returns the store behind address, a host and port or any gRPC target. It does no I/O: the connection is made by
@@ -72,6 +74,7 @@ func Dial(address string, opts Options) (*Store, error) {
 		health: grpc_health_v1.NewHealthClient(conn), repositories: gitv1.NewRepositoryServiceClient(conn),
 		refs: gitv1.NewRefServiceClient(conn), content: gitv1.NewContentServiceClient(conn),
 		commits: gitv1.NewCommitServiceClient(conn), history: gitv1.NewHistoryServiceClient(conn),
+		events: gitv1.NewEventServiceClient(conn),
 	}, nil
 }
 
@@ -139,7 +142,7 @@ func serviceConfig() string {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%gs", d.Seconds()) }
 
-// unary gives a call its deadline and correlation id.
+// unary gives a call its deadline and metadata, and takes its receipt.
 func unary(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if _, ok := ctx.Deadline(); !ok {
 		if op, ok := wire.OperationOf(method); ok {
@@ -148,19 +151,41 @@ func unary(ctx context.Context, method string, req, reply any, conn *grpc.Client
 			defer cancel()
 		}
 	}
-	return invoke(correlated(ctx), method, req, reply, conn, opts...)
-}
-
-// stream gives a stream its correlation id; its deadline is set where its end is known.
-func stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	return open(correlated(ctx), desc, conn, method, opts...)
-}
-
-func correlated(ctx context.Context) context.Context {
-	if id := requestid.From(ctx); requestid.Valid(id) {
-		return metadata.AppendToOutgoingContext(ctx, requestid.Metadata, id)
+	receipt := ports.ReceiptOf(ctx)
+	if receipt == nil {
+		return invoke(outgoing(ctx), method, req, reply, conn, opts...)
 	}
-	return ctx
+	var trailer metadata.MD
+	err := invoke(outgoing(ctx), method, req, reply, conn, append(opts, grpc.Trailer(&trailer))...)
+	fill(receipt, trailer)
+	return err
+}
+
+// fill puts the cursor that the service left behind the call into the receipt; one that is none counts for none.
+func fill(receipt *ports.Receipt, trailer metadata.MD) {
+	if left := trailer.Get(wire.CursorMetadata); receipt != nil && len(left) == 1 {
+		receipt.Cursor, _ = event.ParseCursor(left[0])
+	}
+}
+
+// stream gives a stream its metadata; its deadline is set where its end is known.
+func stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	return open(outgoing(ctx), desc, conn, method, opts...)
+}
+
+// outgoing returns the context with what a call takes along: its correlation id, and the cursor to have reached.
+func outgoing(ctx context.Context) context.Context {
+	var pairs []string
+	if id := requestid.From(ctx); requestid.Valid(id) {
+		pairs = append(pairs, requestid.Metadata, id)
+	}
+	if least := ports.MinCursor(ctx); !least.IsZero() {
+		pairs = append(pairs, wire.MinCursorMetadata, least.String())
+	}
+	if pairs == nil {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, pairs...)
 }
 
 // Close ends the connection and every call under way.

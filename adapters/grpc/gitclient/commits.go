@@ -132,6 +132,9 @@ func (c *commit) finish(ctx context.Context) (ports.CommitResult, error) {
 		return ports.CommitResult{}, err
 	}
 	m, err := c.stream.CloseAndRecv()
+	if err == nil {
+		fill(ports.ReceiptOf(ctx), c.stream.Trailer())
+	}
 	return answer(m.GetResult(), err, wire.DecodeCommitResult)
 }
 

@@ -49,6 +49,9 @@ func withDeadline(ctx context.Context, method string) (context.Context, context.
 		return context.WithCancel(ctx)
 	}
 	op, _ := wire.OperationOf(method)
+	if op.Timeout() == 0 {
+		return context.WithCancel(ctx)
+	}
 	return context.WithTimeout(ctx, op.Timeout())
 }
 

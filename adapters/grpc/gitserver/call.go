@@ -19,6 +19,7 @@ import (
 	optionsv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/internal/requestid"
+	"github.com/gitstore-dev/gitstore/ports"
 )
 
 const (
@@ -38,6 +39,8 @@ type call struct {
 	id string
 	// repository is what the request says, if anything.
 	repository string
+	// receipt is where the effect of a call that changes something is; nil for others.
+	receipt *ports.Receipt
 }
 
 func (s *Server) begin(ctx context.Context, fullMethod string) *call {
@@ -54,13 +57,26 @@ func (s *Server) begin(ctx context.Context, fullMethod string) *call {
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	c := s.begin(ctx, info.FullMethod)
 	c.sees(req)
+	if err := c.reach(); err != nil {
+		return nil, c.end(err)
+	}
 	resp, err := handler(c.ctx, req)
+	if err == nil {
+		c.leaveCursor(func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) })
+	}
 	return resp, c.end(err)
 }
 
 func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	c := s.begin(stream.Context(), info.FullMethod)
-	return c.end(handler(srv, &callStream{ServerStream: stream, call: c}))
+	if err := c.reach(); err != nil {
+		return c.end(err)
+	}
+	err := handler(srv, &callStream{ServerStream: stream, call: c})
+	if err == nil {
+		c.leaveCursor(stream.SetTrailer)
+	}
+	return c.end(err)
 }
 
 // callStream is the stream of a call.

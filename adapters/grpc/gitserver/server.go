@@ -54,6 +54,10 @@ type Options struct {
 	Reflection bool
 	// MaxConnections is how many connections are open at a time; more wait to be accepted. 0 is 1024.
 	MaxConnections int
+	// Journal is where the changes of the store are kept, and Events tells of them. Without a Journal there are no cursors
+	// and EventService answers METHOD_NOT_FOUND.
+	Journal ports.EventReader
+	Events  ports.EventSource
 	// ServerOptions are applied after the server's own, such as credentials.
 	ServerOptions []grpc.ServerOption
 }
@@ -65,11 +69,16 @@ type Server struct {
 	logger         *slog.Logger
 	methods        map[string]*method
 	maxConnections int
+	journal        ports.EventReader
+	// stopping ends when the server is shut down, and with it what would never end by itself.
+	stopping context.Context
+	stop     context.CancelFunc
 }
 
 // New returns a server of the store that reports to be healthy. It listens to nothing until [Server.Serve].
 func New(store ports.RepositoryStore, opts Options) *Server {
-	s := &Server{health: health.NewServer(), logger: opts.Logger, maxConnections: opts.MaxConnections}
+	s := &Server{health: health.NewServer(), logger: opts.Logger, maxConnections: opts.MaxConnections, journal: opts.Journal}
+	s.stopping, s.stop = context.WithCancel(context.Background())
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
@@ -78,6 +87,7 @@ func New(store ports.RepositoryStore, opts Options) *Server {
 	}
 	s.grpc = grpc.NewServer(append(s.options(), opts.ServerOptions...)...)
 	register(s.grpc, store)
+	s.grpc.RegisterService(tellBadRequests(&gitv1.EventService_ServiceDesc), eventService{journal: opts.Journal, source: opts.Events, stopping: s.stopping})
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	if opts.Reflection {
 		reflection.Register(s.grpc)
@@ -112,7 +122,7 @@ func (s *Server) options() []grpc.ServerOption {
 // and not in an interceptor because only this context ends a Send or Recv that waits for the client.
 func limitTime(ctx context.Context, info *tap.Info) (context.Context, error) {
 	op, ok := wire.OperationOf(info.FullMethodName)
-	if !ok {
+	if !ok || op.Timeout() == 0 {
 		return ctx, nil
 	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= op.Timeout() {
@@ -151,6 +161,7 @@ func (s *Server) SetServing(serving bool) {
 // them off and returns the context's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.health.Shutdown()
+	s.stop()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

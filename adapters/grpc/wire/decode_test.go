@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
+	optionsv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
@@ -367,8 +368,8 @@ func TestEveryOperationIsClassified(t *testing.T) {
 		if op.Kind == 0 || op.Cost == 0 || op.Retry == 0 {
 			t.Errorf("%s lacks an annotation", name)
 		}
-		if op.Timeout() <= 0 {
-			t.Errorf("%s has no time", name)
+		if waits := op.Cost == optionsv1.OperationCost_OPERATION_COST_WATCH; (op.Timeout() <= 0) != waits {
+			t.Errorf("%s has the time %s", name, op.Timeout())
 		}
 	}
 	if _, ok := wire.OperationOf("/grpc.health.v1.Health/Check"); ok {

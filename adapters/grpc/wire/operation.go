@@ -25,7 +25,7 @@ type Operation struct {
 var operations = readOperations(
 	gitv1.File_gitstore_git_v1_repository_proto, gitv1.File_gitstore_git_v1_ref_proto,
 	gitv1.File_gitstore_git_v1_content_proto, gitv1.File_gitstore_git_v1_commit_proto,
-	gitv1.File_gitstore_git_v1_history_proto,
+	gitv1.File_gitstore_git_v1_history_proto, gitv1.File_gitstore_git_v1_event_proto,
 )
 
 func readOperations(files ...protoreflect.FileDescriptor) map[string]Operation {
@@ -62,9 +62,11 @@ func OperationOf(fullMethod string) (Operation, bool) {
 func Operations() map[string]Operation { return maps.Clone(operations) }
 
 // Timeout is the time that the operation has: a client whose caller set no deadline sets this one, and a server allows
-// no more.
+// no more. It is 0 for one that waits for as long as the client does.
 func (o Operation) Timeout() time.Duration {
 	switch {
+	case o.Cost == optionsv1.OperationCost_OPERATION_COST_WATCH:
+		return 0
 	case o.Streaming || o.Cost == optionsv1.OperationCost_OPERATION_COST_HEAVY || o.Cost == optionsv1.OperationCost_OPERATION_COST_PACK:
 		return 10 * time.Minute
 	case o.Cost == optionsv1.OperationCost_OPERATION_COST_CHEAP:

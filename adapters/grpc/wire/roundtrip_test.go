@@ -16,12 +16,13 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
 var options = cmp.Options{
-	cmpopts.EquateComparable(git.ObjectID{}, git.RefName{}, git.TreePath{}, git.RepositoryID{}, git.Revision{}, git.Expectation{}),
+	cmpopts.EquateComparable(git.ObjectID{}, git.RefName{}, git.TreePath{}, git.RepositoryID{}, git.Revision{}, git.Expectation{}, event.Cursor{}),
 	cmpopts.EquateEmpty(),
 	cmp.Comparer(func(a, b time.Time) bool {
 		_, zoneA := a.Zone()

@@ -96,6 +96,8 @@ const (
 	OperationCost_OPERATION_COST_WRITE OperationCost = 4
 	// Moves packs.
 	OperationCost_OPERATION_COST_PACK OperationCost = 5
+	// Waits for what happens, for as long as the client does.
+	OperationCost_OPERATION_COST_WATCH OperationCost = 6
 )
 
 // Enum value maps for OperationCost.
@@ -107,6 +109,7 @@ var (
 		3: "OPERATION_COST_HEAVY",
 		4: "OPERATION_COST_WRITE",
 		5: "OPERATION_COST_PACK",
+		6: "OPERATION_COST_WATCH",
 	}
 	OperationCost_value = map[string]int32{
 		"OPERATION_COST_UNSPECIFIED": 0,
@@ -115,6 +118,7 @@ var (
 		"OPERATION_COST_HEAVY":       3,
 		"OPERATION_COST_WRITE":       4,
 		"OPERATION_COST_PACK":        5,
+		"OPERATION_COST_WATCH":       6,
 	}
 )
 
@@ -297,14 +301,15 @@ const file_gitstore_options_v1_operation_proto_rawDesc = "" +
 	"\x1aOPERATION_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17OPERATION_KIND_ACCESSOR\x10\x01\x12\x1a\n" +
 	"\x16OPERATION_KIND_MUTATOR\x10\x02\x12\x1e\n" +
-	"\x1aOPERATION_KIND_MAINTENANCE\x10\x03*\xaf\x01\n" +
+	"\x1aOPERATION_KIND_MAINTENANCE\x10\x03*\xc9\x01\n" +
 	"\rOperationCost\x12\x1e\n" +
 	"\x1aOPERATION_COST_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14OPERATION_COST_CHEAP\x10\x01\x12\x17\n" +
 	"\x13OPERATION_COST_READ\x10\x02\x12\x18\n" +
 	"\x14OPERATION_COST_HEAVY\x10\x03\x12\x18\n" +
 	"\x14OPERATION_COST_WRITE\x10\x04\x12\x17\n" +
-	"\x13OPERATION_COST_PACK\x10\x05*\x8b\x01\n" +
+	"\x13OPERATION_COST_PACK\x10\x05\x12\x18\n" +
+	"\x14OPERATION_COST_WATCH\x10\x06*\x8b\x01\n" +
 	"\x0eOperationRetry\x12\x1f\n" +
 	"\x1bOPERATION_RETRY_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14OPERATION_RETRY_SAFE\x10\x01\x12#\n" +
