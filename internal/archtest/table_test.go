@@ -45,6 +45,12 @@ var table = []row{
 	{pattern: "domain/version", pure: true, allow: []string{"domain/errs", "domain/git", "github.com/Masterminds/semver/v3"}},
 	{pattern: "domain/tree", pure: true, allow: []string{"domain/errs", "domain/git"}},
 	{pattern: "domain/history", pure: true, allow: []string{"domain/errs", "domain/git", "domain/tree"}},
+	{
+		pattern: "domain/catalog", pure: true,
+		allow: []string{
+			"domain/git", "github.com/santhosh-tekuri/jsonschema/v6/...", "github.com/tidwall/btree", "go.yaml.in/yaml/v3", "golang.org/x/text/...",
+		},
+	},
 	{pattern: "domain/repository", pure: true, allow: []string{"domain/..."}},
 
 	{pattern: "ports", pure: true, allow: []string{"domain/..."}},

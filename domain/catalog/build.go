@@ -1,0 +1,318 @@
+package catalog
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// Build returns the catalog of a commit: of the files given, if base is nil, else of those of base with the changes made
+// to them. It reads the files that changed and looks at the documents that have to do with them: what it costs does not
+// grow with the catalog, but for a schema that changed, which all documents of its kind are read for again. A change of a
+// path that came before replaces it. The contents are kept: do not write to them afterwards.
+func Build(base *Snapshot, commit git.ObjectID, changes []Change) *Snapshot {
+	if base == nil {
+		base = empty()
+	}
+	b := &builder{Snapshot: base.edit(commit), base: base, keysTouched: map[string]bool{}, paths: map[string]bool{}}
+	var documents []Change
+	for _, c := range changes {
+		if isSchema(c.Path) {
+			b.takeSchema(c)
+			continue
+		}
+		documents = append(documents, c)
+	}
+	b.takeAll(documents)
+	for kind := range b.kindsTouched {
+		b.readAgain(kind)
+	}
+	b.link()
+	return b.Snapshot
+}
+
+// builder makes a snapshot from another.
+type builder struct {
+	*Snapshot
+	base *Snapshot
+	// kindsTouched are kinds whose schema changed.
+	kindsTouched map[Kind]bool
+	// keysTouched are unique keys of documents that changed, as they were and as they are.
+	keysTouched map[string]bool
+	// paths are files whose problems with others, and whose being served, have to be judged anew.
+	paths map[string]bool
+}
+
+func (b *builder) takeSchema(c Change) {
+	if b.kindsTouched == nil {
+		b.kindsTouched = map[Kind]bool{}
+	}
+	kind := schemaKind(c.Path)
+	b.kindsTouched[kind] = true
+	delete(b.schemas, kind)
+	b.files.Delete(c.Path.String())
+	if c.Deleted {
+		return
+	}
+	schema, problem := compile(c)
+	f := &file{}
+	if problem != nil {
+		f.problems = append(f.problems, *problem)
+	} else {
+		b.schemas[kind] = schema
+	}
+	b.files.Set(c.Path.String(), f)
+}
+
+// maxReaders is how many files are read at once.
+const maxReaders = 8
+
+// takeAll takes files in their order. Reading is most of the work, and is shared by all cores.
+func (b *builder) takeAll(changes []Change) {
+	files := make([]*file, len(changes))
+	var next atomic.Int64
+	var reading sync.WaitGroup
+	for range min(maxReaders, len(changes)) {
+		reading.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(changes)); i = next.Add(1) - 1 {
+				if c := changes[i]; !c.Deleted {
+					files[i] = read(c, b.schemas)
+				}
+			}
+		})
+	}
+	reading.Wait()
+	for i, c := range changes {
+		b.take(c, files[i])
+	}
+}
+
+// take puts what a file came to in the place of what was at its path; nil is nothing.
+func (b *builder) take(c Change, f *file) {
+	path := c.Path.String()
+	b.remove(path)
+	if f == nil {
+		return
+	}
+	b.files.Set(path, f)
+	if f.document != nil {
+		b.index(f.document)
+	}
+	b.kinds.Set(key(string(f.kind), path), struct{}{})
+	if f.document == nil || !isBuiltIn(f.kind) {
+		b.raw.Set(path, c) // a document of the built-in kinds has its source
+	}
+}
+
+// remove takes the file at a path out of everything.
+func (b *builder) remove(path string) {
+	f, ok := b.files.Delete(path)
+	if !ok {
+		return
+	}
+	b.kinds.Delete(key(string(f.kind), path))
+	b.raw.Delete(path)
+	b.paths[path] = true
+	d := f.document
+	if d == nil {
+		return
+	}
+	for _, k := range d.unique() {
+		b.keysTouched[k.key] = true
+		b.keys.Delete(k.key + path)
+	}
+	b.keys.Delete(key(byKind, string(d.Kind), d.ID) + path)
+	for _, r := range d.references() {
+		b.uses.Delete(r.use + path)
+	}
+}
+
+func (b *builder) index(d *Document) {
+	path := d.Path.String()
+	b.paths[path] = true
+	for _, k := range d.unique() {
+		b.keysTouched[k.key] = true
+		b.keys.Set(k.key+path, d)
+	}
+	b.keys.Set(key(byKind, string(d.Kind), d.ID)+path, d)
+	for _, r := range d.references() {
+		b.uses.Set(r.use+path, d)
+	}
+}
+
+// readAgain reads all files of a kind, whose schema changed.
+func (b *builder) readAgain(kind Kind) {
+	var again []Change
+	prefix := key(string(kind))
+	b.kinds.Ascend(prefix, func(k string, _ struct{}) bool {
+		path, ok := strings.CutPrefix(k, prefix)
+		if ok {
+			again = append(again, b.original(strings.TrimSuffix(path, "\x00")))
+		}
+		return ok
+	})
+	b.takeAll(again)
+}
+
+// original returns the file that a document was read from, or what comes to the same.
+func (b *builder) original(path string) Change {
+	if c, ok := b.raw.Get(path); ok {
+		return c
+	}
+	f, _ := b.files.Get(path)
+	d := f.document
+	content := d.Source
+	if strings.HasSuffix(path, ".md") {
+		content = "---\n" + d.Source + "---\n" + d.Body
+	}
+	return Change{Path: d.Path, Blob: d.Blob, Size: int64(len(content)), Content: []byte(content)}
+}
+
+// link judges anew what the documents that changed, and those that have to do with them, are to each other.
+func (b *builder) link() {
+	b.addSharers(b.base)
+	b.addSharers(b.Snapshot)
+	near := make([]string, 0, len(b.paths))
+	for path := range b.paths {
+		near = append(near, path)
+	}
+	for _, path := range near {
+		b.addUsers(b.base, path)
+		b.addUsers(b.Snapshot, path)
+	}
+	for path := range b.paths {
+		b.judge(path)
+	}
+}
+
+// addSharers adds the documents that have one of the keys touched.
+func (b *builder) addSharers(s *Snapshot) {
+	for prefix := range b.keysTouched {
+		s.keys.Ascend(prefix, func(k string, d *Document) bool {
+			if !strings.HasPrefix(k, prefix) {
+				return false
+			}
+			b.paths[d.Path.String()] = true
+			return true
+		})
+	}
+}
+
+// addUsers adds the documents that refer to the one at a path, and the categories that are in a line above it.
+func (b *builder) addUsers(s *Snapshot, path string) {
+	f, ok := s.files.Get(path)
+	if !ok || f.document == nil {
+		return
+	}
+	d := f.document
+	prefixes := []string{key(inCategory, d.ID), key(inParent, d.ID)}
+	if d.Product != nil {
+		prefixes = []string{key(inCollection, d.Product.SKU)}
+	}
+	for _, prefix := range prefixes {
+		s.uses.Ascend(prefix, func(k string, user *Document) bool {
+			if !strings.HasPrefix(k, prefix) {
+				return false
+			}
+			b.paths[user.Path.String()] = true
+			return true
+		})
+	}
+	if d.Category != nil {
+		for _, c := range s.Ancestors(d.ID) {
+			b.paths[c.Path.String()] = true
+		}
+	}
+}
+
+// judge finds the problems that the document at a path has with others, and keeps the counts.
+func (b *builder) judge(path string) {
+	b.links.Delete(path)
+	if f, ok := b.base.files.Get(path); ok && f.document != nil && b.base.isServed(f.document) {
+		b.counts[f.document.Kind]--
+	}
+	f, ok := b.files.Get(path)
+	if !ok || f.document == nil {
+		return
+	}
+	d := f.document
+	if b.isServed(d) {
+		b.counts[d.Kind]++
+	}
+	if problems := b.problemsOf(d); len(problems) > 0 {
+		b.links.Set(path, problems)
+	}
+}
+
+func (b *builder) problemsOf(d *Document) []Problem {
+	r := &reader{front: front{source: d.Source}, path: d.Path}
+	if strings.HasSuffix(d.Path.String(), ".md") {
+		r.front.line = 1
+	}
+	var root *yaml.Node
+	place := func(field string) *yaml.Node {
+		if root == nil {
+			root = fieldsOf(d)
+		}
+		n, _ := locate(root, steps(field))
+		return n
+	}
+	for _, k := range d.unique() {
+		if owner := b.first(k.key); owner != d {
+			r.problem(place(k.field), k.field, k.reason, "the %s %.80q is that of %s as well: of several documents the first by path has it", k.field, k.value, clip(owner.Path.String()))
+		}
+	}
+	for _, ref := range d.references() {
+		if ref.target == "" {
+			continue
+		}
+		if target := b.first(ref.target); target == nil || target.Kind != ref.wanted || !b.isServed(target) {
+			r.problem(place(ref.field), ref.field, ReasonBrokenReference, "%q is the %s of no %s that is served", clip(ref.value), keyName(ref.wanted), strings.ToLower(string(ref.wanted)))
+		}
+	}
+	if d.Category != nil && b.isServed(d) && b.inCycle(d) {
+		r.problem(place("parent"), "parent", ReasonCategoryCycle, "the category is above itself: give one of the circle another parent, or none")
+	}
+	return r.problems
+}
+
+// keyName is the key that others refer to documents of a kind by.
+func keyName(kind Kind) string {
+	if kind == KindProduct {
+		return bySKU
+	}
+	return byID
+}
+
+// steps splits a field such as "products[3]".
+func steps(field string) []string {
+	name, index, ok := strings.Cut(field, "[")
+	if !ok {
+		return []string{name}
+	}
+	return []string{name, strings.TrimSuffix(index, "]")}
+}
+
+func fieldsOf(d *Document) *yaml.Node {
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(d.Source), &doc); err != nil || len(doc.Content) == 0 {
+		return &yaml.Node{Kind: yaml.MappingNode, Line: 1, Column: 1} // it was read before: this does not happen
+	}
+	return doc.Content[0]
+}
+
+// inCycle reports whether the line of parents leads back to the category.
+func (b *builder) inCycle(d *Document) bool {
+	seen := map[string]bool{}
+	for c := b.category(d.Category.Parent); c != nil && !seen[c.ID]; c = b.category(c.Category.Parent) {
+		if c.ID == d.ID {
+			return true
+		}
+		seen[c.ID] = true
+	}
+	return false
+}

@@ -1,0 +1,430 @@
+package catalog_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/gitstore-dev/gitstore/domain/catalog"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/testkit/catalogdata"
+)
+
+func change(path, content string) catalog.Change {
+	p, err := git.ParseTreePath(path)
+	if err != nil {
+		panic(err)
+	}
+	return catalog.Change{
+		Path: p, Blob: git.SHA1.HashObject(git.BlobObject, []byte(content)), Size: int64(len(content)), Content: []byte(content),
+	}
+}
+
+func deletion(path string) catalog.Change {
+	c := change(path, "")
+	c.Deleted = true
+	return c
+}
+
+func build(files map[string]string) *catalog.Snapshot {
+	var changes []catalog.Change
+	for path, content := range files {
+		changes = append(changes, change(path, content))
+	}
+	return catalog.Build(nil, git.ObjectID{}, changes)
+}
+
+const (
+	coffee = "---\nid: cat-coffee\nslug: coffee\ntitle: Coffee\n---\n"
+	mug    = "---\nid: prod-1\nsku: MUG\nslug: mug\ntitle: Mug\ncategory: cat-coffee\nprice: \"9.80\"\ncurrency: EUR\n" +
+		"status: active\ninventory_status: in_stock\n---\n\nA *mug*.\n"
+)
+
+// problems are the problems in words: place, field and reason.
+func problems(s *catalog.Snapshot) []string {
+	var all []string
+	for p := range s.Problems() {
+		all = append(all, fmt.Sprintf("%s:%d:%d %s %s", p.Path, p.Line, p.Column, p.Field, p.Reason))
+	}
+	return all
+}
+
+func TestTheExampleCatalogIsServedWhole(t *testing.T) {
+	files := map[string]string{}
+	root := "../../examples/catalog"
+	require.NoError(t, filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		name, _ := filepath.Rel(root, path)
+		files[filepath.ToSlash(name)] = string(b)
+		return err
+	}))
+	s := build(files)
+	assert.Empty(t, problems(s))
+	assert.Equal(t, map[catalog.Kind]int{catalog.KindProduct: 43, catalog.KindCategory: 14, catalog.KindCollection: 5}, s.Counts())
+	phin := s.BySKU("BRW-PHIN-04")
+	require.NotNil(t, phin)
+	assert.Equal(t, "9.80", phin.Product.Price)
+	assert.Equal(t, phin, s.BySlug(catalog.KindProduct, "phin-sai-gon"))
+	assert.Equal(t, phin, s.Document("prod-2105"))
+	assert.Equal(t, []string{"cat-brewing"}, ids(slices.Values(s.Ancestors(phin.Product.Category))))
+	assert.Contains(t, ids(s.InCategory("cat-immersion")), "prod-2105")
+	assert.Equal(t, "prod-1015", ids(s.InCollection(s.Document("col-gifts-under-30")))[0])
+	assert.Len(t, ids(s.List(catalog.KindProduct, "")), 43)
+	roots := ids(s.Children(""))
+	assert.Equal(t, "cat-coffee", roots[0])
+	for _, root := range roots {
+		assert.NotContains(t, ids(s.Descendants(root)), root)
+	}
+	var fields map[string]any
+	require.NoError(t, json.Unmarshal(phin.Fields(), &fields))
+	assert.Equal(t, "9.80", fields["price"])
+	assert.Equal(t, []any{"vietnamese-coffee", "travel", "gift"}, fields["tags"])
+}
+
+func ids(seq func(func(*catalog.Document) bool)) []string {
+	var all []string
+	seq(func(d *catalog.Document) bool {
+		all = append(all, d.ID)
+		return true
+	})
+	return all
+}
+
+func TestListGoesOnBehindAnID(t *testing.T) {
+	files := map[string]string{"categories/coffee.md": coffee}
+	for _, id := range []string{"a", "a-b", "a.b", "b"} {
+		files["products/"+id+".md"] = strings.NewReplacer("prod-1", id, "MUG", "SKU-"+id, "slug: mug", "slug: s"+strings.ReplaceAll(id, ".", "-x-")).Replace(mug)
+	}
+	s := build(files)
+	require.Empty(t, problems(s))
+	var got []string
+	for after := ""; ; {
+		next := ids(s.List(catalog.KindProduct, after))
+		if len(next) == 0 {
+			break
+		}
+		after = next[0]
+		got = append(got, after)
+	}
+	assert.Equal(t, []string{"a", "a-b", "a.b", "b"}, got)
+}
+
+func TestProblemsSayWhereAndWhat(t *testing.T) {
+	for name, test := range map[string]struct {
+		content string
+		want    string
+	}{
+		"no front matter":    {"# Mug\n", ":1:1  MALFORMED"},
+		"no end":             {"---\nid: x\n", ":1:1  MALFORMED"},
+		"nothing in it":      {"---\n---\n", ":2:1  MALFORMED"},
+		"a list":             {"---\n- a\n---\n", ":2:1  MALFORMED"},
+		"broken YAML":        {"---\nid: prod-1\ntitle: [a\n---\n", "MALFORMED"},
+		"a tab":              {"---\nid: prod-1\n\ttitle: a\n---\n", "MALFORMED"},
+		"a key twice":        {strings.Replace(mug, "slug: mug", "slug: mug\nsku: X", 1), ":5:1 sku MALFORMED"},
+		"an alias":           {strings.Replace(mug, "slug: mug", "slug: &a mug\nx: *a", 1), ":4:7 slug MALFORMED"},
+		"a merge":            {strings.Replace(mug, "slug: mug", "slug: mug\n<<: {a: b}", 1), ":5:1  MALFORMED"},
+		"a tag":              {strings.Replace(mug, "slug: mug", "slug: mug\nx: !!binary aGk=", 1), ":5:4 x MALFORMED"},
+		"a tag of one's own": {strings.Replace(mug, "slug: mug", "slug: mug\nx: !go a", 1), ":5:4 x MALFORMED"},
+		"a map for a key":    {strings.Replace(mug, "slug: mug", "slug: mug\n? {a: b}\n: c", 1), "MALFORMED"},
+		"too deep":           {strings.Replace(mug, "slug: mug", "slug: mug\nx: "+strings.Repeat("[", 100)+strings.Repeat("]", 100), 1), "MALFORMED"},
+		"not UTF-8":          {strings.Replace(mug, "title: Mug", "title: \"M\xff\"", 1), ":1:1  MALFORMED"},
+		"no price":           {strings.Replace(mug, "price: \"9.80\"\n", "", 1), ":2:1 price MISSING_FIELD"},
+		"an empty title":     {strings.Replace(mug, "title: Mug", "title: ''", 1), ":5:8 title MISSING_FIELD"},
+		"a number for text":  {strings.Replace(mug, "sku: MUG", "sku: 1e3", 1), ":3:6 sku WRONG_TYPE"},
+		"a date for text":    {strings.Replace(mug, "title: Mug", "title: 2027-12-31", 1), ":5:8 title WRONG_TYPE"},
+		"a price in words":   {strings.Replace(mug, "\"9.80\"", "cheap", 1), ":7:8 price INVALID_PRICE"},
+		"no number":          {strings.Replace(mug, "\"9.80\"", ".nan", 1), ":7:8 price INVALID_PRICE"},
+		"infinity":           {strings.Replace(mug, "\"9.80\"", "1e400", 1), ":7:8 price INVALID_PRICE"},
+		"too many decimals":  {strings.Replace(mug, "currency: EUR", "currency: JPY", 1), ":7:8 price INVALID_PRICE"},
+		"no currency":        {strings.Replace(mug, "currency: EUR", "currency: EURO", 1), ":8:11 currency INVALID_CURRENCY"},
+		"lower case":         {strings.Replace(mug, "currency: EUR", "currency: eur", 1), ":8:11 currency INVALID_CURRENCY"},
+		"a status":           {strings.Replace(mug, "status: active", "status: sold", 1), ":9:9 status INVALID_VALUE"},
+		"a slug":             {strings.Replace(mug, "slug: mug", "slug: Mug Shop", 1), ":4:7 slug INVALID_VALUE"},
+		"a script":           {strings.Replace(mug, "slug: mug", "slug: mug\nlinks: [{url: 'javascript:alert(1)'}]", 1), ":5:15 links[0].url INVALID_VALUE"},
+		"no list":            {strings.Replace(mug, "slug: mug", "slug: mug\ntags: a", 1), ":5:7 tags WRONG_TYPE"},
+		"a NUL":              {strings.Replace(mug, "title: Mug", "title: \"a\\0b\"", 1), ":5:8 title INVALID_VALUE"},
+		"no such category":   {strings.Replace(mug, "cat-coffee", "cat-tea", 1), ":6:11 category BROKEN_REFERENCE"},
+		"two documents":      {"", ""},
+	} {
+		if test.content == "" {
+			continue
+		}
+		got := problems(build(map[string]string{"categories/coffee.md": coffee, "products/x.md": test.content}))
+		if assert.Len(t, got, 1, name) {
+			assert.True(t, strings.HasPrefix(got[0], "products/x.md:"), "%s: %s", name, got[0])
+			assert.True(t, strings.HasSuffix(got[0], test.want), "%s: %s, want %s", name, got[0], test.want)
+		}
+	}
+	got := problems(build(map[string]string{"products/x.yaml": "id: a\n---\nid: b\n"}))
+	assert.Equal(t, []string{"products/x.yaml:1:1  MALFORMED"}, got)
+}
+
+func TestHostileYAMLIsRefusedCheaply(t *testing.T) {
+	bomb := "---\na: &a [x,x,x,x,x,x,x,x,x]\n"
+	for c := 'b'; c < 'j'; c++ {
+		bomb += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat("*"+string(c-1)+",", 9), ","))
+	}
+	large := change("products/large.md", mug)
+	large.Size, large.Content = 10<<20, nil
+	hostile := []catalog.Change{
+		change("products/bomb.md", bomb+"---\n"),
+		change("products/deep.md", "---\nx: "+strings.Repeat("[", 60_000)+"\n---\n"),
+		change("products/long.md", "---\nx: "+strings.Repeat("[", 200_000)+"\n---\n"),
+		change("products/maps.json", strings.Repeat(`{"a":`, 12_000)),
+		large,
+		change("categories/coffee.md", coffee), change("products/mug.md", mug),
+	}
+	s := catalog.Build(nil, git.ObjectID{}, hostile)
+	var reasons []string
+	for p := range s.Problems() {
+		reasons = append(reasons, p.Path.String()+" "+string(p.Reason))
+	}
+	assert.Equal(t, []string{
+		"products/bomb.md MALFORMED", "products/deep.md MALFORMED", "products/large.md TOO_LARGE", "products/long.md TOO_LARGE", "products/maps.json MALFORMED",
+	}, reasons)
+	assert.NotNil(t, s.BySKU("MUG"), "the rest is not served")
+}
+
+func TestBOMAndCRLFAreTaken(t *testing.T) {
+	s := build(map[string]string{"categories/coffee.md": "\xef\xbb\xbf" + coffee, "products/mug.md": strings.ReplaceAll(mug, "\n", "\r\n")})
+	assert.Empty(t, problems(s))
+	assert.Equal(t, "A *mug*.\r\n", s.BySKU("MUG").Body)
+}
+
+func TestWordsThatYAML11TookForBooleansStayText(t *testing.T) {
+	s := build(map[string]string{"categories/coffee.md": coffee, "products/mug.md": strings.Replace(mug, "title: Mug", "title: no", 1)})
+	assert.Empty(t, problems(s))
+	assert.Equal(t, "no", s.BySKU("MUG").Title)
+}
+
+func TestWhatIsNoDocumentIsNoProblem(t *testing.T) {
+	s := build(map[string]string{
+		"README.md": "# Shop\n", "products/README.md": "# Products\n", "docs/a.md": "---\nbroken: [\n---\n", "ci.yaml": "a: *b\n", "products/photo.jpg": "\xff\xd8",
+	})
+	assert.Empty(t, problems(s))
+	assert.Empty(t, s.Counts())
+}
+
+func TestOfDocumentsWithAKeyTheFirstByPathHasIt(t *testing.T) {
+	second := strings.NewReplacer("prod-1", "prod-2", "slug: mug", "slug: cup").Replace(mug)
+	third := strings.NewReplacer("MUG", "OTHER", "slug: mug", "slug: other").Replace(mug)
+	s := build(map[string]string{"categories/coffee.md": coffee, "products/a.md": mug, "products/b.md": second, "products/c.md": third})
+	assert.Equal(t, []string{"products/b.md:3:6 sku DUPLICATE_SKU", "products/c.md:2:5 id DUPLICATE_ID"}, problems(s))
+	assert.Equal(t, 1, s.Count(catalog.KindProduct))
+	assert.Equal(t, "products/a.md", s.BySKU("MUG").Path.String())
+	assert.Nil(t, s.Document("prod-2"))
+	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{deletion("products/a.md")})
+	assert.Empty(t, problems(s))
+	assert.Equal(t, 2, s.Count(catalog.KindProduct))
+}
+
+func TestCyclesOfCategoriesAreToldAndDoNotLoop(t *testing.T) {
+	category := func(id, parent string) string {
+		return fmt.Sprintf("---\nid: %s\nslug: %s\ntitle: T\nparent: %s\n---\n", id, id, parent)
+	}
+	s := build(map[string]string{"categories/a.md": category("a", "b"), "categories/b.md": category("b", "c"), "categories/c.md": category("c", "a"), "categories/d.md": category("d", "a")})
+	assert.Equal(t, []string{"categories/a.md:5:9 parent CATEGORY_CYCLE", "categories/b.md:5:9 parent CATEGORY_CYCLE", "categories/c.md:5:9 parent CATEGORY_CYCLE"}, problems(s))
+	assert.Equal(t, 4, s.Count(catalog.KindCategory))
+	assert.ElementsMatch(t, []string{"b", "c", "d"}, ids(s.Descendants("a")))
+	assert.Len(t, s.Ancestors("d"), 3)
+	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{change("categories/c.md", strings.Replace(category("c", "a"), "parent: a\n", "", 1))})
+	assert.Empty(t, problems(s))
+	assert.Equal(t, []string{"c", "b", "a"}, ids(slices.Values(s.Ancestors("d"))))
+}
+
+func TestKindsOfOnesOwnHaveASchema(t *testing.T) {
+	const schema = `{"type":"object","required":["email"],"properties":{"email":{"type":"string","pattern":"@"},"age":{"type":"integer"}}}`
+	person := "---\nkind: Person\nid: p1\nemail: a@example.com\nage: 7\n---\n"
+	s := build(map[string]string{"people/a.md": person})
+	assert.Equal(t, []string{"people/a.md:2:7 kind UNKNOWN_KIND"}, problems(s))
+	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{change("schemas/Person.schema.json", schema)})
+	assert.Empty(t, problems(s))
+	assert.Equal(t, []string{"p1"}, ids(s.List("Person", "")))
+	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{change("people/a.md", strings.Replace(person, "age: 7", "age: old", 1))})
+	assert.Equal(t, []string{"people/a.md:5:6 age SCHEMA_VIOLATION"}, problems(s))
+	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{change("schemas/Person.schema.json", `{"properties":{"age":{"type":"string"}}}`)})
+	assert.Empty(t, problems(s))
+	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{deletion("schemas/Person.schema.json")})
+	assert.Equal(t, []string{"people/a.md:2:7 kind UNKNOWN_KIND"}, problems(s))
+}
+
+func TestSchemasReachNowhere(t *testing.T) {
+	for _, schema := range []string{
+		"{", "[]", `{"$ref":"https://example.com/x"}`, `{"$ref":"file:///etc/passwd"}`, `{"pattern":"(?=x)"}`, `{"$schema":"https://example.com/s"}`,
+		strings.Repeat(" ", catalog.MaxFrontMatter+1),
+	} {
+		got := problems(build(map[string]string{"schemas/Person.schema.json": schema}))
+		assert.Len(t, got, 1, "%.60s", schema)
+	}
+	s := build(map[string]string{"schemas/Product.schema.json": `{"required":["supplier"]}`, "categories/coffee.md": coffee, "products/mug.md": mug})
+	assert.Equal(t, []string{"products/mug.md:2:1  SCHEMA_VIOLATION"}, problems(s))
+}
+
+// answers are all that a snapshot says.
+func answers(s *catalog.Snapshot) map[string]any {
+	all := map[string]any{"problems": problems(s), "counts": s.Counts()}
+	for _, kind := range []catalog.Kind{catalog.KindProduct, catalog.KindCategory, catalog.KindCollection, "Person"} {
+		for d := range s.List(kind, "") {
+			all[string(kind)+" "+d.ID] = d.Path.String() + " " + d.Blob.String()
+			if d.Slug != "" && s.BySlug(kind, d.Slug) != d || s.DocumentAt(d.Path) != d || s.Document(d.ID) != d {
+				all["lost "+d.ID] = true
+			}
+			switch kind {
+			case catalog.KindCategory:
+				all["below "+d.ID] = [][]string{ids(s.Descendants(d.ID)), ids(s.InCategory(d.ID)), ids(slices.Values(s.Ancestors(d.ID)))}
+			case catalog.KindCollection:
+				all["in "+d.ID] = ids(s.InCollection(d))
+			}
+		}
+	}
+	return all
+}
+
+// drawDocument draws a document with few keys, so that they meet often.
+func drawDocument(t *rapid.T) (path, content string) {
+	n := func(label string) string { return rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, label) }
+	kind := rapid.SampledFrom([]string{"products", "categories", "collections", "people", "schemas"}).Draw(t, "kind")
+	path = kind + "/" + rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "name") + ".md"
+	switch kind {
+	case "products":
+		content = fmt.Sprintf("---\nid: i%s\nsku: s%s\nslug: g%s\ntitle: T\ncategory: i%s\nprice: \"%s\"\ncurrency: EUR\nstatus: active\ninventory_status: in_stock\n---\n",
+			n("id"), n("sku"), n("slug"), n("category"), n("price"))
+	case "categories":
+		content = fmt.Sprintf("---\nid: i%s\nslug: g%s\ntitle: T\nparent: i%s\nposition: %s\n---\n", n("id"), n("slug"), n("parent"), n("position"))
+	case "collections":
+		content = fmt.Sprintf("---\nid: i%s\nslug: g%s\ntitle: T\nproducts: [s%s, s%s]\n---\n", n("id"), n("slug"), n("one"), n("two"))
+	case "people":
+		content = fmt.Sprintf("---\nkind: Person\nid: i%s\nage: %s\n---\n", n("id"), n("age"))
+	case "schemas":
+		path = "schemas/Person.schema.json"
+		content = fmt.Sprintf(`{"properties":{"age":{"maximum":%s}}}`, n("maximum"))
+	}
+	if rapid.IntRange(0, 9).Draw(t, "broken") == 0 {
+		content = "---\n"
+	}
+	return path, content
+}
+
+func TestACatalogOfChangesIsThatOfTheFiles(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		files := map[string]string{}
+		var s *catalog.Snapshot
+		for range rapid.IntRange(1, 12).Draw(t, "commits") {
+			var changes []catalog.Change
+			before := s
+			var told map[string]any
+			if before != nil {
+				told = answers(before)
+			}
+			for range rapid.IntRange(1, 4).Draw(t, "changes") {
+				path, content := drawDocument(t)
+				if _, ok := files[path]; ok && rapid.IntRange(0, 2).Draw(t, "delete") == 0 {
+					delete(files, path)
+					changes = append(changes, deletion(path))
+					continue
+				}
+				files[path] = content
+				changes = append(changes, change(path, content))
+			}
+			s = catalog.Build(s, git.ObjectID{}, changes)
+			if diff := cmp.Diff(answers(build(files)), answers(s)); diff != "" {
+				t.Fatalf("differs from the catalog of all files (-all +changes):\n%s", diff)
+			}
+			if before != nil {
+				if diff := cmp.Diff(told, answers(before)); diff != "" {
+					t.Fatalf("the snapshot before has changed:\n%s", diff)
+				}
+			}
+		}
+	})
+}
+
+func generated(opts catalogdata.Options) (catalogdata.Catalog, []catalog.Change) {
+	data := catalogdata.New(1, opts)
+	var changes []catalog.Change
+	for path, content := range data.Files() {
+		changes = append(changes, change(path, content))
+	}
+	return data, changes
+}
+
+func TestTheGeneratedCatalogHasTheProblemsThatItIsGiven(t *testing.T) {
+	_, changes := generated(catalogdata.Options{Products: 400, Categories: 40, Collections: 10, Bad: 40})
+	s := catalog.Build(nil, git.ObjectID{}, changes)
+	reasons := map[string]string{}
+	for p := range s.Problems() {
+		reasons[p.Path.String()] = string(p.Reason)
+	}
+	want := map[string]string{}
+	served := 0
+	for i := range 40 {
+		want[catalogdata.BadPath(i)] = catalogdata.Wrongs[i%len(catalogdata.Wrongs)].Reason
+		if want[catalogdata.BadPath(i)] == "BROKEN_REFERENCE" {
+			served++
+		}
+	}
+	assert.Equal(t, want, reasons)
+	assert.Equal(t, 400+served, s.Count(catalog.KindProduct))
+}
+
+func FuzzBuild(f *testing.F) {
+	f.Add("products/a.md", mug)
+	f.Add("products/a.json", `{"id":"x"}`)
+	f.Add("schemas/Person.schema.json", `{"type":"object"}`)
+	for _, w := range catalogdata.Wrongs {
+		f.Add("products/w.md", fmt.Sprintf(w.Content, 1))
+	}
+	f.Fuzz(func(t *testing.T, path, content string) {
+		p, err := git.ParseTreePath(path)
+		if err != nil {
+			return
+		}
+		c := catalog.Change{Path: p, Size: int64(len(content)), Content: []byte(content)}
+		s := catalog.Build(nil, git.ObjectID{}, []catalog.Change{change("products/mug.md", mug), c})
+		for p := range s.Problems() {
+			if p.Reason == "" || p.Message == "" {
+				t.Errorf("a problem without reason or message: %+v", p)
+			}
+		}
+		if d := s.DocumentAt(p); d != nil && !json.Valid(d.Fields()) {
+			t.Errorf("the fields are no JSON: %s", d.Fields())
+		}
+	})
+}
+
+func BenchmarkBuild(b *testing.B) {
+	data, changes := generated(catalogdata.Options{})
+	b.Run("10200 documents", func(b *testing.B) {
+		for b.Loop() {
+			catalog.Build(nil, git.ObjectID{}, changes)
+		}
+	})
+	base := catalog.Build(nil, git.ObjectID{}, changes)
+	b.Run("one change", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			catalog.Build(base, git.ObjectID{}, []catalog.Change{change(data.ProductPath(i%9900), data.Product(i%9900, i))})
+		}
+	})
+	b.Run("by sku", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			if base.BySKU(catalogdata.SKU(i%9900)) == nil {
+				b.Fatal("lost")
+			}
+		}
+	})
+	runtime.KeepAlive(changes)
+}

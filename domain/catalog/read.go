@@ -1,0 +1,316 @@
+package catalog
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/text/currency"
+
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// folders are the first folders that make their files documents.
+var folders = map[string]Kind{"products": KindProduct, "categories": KindCategory, "collections": KindCollection}
+
+// file is what a path of the catalog came to.
+type file struct {
+	// document is nil if the file is none or cannot be read.
+	document *Document
+	// kind is what the file says that it is; it may be one that is not known.
+	kind     Kind
+	problems []Problem
+}
+
+// isCandidate reports whether a file may be a document.
+func isCandidate(p git.TreePath) bool {
+	switch path.Ext(p.String()) {
+	case ".md", ".yaml", ".yml", ".json":
+		return !strings.EqualFold(strings.TrimSuffix(path.Base(p.String()), path.Ext(p.String())), "readme") && !isSchema(p)
+	}
+	return false
+}
+
+// folderKind is the kind that a file has by its first folder, "" if by none.
+func folderKind(p git.TreePath) Kind {
+	first, _, _ := strings.Cut(p.String(), "/")
+	return folders[first]
+}
+
+// read reads a file. Nil is a file that is no document.
+func read(c Change, schemas schemas) *file {
+	if !isCandidate(c.Path) {
+		return nil
+	}
+	inFolder := folderKind(c.Path)
+	if c.Size > MaxDocument || len(c.Content) > MaxDocument {
+		if inFolder == "" {
+			return nil
+		}
+		return &file{kind: inFolder, problems: []Problem{{
+			Path: c.Path, Reason: ReasonTooLarge, Message: fmt.Sprintf("the file is larger than %d bytes", MaxDocument),
+		}}}
+	}
+	front, hasFields, problem := split(c.Path, c.Content)
+	if !hasFields {
+		if inFolder == "" {
+			return nil
+		}
+		return failed(inFolder, &Problem{
+			Path: c.Path, Line: 1, Column: 1, Reason: ReasonMalformed, Message: `the file has no fields: begin it with front matter between two lines "---"`,
+		})
+	}
+	var root *yaml.Node
+	if problem == nil {
+		root, problem = front.mapping(c.Path)
+	}
+	if problem != nil {
+		if inFolder == "" {
+			return nil // it is not said to be a document
+		}
+		return failed(inFolder, problem)
+	}
+	return readFields(c, front, root, inFolder, schemas)
+}
+
+func failed(kind Kind, problem *Problem) *file {
+	return &file{kind: kind, problems: []Problem{*problem}}
+}
+
+func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas schemas) *file {
+	r := &reader{front: front, path: c.Path}
+	kind := inFolder
+	if said := lookUp(root, "kind"); said != nil && said.ShortTag() == "!!str" && said.Value != "" {
+		kind = Kind(said.Value)
+	}
+	if kind == "" {
+		return nil
+	}
+	d := &Document{Kind: kind, Path: c.Path, Blob: c.Blob, Source: front.source, Body: front.body}
+	switch kind {
+	case KindProduct:
+		d.Product = r.product(root)
+	case KindCategory:
+		d.Category = r.category(root)
+	case KindCollection:
+		d.Collection = r.collection(root)
+	default:
+		if schemas[kind] == nil {
+			r.problem(lookUp(root, "kind"), "kind", ReasonUnknownKind, "the kind %.80q is neither built in nor has it a schema %s", kind, clip(schemaPath(kind)))
+		}
+	}
+	d.ID, d.Title = r.text(root, "id", true), r.text(root, "title", isBuiltIn(kind))
+	d.Slug = r.slug(root, isBuiltIn(kind))
+	r.schema(schemas[kind], root)
+	f := &file{kind: kind, problems: r.problems}
+	if len(r.problems) == 0 {
+		f.document = d
+	}
+	return f
+}
+
+func isBuiltIn(kind Kind) bool {
+	return kind == KindProduct || kind == KindCategory || kind == KindCollection
+}
+
+// reader reads fields and gathers what is wrong with them.
+type reader struct {
+	front    front
+	path     git.TreePath
+	problems []Problem
+}
+
+func (r *reader) problem(n *yaml.Node, field string, reason Reason, format string, args ...any) {
+	r.problems = append(r.problems, *r.front.at(r.path, n, field, reason, format, args...))
+}
+
+// lookUp returns the value of a key, nil if there is none.
+func lookUp(m *yaml.Node, key string) *yaml.Node {
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		if m.Content[i].Value == key {
+			return m.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// field returns the value of a key, nil if there is none or null; where it is needed, that is a problem.
+func (r *reader) field(m *yaml.Node, field string, needed bool) *yaml.Node {
+	n := lookUp(m, field[strings.LastIndexByte(field, '.')+1:])
+	if n == nil || n.ShortTag() == "!!null" {
+		if needed {
+			at := m
+			if n != nil {
+				at = n
+			}
+			r.problem(at, field, ReasonMissingField, "the field %q is missing", field)
+		}
+		return nil
+	}
+	return n
+}
+
+// text returns a string; one without quotes that YAML takes for something else is a problem.
+func (r *reader) text(m *yaml.Node, field string, needed bool) string {
+	n := r.field(m, field, needed)
+	if n == nil {
+		return ""
+	}
+	if n.ShortTag() != "!!str" {
+		r.wrongType(n, field, "text")
+		return ""
+	}
+	switch {
+	case strings.ContainsRune(n.Value, 0):
+		r.problem(n, field, ReasonInvalidValue, "the field %q holds a NUL", field)
+	case needed && strings.TrimSpace(n.Value) == "":
+		r.problem(n, field, ReasonMissingField, "the field %q is empty", field)
+	}
+	return strings.Clone(n.Value)
+}
+
+func (r *reader) wrongType(n *yaml.Node, field, want string) {
+	hint := ""
+	if want == "text" && n.Kind == yaml.ScalarNode {
+		hint = ": put it in quotes"
+	}
+	r.problem(n, field, ReasonWrongType, "the field %q has to be %s%s", field, want, hint)
+}
+
+// oneOf returns a text that has to be one of a few.
+func (r *reader) oneOf(m *yaml.Node, field string, allowed ...string) string {
+	before := len(r.problems)
+	s := r.text(m, field, true)
+	if len(r.problems) == before && !slices.Contains(allowed, s) {
+		r.problem(lookUp(m, field), field, ReasonInvalidValue, "the field %q is %.80q: use one of %q", field, s, allowed)
+	}
+	return s
+}
+
+var slugPattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+func (r *reader) slug(m *yaml.Node, needed bool) string {
+	s := r.text(m, "slug", needed)
+	if s != "" && (!slugPattern.MatchString(s) || len(s) > 200) {
+		r.problem(lookUp(m, "slug"), "slug", ReasonInvalidValue, `the slug %.80q is invalid: use a-z, 0-9 and single "-" between them`, s)
+	}
+	return s
+}
+
+// list returns the items of a list.
+func (r *reader) list(m *yaml.Node, field string) []*yaml.Node {
+	n := r.field(m, field, false)
+	if n == nil {
+		return nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		r.wrongType(n, field, "a list")
+		return nil
+	}
+	return n.Content
+}
+
+func (r *reader) texts(m *yaml.Node, field string) []string {
+	var all []string
+	for i, n := range r.list(m, field) {
+		if n.ShortTag() != "!!str" {
+			r.wrongType(n, field+"["+strconv.Itoa(i)+"]", "text")
+			continue
+		}
+		if strings.ContainsRune(n.Value, 0) {
+			r.problem(n, field+"["+strconv.Itoa(i)+"]", ReasonInvalidValue, "the text holds a NUL")
+			continue
+		}
+		all = append(all, strings.Clone(n.Value))
+	}
+	return all
+}
+
+// maps calls fn with every item of a list of maps.
+func (r *reader) maps(m *yaml.Node, field string, fn func(item *yaml.Node, field string)) {
+	for i, n := range r.list(m, field) {
+		name := field + "[" + strconv.Itoa(i) + "]"
+		if n.Kind != yaml.MappingNode {
+			r.wrongType(n, name, "a map")
+			continue
+		}
+		fn(n, name)
+	}
+}
+
+func (r *reader) product(m *yaml.Node) *Product {
+	p := &Product{
+		SKU: r.text(m, "sku", true), Category: r.text(m, "category", true),
+		Status:          r.oneOf(m, "status", "active", "draft", "archived"),
+		InventoryStatus: r.oneOf(m, "inventory_status", "in_stock", "low_stock", "out_of_stock", "preorder", "made_to_order"),
+		Tags:            r.texts(m, "tags"),
+	}
+	p.Price, p.Currency = r.price(m)
+	r.maps(m, "images", func(n *yaml.Node, field string) {
+		p.Images = append(p.Images, Image{URL: r.url(n, field+".url"), Alt: r.text(n, field+".alt", false)})
+	})
+	r.maps(m, "links", func(n *yaml.Node, field string) {
+		p.Links = append(p.Links, Link{Title: r.text(n, field+".title", false), URL: r.url(n, field+".url")})
+	})
+	if n := r.field(m, "attributes", false); n != nil && n.Kind != yaml.MappingNode {
+		r.wrongType(n, "attributes", "a map")
+	}
+	return p
+}
+
+// url takes what a page may show without running anything.
+func (r *reader) url(m *yaml.Node, field string) string {
+	s := r.text(m, field, true)
+	if s != "" && !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "http://") {
+		r.problem(lookUp(m, field[strings.LastIndexByte(field, '.')+1:]), field, ReasonInvalidValue, "the URL %.80q has to begin with https:// or http://", s)
+	}
+	return s
+}
+
+var decimalPattern = regexp.MustCompile(`^(0|[1-9][0-9]{0,14})(\.[0-9]{1,6})?$`)
+
+// price reads an amount, which is a decimal number and never a float, and its currency.
+func (r *reader) price(m *yaml.Node) (amount, code string) {
+	code = r.text(m, "currency", true)
+	unit, err := currency.ParseISO(code)
+	if code != "" && (err != nil || code != unit.String()) {
+		r.problem(lookUp(m, "currency"), "currency", ReasonInvalidCurrency, "the currency %.40q is no code of ISO 4217, such as EUR", code)
+		code = ""
+	}
+	n := r.field(m, "price", true)
+	if n == nil {
+		return "", code
+	}
+	if tag := n.ShortTag(); n.Kind != yaml.ScalarNode || tag != "!!str" && tag != "!!int" && tag != "!!float" || !decimalPattern.MatchString(n.Value) {
+		r.problem(n, "price", ReasonInvalidPrice, `the price %.40q is no decimal number, such as "13.50"`, n.Value)
+		return "", code
+	}
+	_, decimals, _ := strings.Cut(n.Value, ".")
+	if scale, _ := currency.Standard.Rounding(unit); code != "" && len(decimals) > scale {
+		r.problem(n, "price", ReasonInvalidPrice, "the price %q has %d decimals, and %s has %d", n.Value, len(decimals), code, scale)
+	}
+	return strings.Clone(n.Value), code
+}
+
+func (r *reader) category(m *yaml.Node) *Category {
+	c := &Category{Parent: r.text(m, "parent", false)}
+	n := r.field(m, "position", false)
+	if n == nil {
+		return c
+	}
+	position, err := strconv.Atoi(n.Value)
+	if n.ShortTag() != "!!int" || err != nil || position < 0 || position > 1_000_000 {
+		r.wrongType(n, "position", "a whole number from 0 to 1000000")
+		return c
+	}
+	c.Position = position
+	return c
+}
+
+func (r *reader) collection(m *yaml.Node) *Collection {
+	return &Collection{Products: r.texts(m, "products")}
+}

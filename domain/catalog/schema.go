@@ -1,0 +1,210 @@
+package catalog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// schemas are the JSON Schemas of a catalog by kind.
+type schemas map[Kind]*jsonschema.Schema
+
+const (
+	schemaFolder = "schemas/"
+	schemaSuffix = ".schema.json"
+)
+
+func schemaPath(kind Kind) string { return schemaFolder + string(kind) + schemaSuffix }
+
+func isSchema(p git.TreePath) bool { return schemaKind(p) != "" }
+
+// schemaKind is the kind that a file is the schema of, "" if it is none.
+func schemaKind(p git.TreePath) Kind {
+	name, inFolder := strings.CutPrefix(p.String(), schemaFolder)
+	name, hasSuffix := strings.CutSuffix(name, schemaSuffix)
+	if !inFolder || !hasSuffix || strings.Contains(name, "/") {
+		return ""
+	}
+	return Kind(name)
+}
+
+// nowhere loads nothing: a schema that refers to a file or an address could make the service read it.
+type nowhere struct{}
+
+func (nowhere) Load(url string) (any, error) {
+	return nil, fmt.Errorf("the schema refers to %.80q: it has to be whole in itself", url)
+}
+
+// compile compiles the schema in a file. Patterns are regular expressions of Go (RE2), which take linear time.
+func compile(c Change) (*jsonschema.Schema, *Problem) {
+	fail := func(reason Reason, format string, args ...any) *Problem {
+		return &Problem{Path: c.Path, Line: 1, Column: 1, Reason: reason, Message: fmt.Sprintf(format, args...)}
+	}
+	if c.Size > MaxFrontMatter || len(c.Content) > MaxFrontMatter {
+		return nil, fail(ReasonTooLarge, "the schema is larger than %d bytes", MaxFrontMatter)
+	}
+	document, err := jsonschema.UnmarshalJSON(strings.NewReader(string(c.Content)))
+	if err != nil {
+		return nil, fail(ReasonInvalidSchema, "the schema is no JSON: %s", clip(err.Error()))
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.UseLoader(nowhere{})
+	const address = "gitstore:schema"
+	if err := compiler.AddResource(address, document); err != nil {
+		return nil, fail(ReasonInvalidSchema, "the schema is invalid: %s", clip(err.Error()))
+	}
+	schema, err := compiler.Compile(address)
+	if err != nil {
+		return nil, fail(ReasonInvalidSchema, "the schema is invalid: %s", clip(err.Error()))
+	}
+	return schema, nil
+}
+
+// schema holds the fields to a schema, if there is one.
+func (r *reader) schema(s *jsonschema.Schema, root *yaml.Node) {
+	if s == nil {
+		return
+	}
+	var invalid *jsonschema.ValidationError
+	if err := s.Validate(plain(root)); errors.As(err, &invalid) {
+		r.violations(invalid, root)
+	}
+}
+
+const maxViolations = 20
+
+// violations reports the innermost causes.
+func (r *reader) violations(e *jsonschema.ValidationError, root *yaml.Node) {
+	for _, cause := range e.Causes {
+		r.violations(cause, root)
+	}
+	if len(e.Causes) > 0 || len(r.problems) >= maxViolations {
+		return
+	}
+	n, field := locate(root, e.InstanceLocation)
+	r.problem(n, clip(field), ReasonSchemaViolation, "%s", clip(e.ErrorKind.LocalizedString(message.NewPrinter(language.English))))
+}
+
+// locate follows a path of keys and indexes as far as it leads.
+func locate(n *yaml.Node, keys []string) (at *yaml.Node, field string) {
+	for _, key := range keys {
+		var next *yaml.Node
+		switch n.Kind {
+		case yaml.MappingNode:
+			next = lookUp(n, key)
+			field = join(field, key)
+		case yaml.SequenceNode:
+			if i, err := strconv.Atoi(key); err == nil && i < len(n.Content) {
+				next = n.Content[i]
+			}
+			field += "[" + key + "]"
+		}
+		if next == nil {
+			return n, field
+		}
+		n = next
+	}
+	return n, field
+}
+
+// plain returns a value as JSON has it: numbers as they are written, what JSON has no number for as text.
+func plain(n *yaml.Node) any {
+	switch n.Kind {
+	case yaml.MappingNode:
+		m := make(map[string]any, len(n.Content)/2)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			m[n.Content[i].Value] = plain(n.Content[i+1])
+		}
+		return m
+	case yaml.SequenceNode:
+		list := make([]any, len(n.Content))
+		for i, item := range n.Content {
+			list[i] = plain(item)
+		}
+		return list
+	}
+	switch n.ShortTag() {
+	case "!!null":
+		return nil
+	case "!!bool":
+		return strings.EqualFold(n.Value, "true")
+	case "!!int", "!!float":
+		if number, ok := jsonNumber(n.Value); ok {
+			return number
+		}
+	}
+	return n.Value
+}
+
+// jsonNumber returns a number of YAML as one of JSON, false where JSON has none, such as for .nan.
+func jsonNumber(s string) (json.Number, bool) {
+	if f, err := strconv.ParseFloat(s, 64); err == nil && !math.IsInf(f, 0) && json.Valid([]byte(s)) {
+		return json.Number(s), true
+	}
+	var i int64
+	if yaml.Unmarshal([]byte(s), &i) == nil {
+		return json.Number(strconv.FormatInt(i, 10)), true
+	}
+	return "", false
+}
+
+// Fields returns the document's fields as a JSON object, in the order in which they are written, those that no rule
+// knows included. It reads the source anew: callers that need it often keep it.
+func (d *Document) Fields() json.RawMessage {
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(d.Source), &doc); err != nil || len(doc.Content) == 0 {
+		return json.RawMessage("{}") // it was read before: this does not happen
+	}
+	return appendJSON(nil, doc.Content[0])
+}
+
+func appendJSON(b []byte, n *yaml.Node) []byte {
+	switch n.Kind {
+	case yaml.MappingNode:
+		b = append(b, '{')
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(appendText(b, n.Content[i].Value), ':')
+			b = appendJSON(b, n.Content[i+1])
+		}
+		return append(b, '}')
+	case yaml.SequenceNode:
+		b = append(b, '[')
+		for i, item := range n.Content {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendJSON(b, item)
+		}
+		return append(b, ']')
+	}
+	switch v := plain(n).(type) {
+	case nil:
+		return append(b, "null"...)
+	case bool:
+		return strconv.AppendBool(b, v)
+	case json.Number:
+		return append(b, v...)
+	}
+	return appendText(b, n.Value)
+}
+
+func appendText(b []byte, s string) []byte {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return append(b, `""`...) // no string fails
+	}
+	return append(b, text...)
+}
