@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,15 +87,18 @@ func (q quiet) Subscribe(ctx context.Context, _ ports.Subscription) iter.Seq2[ev
 // message is one event of a stream as EventSource dispatches it.
 type message struct{ id, event, data string }
 
-// parseStream reads a stream as section 9.2.6 of the HTML standard says.
-func parseStream(t testing.TB, r io.Reader) (messages []message, retry int, lastID string, end error) {
+// read reads the stream to its end, as section 9.2.6 of the HTML standard says. It fails if the stream is broken off.
+func (s *stream) read(t testing.TB) (messages []message, retry int, lastID string, err error) {
 	t.Helper()
-	lines := bufio.NewReader(r)
+	lines := bufio.NewReader(s.body)
 	var data []string
 	var kind, id string
 	for {
 		line, err := lines.ReadString('\n')
-		if err != nil { // what is not ended by an empty line is dropped
+		switch { // what is not ended by an empty line is dropped
+		case errors.Is(err, io.EOF):
+			return messages, retry, lastID, nil
+		case err != nil:
 			return messages, retry, lastID, err
 		}
 		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
@@ -127,8 +131,15 @@ func parseStream(t testing.TB, r io.Reader) (messages []message, retry int, last
 	}
 }
 
+// stream is a stream of events as its client sees it.
+type stream struct {
+	header http.Header
+	body   io.Reader
+	leave  func()
+}
+
 // watch opens a stream, which ends at the latest with the test.
-func (c *client) watch(path string, opts ...option) *http.Response {
+func (c *client) watch(path string, opts ...option) *stream {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server.URL+path, nil)
@@ -142,14 +153,15 @@ func (c *client) watch(path string, opts ...option) *http.Response {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.t.Cleanup(func() {
+	leave := func() {
 		cancel()
 		_ = resp.Body.Close()
-	})
+	}
+	c.t.Cleanup(leave)
 	if resp.StatusCode != http.StatusOK {
 		c.t.Fatalf("%s answered %s", path, resp.Status)
 	}
-	return resp
+	return &stream{resp.Header, resp.Body, leave}
 }
 
 func TestEveryNoticeIsAnEventOfTheStream(t *testing.T) {
@@ -167,13 +179,13 @@ func TestEveryNoticeIsAnEventOfTheStream(t *testing.T) {
 		event.Heartbeat{Cursor: at(12)},
 	}
 	c := serve(t, nil, httpapi.Options{Events: notices})
-	resp := c.watch("/v1/events")
-	messages, retry, lastID, end := parseStream(t, resp.Body)
-	if end != io.EOF || lastID != at(12).String() || retry < 1000 || retry > 5000 {
-		t.Errorf("ended with %v at %q, retry %d", end, lastID, retry)
+	watched := c.watch("/v1/events")
+	messages, retry, lastID, err := watched.read(t)
+	if err != nil || lastID != at(12).String() || retry < 1000 || retry > 5000 {
+		t.Errorf("ended with %v at %q, retry %d", err, lastID, retry)
 	}
 	for name, want := range map[string]string{"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"} {
-		if got := resp.Header.Get(name); got != want {
+		if got := watched.header.Get(name); got != want {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
@@ -234,7 +246,10 @@ func TestAStreamThatIsResumedTellsEachEventOnceAndInOrder(t *testing.T) {
 	var got, want []string
 	for id := ""; id != at(events).String(); {
 		var messages []message
-		messages, _, id, _ = parseStream(t, c.watch("/v1/events", header("Last-Event-ID", id)).Body)
+		var err error
+		if messages, _, id, err = c.watch("/v1/events", header("Last-Event-ID", id)).read(t); err != nil {
+			t.Fatal(err)
+		}
 		for _, m := range messages {
 			if m.event == string(event.TypeRefUpdated) {
 				got = append(got, m.id)
@@ -300,53 +315,46 @@ func TestAHeadRequestIsAnsweredWithoutAStream(t *testing.T) {
 
 func TestAClientThatLeavesEndsItsSubscription(t *testing.T) {
 	q, reg, log := newQuiet(), prometheus.NewRegistry(), &logged{}
-	c := serve(t, nil, httpapi.Options{
-		Events: q, Registerer: reg, Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{}), Logger: slog.New(slog.NewJSONHandler(log, nil)),
-	})
-	resp := c.watch("/v1/events?repository=shop")
+	c := serve(t, nil, httpapi.Options{Events: q, Registerer: reg, Logger: slog.New(slog.NewJSONHandler(log, nil))})
+	watched := c.watch("/v1/events?repository=shop")
 	<-q.began
-	if metrics := string(c.get("/metrics").body); !strings.Contains(metrics, "gitstore_http_event_streams 1\n") {
-		t.Errorf("the stream is not counted:\n%s", metrics)
-	}
-	_ = resp.Body.Close()
+	wantMetric(t, reg, "gitstore_http_event_streams 1\n")
+	watched.leave()
 	<-q.ended
-	eventually(t, func() bool { return len(log.lines(t, "http request")) == 2 })
-	line := log.lines(t, "http request")[1]
-	if line["status"] != 200.0 || line["level"] != "INFO" || line["error"] != nil || line["path"] != "/v1/events" {
-		t.Errorf("logged %v", line)
+	c.server.Close() // waits for the last line
+	lines := log.lines(t, "http request")
+	if len(lines) != 1 || lines[0]["status"] != 200.0 || lines[0]["level"] != "INFO" || lines[0]["error"] != nil || lines[0]["path"] != "/v1/events" {
+		t.Errorf("logged %v", lines)
 	}
-	metrics := string(c.get("/metrics").body)
-	for _, want := range []string{"gitstore_http_event_streams 0\n", `gitstore_http_requests_total{method="GET",route="/v1/events",status="200"} 1`} {
-		if !strings.Contains(metrics, want) {
-			t.Errorf("no %s in\n%s", want, metrics)
-		}
-	}
-	if strings.Contains(metrics, `duration_seconds_count{method="GET",route="/v1/events"}`) {
+	wantMetric(t, reg, "gitstore_http_event_streams 0\n")
+	wantMetric(t, reg, `gitstore_http_requests_total{method="GET",route="/v1/events",status="200"} 1`)
+	if strings.Contains(metrics(reg), `duration_seconds_count{method="GET",route="/v1/events"}`) {
 		t.Error("the life of a stream counts as the duration of a request")
 	}
 }
 
-// eventually waits for what another goroutine is about to do.
-func eventually(t *testing.T, done func() bool) {
+func metrics(reg *prometheus.Registry) string {
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(w, &http.Request{})
+	return w.Body.String()
+}
+
+func wantMetric(t *testing.T, reg *prometheus.Registry, want string) {
 	t.Helper()
-	for range 10_000 {
-		if done() {
-			return
-		}
-		time.Sleep(time.Millisecond)
+	if got := metrics(reg); !strings.Contains(got, want) {
+		t.Errorf("no %s in\n%s", want, got)
 	}
-	t.Fatal("it does not come")
 }
 
 func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	log := &logged{}
 	c := serve(t, nil, httpapi.Options{
 		IdleTimeout: 50 * time.Millisecond, Logger: slog.New(slog.NewJSONHandler(log, nil)),
-		Events: source(func(ctx context.Context, _ ports.Subscription, yield func(event.Notice, error) bool) {
+		Events: source(func(_ context.Context, _ ports.Subscription, yield func(event.Notice, error) bool) {
+			defer close(ended)
 			for n := uint64(1); yield(moved(t, n, strings.Repeat("x", 200)), nil); n++ {
 			}
-			ended <- ctx.Err()
 		}),
 	})
 	conn, err := net.Dial("tcp", c.server.Listener.Addr().String())
@@ -358,19 +366,20 @@ func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-ended
-	eventually(t, func() bool { return len(log.lines(t, "http request")) == 1 })
-	if line := log.lines(t, "http request")[0]; line["status"] != 499.0 || line["reason"] != "CANCELED" || line["level"] != "INFO" {
-		t.Errorf("logged %v", line)
-	}
 	// What it then reads ends in the middle, so that it knows that there is more.
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	messages, _, lastID, end := parseStream(t, resp.Body)
-	if end == io.EOF || lastID != messages[len(messages)-1].id {
-		t.Errorf("the stream ends with %v at %s", end, lastID)
+	messages, _, lastID, err := (&stream{body: resp.Body}).read(t)
+	if err == nil || len(messages) == 0 || lastID != messages[len(messages)-1].id {
+		t.Errorf("the stream ends with %v after %d events at %s", err, len(messages), lastID)
+	}
+	c.server.Close() // waits for the last line
+	lines := log.lines(t, "http request")
+	if len(lines) != 1 || lines[0]["status"] != 499.0 || lines[0]["reason"] != "CANCELED" || lines[0]["level"] != "INFO" {
+		t.Errorf("logged %v", lines)
 	}
 }
 
@@ -378,24 +387,24 @@ func TestAQuietStreamOutlivesTheTimeouts(t *testing.T) {
 	const idle = 10 * time.Millisecond
 	c := serve(t, nil, httpapi.Options{IdleTimeout: idle, Events: source(func(_ context.Context, _ ports.Subscription, yield func(event.Notice, error) bool) {
 		yield(moved(t, 1, "main"), nil)
-		time.Sleep(10 * idle)
+		<-time.After(10 * idle)
 		yield(moved(t, 2, "main"), nil)
 	})})
-	if messages, _, lastID, end := parseStream(t, c.watch("/v1/events").Body); len(messages) != 2 || lastID != at(2).String() || end != io.EOF {
-		t.Errorf("got %v until %v", messages, end)
+	if messages, _, lastID, err := c.watch("/v1/events").read(t); len(messages) != 2 || lastID != at(2).String() || err != nil {
+		t.Errorf("got %v until %v", messages, err)
 	}
 }
 
 func TestAShutdownEndsStreamsAsWholeOnes(t *testing.T) {
 	q := newQuiet()
 	c := serve(t, nil, httpapi.Options{Events: q})
-	resp := c.watch("/v1/events")
+	watched := c.watch("/v1/events")
 	<-q.began
 	if err := c.server.Config.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if messages, _, _, end := parseStream(t, resp.Body); len(messages) != 0 || end != io.EOF {
-		t.Errorf("the stream ended with %v", end)
+	if messages, _, _, err := watched.read(t); len(messages) != 0 || err != nil {
+		t.Errorf("the stream ended with %v", err)
 	}
 }
 
@@ -409,41 +418,48 @@ func TestAStreamThatCannotGoOnIsBrokenOff(t *testing.T) {
 			}
 		}),
 	})
-	messages, _, _, end := parseStream(t, c.watch("/v1/events").Body)
-	if len(messages) != 1 || !errors.Is(end, io.ErrUnexpectedEOF) {
-		t.Errorf("got %v until %v", messages, end)
+	messages, _, _, err := c.watch("/v1/events").read(t)
+	if len(messages) != 1 || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v until %v", messages, err)
 	}
-	eventually(t, func() bool { return len(log.lines(t, "http request")) == 1 })
-	if line := log.lines(t, "http request")[0]; line["level"] != "ERROR" || line["reason"] != "UNAVAILABLE" {
-		t.Errorf("logged %v", line)
+	lines := log.lines(t, "http request")
+	if len(lines) != 1 || lines[0]["level"] != "ERROR" || lines[0]["reason"] != "UNAVAILABLE" {
+		t.Errorf("logged %v", lines)
 	}
 }
 
 func TestMoreStreamsThanAllowedAreSentElsewhere(t *testing.T) {
-	q := newQuiet()
-	c := serve(t, nil, httpapi.Options{Events: q, MaxEventStreams: 2})
+	q, done := newQuiet(), make(chan struct{}, 10)
+	c := serveThrough(t, httpapi.Options{Events: q, MaxEventStreams: 2}, done)
 	first := c.watch("/v1/events")
 	c.watch("/v1/events")
 	refused := c.get("/v1/events").problem(http.StatusServiceUnavailable, "RESOURCE_EXHAUSTED")
 	if refused.header.Get("Retry-After") == "" {
 		t.Errorf("no Retry-After in %v", refused.header)
 	}
-	_ = first.Body.Close()
-	<-q.ended
-	eventually(t, func() bool {
-		resp, err := c.http.Get(c.server.URL + "/v1/events")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
+	<-done
+	first.leave()
+	<-done
+	c.watch("/v1/events")
 }
 
-func TestAWebSocketIsHandedOver(t *testing.T) {
-	const idle = 10 * time.Millisecond
-	reg, log := prometheus.NewRegistry(), &logged{}
-	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// serveThrough tells when a request was served and accounted for.
+func serveThrough(t *testing.T, opts httpapi.Options, done chan<- struct{}) *client {
+	t.Helper()
+	server := httptest.NewUnstartedServer(nil)
+	handler := httpapi.New(nil, opts)
+	server.Config = httpapi.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { done <- struct{}{} }()
+		handler.ServeHTTP(w, r)
+	}), "", opts)
+	server.Start()
+	t.Cleanup(server.Close)
+	return &client{t: t, server: server, http: server.Client()}
+}
+
+// echo serves a WebSocket that repeats what it reads, with what was asked for.
+func echo(t *testing.T) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"cloudevents.json"}})
 		if err != nil {
 			t.Error(err)
@@ -460,12 +476,14 @@ func TestAWebSocketIsHandedOver(t *testing.T) {
 			}
 		}
 	})
-	c := serve(t, nil, httpapi.Options{
-		EventSocket: echo, IdleTimeout: idle, Registerer: reg, Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{}),
-		Logger: slog.New(slog.NewJSONHandler(log, nil)),
-	})
+}
+
+func TestAWebSocketIsHandedOver(t *testing.T) {
+	const idle = 10 * time.Millisecond
+	reg, log, done := prometheus.NewRegistry(), &logged{}, make(chan struct{}, 1)
+	c := serveThrough(t, httpapi.Options{EventSocket: echo(t), IdleTimeout: idle, Registerer: reg, Logger: slog.New(slog.NewJSONHandler(log, nil))}, done)
 	url := "ws" + strings.TrimPrefix(c.server.URL, "http") + "/v1/events?repository=shop&after=" + at(3).String()
-	conn, resp, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{Subprotocols: []string{"cloudevents.json"}})
+	conn, resp, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{Subprotocols: []string{"cloudevents.json"}}) //nolint:bodyclose // it is the connection's
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -473,7 +491,7 @@ func TestAWebSocketIsHandedOver(t *testing.T) {
 		t.Errorf("answered %v", resp.Header)
 	}
 	for range 3 {
-		time.Sleep(5 * idle)
+		<-time.After(5 * idle)
 		if err := conn.Write(t.Context(), websocket.MessageText, []byte("you asked ")); err != nil {
 			t.Fatal(err)
 		}
@@ -482,14 +500,14 @@ func TestAWebSocketIsHandedOver(t *testing.T) {
 		}
 	}
 	_ = conn.Close(websocket.StatusNormalClosure, "")
-	eventually(t, func() bool { return len(log.lines(t, "http request")) == 1 })
-	if line := log.lines(t, "http request")[0]; line["status"] != 101.0 || line["level"] != "INFO" {
-		t.Errorf("logged %v", line)
+	<-done
+	lines := log.lines(t, "http request")
+	if len(lines) != 1 || lines[0]["status"] != 101.0 || lines[0]["level"] != "INFO" {
+		t.Errorf("logged %v", lines)
 	}
-	metrics := string(c.get("/metrics").body)
-	if !strings.Contains(metrics, `gitstore_http_requests_total{method="GET",route="/v1/events",status="101"} 1`) ||
-		strings.Contains(metrics, `duration_seconds_count{method="GET",route="/v1/events"}`) {
-		t.Errorf("counted as\n%s", metrics)
+	wantMetric(t, reg, `gitstore_http_requests_total{method="GET",route="/v1/events",status="101"} 1`)
+	if strings.Contains(metrics(reg), `duration_seconds_count{method="GET",route="/v1/events"}`) {
+		t.Error("the life of a WebSocket counts as the duration of a request")
 	}
 }
 
