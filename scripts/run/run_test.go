@@ -203,7 +203,7 @@ func (s *session) watch(t *testing.T) *watcher {
 		t.Fatal(err)
 	}
 	w := &watcher{cmd, bufio.NewScanner(out)}
-	w.until(t, "retry:")
+	w.until(t, "heartbeat")
 	return w
 }
 
