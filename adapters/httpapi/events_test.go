@@ -22,10 +22,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gitstore-dev/gitstore/adapters/httpapi"
+	"github.com/gitstore-dev/gitstore/app/eventhub"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
+	"github.com/gitstore-dev/gitstore/ports/eventstest/memlog"
 )
 
 const (
@@ -263,6 +265,58 @@ func TestAStreamThatIsResumedTellsEachEventOnceAndInOrder(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// upToHeartbeat ends each subscription when it has caught up.
+type upToHeartbeat struct{ ports.EventSource }
+
+func (s upToHeartbeat) Subscribe(ctx context.Context, sub ports.Subscription) iter.Seq2[event.Notice, error] {
+	return func(yield func(event.Notice, error) bool) {
+		for n, err := range s.EventSource.Subscribe(ctx, sub) {
+			if _, caughtUp := n.(event.Heartbeat); !yield(n, err) || caughtUp {
+				return
+			}
+		}
+	}
+}
+
+func TestAStreamIsResumedFromTheJournalUntilThatIsRebuilt(t *testing.T) {
+	store, journal := newStore(t), memlog.New()
+	hub := eventhub.New(journal, store, eventhub.Options{})
+	ctx, stop := context.WithCancel(t.Context())
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		_ = hub.Follow(ctx, journal) // ends with the context
+	}()
+	defer func() {
+		stop()
+		<-followed
+	}()
+	c := serve(t, store, httpapi.Options{Events: upToHeartbeat{hub}})
+	c.post("/v1/repositories", `{"id":"shop"}`).wants(http.StatusCreated)
+	c.put(shop+"/files/f", "x").wants(http.StatusCreated)
+	cursors, err := journal.Append(t.Context(), moved(t, 1, "a").Event, moved(t, 2, "b").Event, moved(t, 3, "c").Event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, _, lastID, err := c.watch("/v1/events?repository=shop&after=" + cursors[0].String()).read(t)
+	if err != nil || lastID != cursors[2].String() || len(messages) != 3 || messages[0].id != cursors[1].String() || messages[1].id != lastID {
+		t.Errorf("resumed to %s with %v: %v", lastID, messages, err)
+	}
+	journal.Rebuild()
+	bounds, err := journal.Bounds(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := hub.WaitFor(t.Context(), bounds.Newest); err != nil {
+		t.Fatal(err)
+	}
+	messages, _, lastID, err = c.watch("/v1/events?repository=shop", header("Last-Event-ID", lastID)).read(t)
+	if err != nil || lastID != bounds.Newest.String() || len(messages) != 2 || messages[0].event != string(event.TypeResyncRequired) ||
+		!strings.Contains(messages[0].data, `"ref":"refs/heads/main"`) {
+		t.Errorf("resumed to %s with %v: %v", lastID, messages, err)
 	}
 }
 

@@ -128,7 +128,7 @@ var table = []row{
 			"github.com/danielgtaylor/huma/v2/...", "github.com/go-json-experiment/json/...",
 			"github.com/prometheus/client_golang/prometheus/...",
 		},
-		tests: append([]string{"github.com/coder/websocket"}, adapterTests...),
+		tests: append([]string{"app/eventhub", "github.com/coder/websocket"}, adapterTests...),
 	},
 
 	{
