@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -33,9 +32,9 @@ type call struct {
 	// query holds parameters that are declared and of their type.
 	query url.Values
 	body  *body
+	// receipt is of the call of the store that the whole answer is at least as new as; nil if there was none.
+	receipt *ports.Receipt
 }
-
-func (c *call) ctx() context.Context { return c.r.Context() }
 
 // parseQuery reads the query and holds it to the parameters that the route declares.
 func (c *call) parseQuery() error {
@@ -205,11 +204,12 @@ func (c *call) cursor() (cursor, error) {
 	return cur, err
 }
 
-// scope names the question that a page token belongs to: operation, repository and every parameter but the page's.
+// scope names the question that a page token belongs to: operation, repository and every parameter but those that may differ from
+// page to page.
 func (c *call) scope() string {
 	question := url.Values{}
 	for name, values := range c.query {
-		if name != "page_size" && name != "page_token" {
+		if name != "page_size" && name != "page_token" && name != minCursorQuery {
 			question[name] = values
 		}
 	}

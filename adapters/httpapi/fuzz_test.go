@@ -5,12 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"iter"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -133,6 +137,53 @@ func FuzzFilePath(f *testing.F) {
 			}
 		default:
 			t.Fatalf("%q answered %d and read %q: %s", raw, w.Code, read, w.Body)
+		}
+	})
+}
+
+// subscribed is a source that remembers what it was asked for and tells nothing.
+type subscribed struct{ asked *[]ports.Subscription }
+
+func (s subscribed) Subscribe(_ context.Context, sub ports.Subscription) iter.Seq2[event.Notice, error] {
+	*s.asked = append(*s.asked, sub)
+	return func(func(event.Notice, error) bool) {}
+}
+
+// FuzzSubscription holds that a query and a last id are what is subscribed to, or are refused as the caller's mistake.
+func FuzzSubscription(f *testing.F) {
+	const cursor = "0123456789abcdef-42"
+	for _, seed := range [][2]string{
+		{"", ""}, {"repository=shop&repository=x&type=dev.gitstore.ref.updated.v1", cursor}, {"after=" + cursor, ""}, {"after=" + cursor, "x"},
+		{"ref=refs/heads/*&ref=%ff&resync=true", ""}, {"ref=%5B", ""}, {"after=0123456789abcdef-042", ""}, {"resync=1", "\n"}, {"%", "\x00"},
+		{"min_cursor=" + cursor, ""}, {"a=b;c", cursor + ", " + cursor},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	var asked []ports.Subscription
+	handler := New(nil, Options{Events: subscribed{&asked}})
+	f.Fuzz(func(t *testing.T, query, id string) {
+		asked = nil
+		r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/v1/events", RawQuery: query}, Header: http.Header{"Last-Event-Id": {id}}}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code == http.StatusBadRequest && len(asked) == 0 {
+			return
+		}
+		if w.Code != http.StatusOK || len(asked) != 1 {
+			t.Fatalf("%q with %q answered %d after %d subscriptions: %s", query, id, w.Code, len(asked), w.Body)
+		}
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := values.Get("after")
+		if id != "" {
+			after = id
+		}
+		got := asked[0]
+		if got.After.String() != after || got.Resync != (values.Get("resync") == "true") || len(got.Filter.Repositories) != len(values["repository"]) ||
+			!slices.Equal(got.Filter.Refs.Strings(), values["ref"]) || len(got.Filter.Types) != len(values["type"]) {
+			t.Fatalf("%q with %q subscribed to %+v", query, id, got)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,6 +42,14 @@ type Options struct {
 	MaxActionContent int64
 	// MaxBufferedActions is how many bytes of actions a JSON commit may send before its branch and message; 0 is 64 MiB.
 	MaxBufferedActions int64
+	// Events serves /v1/events as Server-Sent Events; nil does not.
+	Events ports.EventSource
+	// EventSocket serves the requests to /v1/events that ask for a WebSocket. Their query parameters are known and of
+	// their types, nothing else was checked. It ends the connections it took over, also when the server shuts down. Nil
+	// serves none; without Events as well the path does not exist.
+	EventSocket http.Handler
+	// MaxEventStreams is how many streams of Server-Sent Events there may be at a time; 0 is 5,000.
+	MaxEventStreams int64
 	// IdleTimeout is how long a client may neither send a byte of a body that is wanted nor take a byte of the answer;
 	// 0 is one minute.
 	IdleTimeout time.Duration
@@ -59,6 +68,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxBody, 1<<30)
 	setDefault(&o.MaxActionContent, 64<<20)
 	setDefault(&o.MaxBufferedActions, 64<<20)
+	setDefault(&o.MaxEventStreams, 5000)
 	setDefault(&o.IdleTimeout, time.Minute)
 	return o
 }
@@ -81,10 +91,10 @@ func New(store ports.RepositoryStore, opts Options) http.Handler {
 
 // NewServer returns a server of the handler with limits against clients that send headers without end or not at all.
 // Bodies have no deadline as a whole; the handler of [New] limits how long they may stall. The caller starts it and shuts
-// it down.
+// it down. Streams of Server-Sent Events end as soon as it shuts down; another server would wait for them.
 func NewServer(handler http.Handler, addr string, opts Options) *http.Server {
 	opts = opts.withDefaults()
-	return &http.Server{
+	server := &http.Server{
 		Addr:              addr,
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -92,12 +102,15 @@ func NewServer(handler http.Handler, addr string, opts Options) *http.Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelWarn),
 	}
+	endStreamsOnShutdown(server)
+	return server
 }
 
 type api struct {
 	store    ports.RepositoryStore
 	opts     Options
 	metrics  *metrics
+	streams  atomic.Int64
 	routes   []*route
 	document *document
 	origin   http.CrossOriginProtection
@@ -107,9 +120,10 @@ func (a *api) allRoutes() []*route {
 	var all []*route
 	for _, routes := range [][]*route{
 		a.repositoryRoutes(), a.fileRoutes(), a.treeRoutes(), a.commitRoutes(), a.historyRoutes(), a.compareRoutes(),
-		a.branchRoutes(), a.tagRoutes(), a.serviceRoutes(),
+		a.branchRoutes(), a.tagRoutes(), a.eventRoutes(), a.serviceRoutes(),
 	} {
 		all = append(all, routes...)
 	}
+	acceptMinCursor(all)
 	return all
 }

@@ -45,6 +45,7 @@ func (a *api) begin(w http.ResponseWriter, r *http.Request) *call {
 	h.Set("Content-Security-Policy", userContentPolicy)
 	r = r.WithContext(requestid.With(r.Context(), id))
 	c := &call{w: newRecorder(w, a.opts.IdleTimeout), r: r, id: id}
+	c.w.onHeader = c.nameCursor
 	c.body = newBody(w, r, a.opts.IdleTimeout)
 	return c
 }
@@ -75,12 +76,15 @@ func (a *api) dispatch(c *call) (err error) {
 	if err := c.parseQuery(); err != nil {
 		return err
 	}
+	if err := c.takeMinCursor(); err != nil {
+		return err
+	}
 	return rt.serve(c)
 }
 
 func (a *api) panicked(c *call, v any) error {
 	incident := requestid.New()
-	a.opts.Logger.ErrorContext(c.ctx(), "panic in an HTTP handler",
+	a.opts.Logger.ErrorContext(c.r.Context(), "panic in an HTTP handler",
 		"incident", incident, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	return errs.New(errs.ReasonInternal, "internal error: the log has it under incident "+incident, errs.MetaIncident, incident)
 }
@@ -101,7 +105,7 @@ func (a *api) fail(c *call, err error) bool {
 // incident logs an error that has no id yet, under one that the caller is told.
 func (a *api) incident(c *call, err error, e *errs.Error) error {
 	incident := requestid.New()
-	a.opts.Logger.ErrorContext(c.ctx(), "internal error", "incident", incident, "error", err, "cause", causes(e))
+	a.opts.Logger.ErrorContext(c.r.Context(), "internal error", "incident", incident, "error", err, "cause", causes(e))
 	return e.WithMeta(errs.MetaIncident, incident)
 }
 
@@ -117,7 +121,7 @@ const maxLogged = 256
 
 func (a *api) account(c *call, err error, took time.Duration) {
 	status := c.w.status
-	if c.ctx().Err() != nil {
+	if c.r.Context().Err() != nil && !(err == nil && c.lasting()) {
 		status = statusClientGone
 	}
 	a.metrics.observe(c.route, status, took)
@@ -138,12 +142,13 @@ func (a *api) account(c *call, err error, took time.Duration) {
 	if status >= http.StatusInternalServerError || err != nil && status < http.StatusBadRequest {
 		level = slog.LevelError
 	}
-	a.opts.Logger.LogAttrs(context.WithoutCancel(c.ctx()), level, "http request", attrs...)
+	a.opts.Logger.LogAttrs(context.WithoutCancel(c.r.Context()), level, "http request", attrs...)
 }
 
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	streams  prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -151,13 +156,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return &metrics{
 		requests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gitstore_http_requests_total",
-			Help: "HTTP requests by method, route pattern and status; 499 is a client that left.",
+			Help: "HTTP requests by method, route pattern and status; 499 is a client that left, but for streams of events, which end so.",
 		}, []string{"method", "route", "status"}),
 		duration: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "gitstore_http_request_duration_seconds",
-			Help:    "Time from the request's header to the end of its answer, bodies included.",
+			Help:    "Time from the request's header to the end of its answer, bodies included. Streams of events are left out.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 		}, []string{"method", "route"}),
+		streams: f.NewGauge(prometheus.GaugeOpts{
+			Name: "gitstore_http_event_streams",
+			Help: "Streams of Server-Sent Events that are open.",
+		}),
 	}
 }
 
@@ -168,5 +177,7 @@ func (m *metrics) observe(rt *route, status int, took time.Duration) {
 		method, pattern = rt.method, rt.template()
 	}
 	m.requests.WithLabelValues(method, pattern, strconv.Itoa(status)).Inc()
-	m.duration.WithLabelValues(method, pattern).Observe(took.Seconds())
+	if rt == nil || !rt.spec.lasting {
+		m.duration.WithLabelValues(method, pattern).Observe(took.Seconds())
+	}
 }

@@ -46,7 +46,7 @@ func (a *api) serviceRoutes() []*route {
 }
 
 func (a *api) getReadiness(c *call) error {
-	err := a.opts.Ready(c.ctx())
+	err := a.opts.Ready(c.r.Context())
 	if err == nil {
 		return c.answer(http.StatusOK, healthJSON{"ok"})
 	}
@@ -73,7 +73,7 @@ var (
 	//go:embed errors.html
 	errorsHTML string
 
-	docsPage   = template.Must(template.New("docs").Funcs(template.FuncMap{"anchor": schemaAnchor, "kind": schemaKind}).Parse(docsHTML))
+	docsPage   = template.Must(template.New("docs").Funcs(template.FuncMap{"anchor": schemaAnchor, "kind": schemaKind, "deref": deref}).Parse(docsHTML))
 	errorsPage = template.Must(template.New("errors").Parse(errorsHTML))
 )
 

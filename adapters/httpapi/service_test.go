@@ -315,7 +315,7 @@ func (c *client) checkLinks(page answer) {
 }
 
 func TestTheOpenAPIDocumentIsComplete(t *testing.T) {
-	c := serve(t, nil, httpapi.Options{Metrics: http.NotFoundHandler()})
+	c := serve(t, nil, httpapi.Options{Metrics: http.NotFoundHandler(), Events: scripted{}})
 	a := c.get("/openapi.json").wants(http.StatusOK)
 	if got := a.header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("content type %q", got)
@@ -334,7 +334,7 @@ func TestTheOpenAPIDocumentIsComplete(t *testing.T) {
 				t.Errorf("%s: operation id %q is empty or used twice", where, id)
 			}
 			ids[id] = true
-			checkOperation(t, where, path, op)
+			checkOperation(t, doc, where, path, op)
 			c.checkServed(method, path)
 		}
 	}
@@ -342,7 +342,7 @@ func TestTheOpenAPIDocumentIsComplete(t *testing.T) {
 	for _, want := range []string{
 		"createRepository", "listRepositories", "getRepository", "deleteRepository", "getFile", "statFile", "putFile", "deleteFile", "listTree",
 		"createCommit", "listCommits", "getCommit", "compare", "listBranches", "createBranch", "deleteBranch", "listTags", "createTag",
-		"deleteTag", "getLatestTag", "getHealth", "getReadiness", "getMetrics", "getOpenAPI", "getDocs", "getErrorDocs",
+		"deleteTag", "getLatestTag", "watchEvents", "getHealth", "getReadiness", "getMetrics", "getOpenAPI", "getDocs", "getErrorDocs",
 	} {
 		if !ids[want] {
 			t.Errorf("no operation %s", want)
@@ -352,7 +352,7 @@ func TestTheOpenAPIDocumentIsComplete(t *testing.T) {
 
 var parameter = regexp.MustCompile(`\{(\w+)\}`)
 
-func checkOperation(t *testing.T, where, path string, op map[string]any) {
+func checkOperation(t *testing.T, doc map[string]any, where, path string, op map[string]any) {
 	t.Helper()
 	if op["summary"] == nil || op["tags"] == nil {
 		t.Errorf("%s has no summary or tag", where)
@@ -361,7 +361,7 @@ func checkOperation(t *testing.T, where, path string, op map[string]any) {
 	params, _ := op["parameters"].([]any)
 	seen := map[string]bool{}
 	for _, p := range params {
-		p := p.(map[string]any)
+		p := resolve(doc, p.(map[string]any))
 		name, in := p["name"].(string), p["in"].(string)
 		if seen[in+name] || p["description"] == nil || p["schema"] == nil {
 			t.Errorf("%s: parameter %s is given twice or has no description or schema", where, name)
@@ -408,8 +408,7 @@ func checkRefs(t *testing.T, doc map[string]any, v any) {
 		}
 	case map[string]any:
 		if ref, ok := v["$ref"].(string); ok {
-			name, ours := strings.CutPrefix(ref, "#/components/schemas/")
-			if schemas := doc["components"].(map[string]any)["schemas"].(map[string]any); !ours || schemas[name] == nil {
+			if resolve(doc, v) == nil {
 				t.Errorf("%s leads nowhere", ref)
 			}
 		}
@@ -417,4 +416,17 @@ func checkRefs(t *testing.T, doc map[string]any, v any) {
 			checkRefs(t, doc, e)
 		}
 	}
+}
+
+// resolve returns v, or what it refers to; nil if that leads nowhere.
+func resolve(doc, v map[string]any) map[string]any {
+	ref, ok := v["$ref"].(string)
+	if !ok {
+		return v
+	}
+	found := doc
+	for name := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
+		found, _ = found[name].(map[string]any)
+	}
+	return found
 }

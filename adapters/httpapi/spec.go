@@ -34,6 +34,8 @@ type spec struct {
 	body *content
 	// answers are the answers that are not problems, by status.
 	answers map[int]content
+	// lasting marks an answer that goes on until the client leaves: its duration is not one of work.
+	lasting bool
 }
 
 // content describes a body.
@@ -148,13 +150,13 @@ func newDocument(routes []*route, version string) *document {
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
 			Title: "GitStore", Version: version,
-			Description: "Files in Git over HTTP: repositories, files, commits of many files, history, branches, tags.\n\n" +
+			Description: "Files in Git over HTTP: repositories, files, commits of many files, history, branches, tags, and the events of changes.\n\n" +
 				"Errors are problem details (RFC 9457); their reasons are listed at /docs/errors. Times are RFC 3339. Unknown " +
 				"members and parameters are refused. Names and paths that are not UTF-8 are shown with U+FFFD for what is not, " +
 				"and a second time, whole, in the member that ends in _base64.",
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 		},
-		Components: &huma.Components{Schemas: schemas},
+		Components: &huma.Components{Schemas: schemas, Parameters: minCursorParams, Headers: cursorHeaders},
 	}}
 	for _, rt := range routes {
 		d.openapi.AddOperation(rt.operation(schemas))
@@ -187,7 +189,7 @@ func (rt *route) operation(schemas huma.Registry) *huma.Operation {
 	op := &huma.Operation{
 		Method: rt.method, Path: rt.template(), OperationID: rt.spec.id, Tags: []string{rt.spec.group},
 		Summary: rt.spec.summary, Description: rt.spec.description,
-		Parameters: slices.Concat(rt.pathParameters(), rt.spec.query, rt.spec.headers),
+		Parameters: refer(slices.Concat(rt.pathParameters(), rt.spec.query, rt.spec.headers)),
 		Responses:  map[string]*huma.Response{"default": problemResponse(schemas)},
 	}
 	if b := rt.spec.body; b != nil {
@@ -195,6 +197,9 @@ func (rt *route) operation(schemas huma.Registry) *huma.Operation {
 	}
 	for status, answer := range rt.spec.answers {
 		op.Responses[strconv.Itoa(status)] = answer.response(schemas)
+	}
+	if rt.hasCursor() {
+		nameCursors(op)
 	}
 	return op
 }

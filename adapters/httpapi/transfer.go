@@ -15,7 +15,10 @@ import (
 type recorder struct {
 	http.ResponseWriter
 	control *http.ResponseController
-	idle    time.Duration
+	// patience is how long the client may take for a part.
+	patience time.Duration
+	// onHeader is called once, before the header is written.
+	onHeader func()
 	// status is 0 until the header is written.
 	status int
 	// sent counts the bytes of the body.
@@ -23,7 +26,8 @@ type recorder struct {
 }
 
 func newRecorder(w http.ResponseWriter, idle time.Duration) *recorder {
-	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), idle: idle}
+	// Before it writes, the server may wait an idle timeout for the rest of a body that nobody has read.
+	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), patience: 2 * idle, onHeader: func() {}}
 	// The deadline of the request before is still set on a connection that is used again.
 	_ = rec.control.SetWriteDeadline(time.Time{})
 	return rec
@@ -32,12 +36,29 @@ func newRecorder(w http.ResponseWriter, idle time.Duration) *recorder {
 // Unwrap is for [http.ResponseController].
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// extendDeadline gives what was written, and lies in buffers, time to leave. Before it writes, the server may wait an idle
-// timeout for the rest of a body that nobody has read.
-func (w *recorder) extendDeadline() { _ = w.control.SetWriteDeadline(time.Now().Add(2 * w.idle)) }
+// extendDeadline gives what was written, and lies in buffers, time to leave.
+func (w *recorder) extendDeadline() {
+	if w.status != http.StatusSwitchingProtocols { // else the connection is somebody else's
+		_ = w.control.SetWriteDeadline(time.Now().Add(w.patience))
+	}
+}
+
+// flush sends what was written, and takes the deadline away: over HTTP/2 it would end an answer that pauses.
+func (w *recorder) flush() error {
+	if err := w.control.Flush(); err != nil {
+		return clientGone(err)
+	}
+	_ = w.control.SetWriteDeadline(time.Time{})
+	return nil
+}
+
+func clientGone(cause error) error {
+	return errs.Wrap(cause, errs.ReasonCanceled, "the client stopped taking the answer")
+}
 
 func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 && status >= http.StatusOK {
+	if w.status == 0 && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
+		w.onHeader()
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)
@@ -48,7 +69,7 @@ const writePart = 64 << 10
 
 func (w *recorder) Write(p []byte) (written int, err error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	for {
 		w.extendDeadline()
@@ -57,7 +78,7 @@ func (w *recorder) Write(p []byte) (written int, err error) {
 		written += n
 		w.sent += int64(n)
 		if err != nil {
-			return written, errs.Wrap(err, errs.ReasonCanceled, "the client stopped taking the answer")
+			return written, clientGone(err)
 		}
 		if written == len(p) {
 			return written, nil

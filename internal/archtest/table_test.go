@@ -134,7 +134,7 @@ var table = []row{
 			"github.com/danielgtaylor/huma/v2/...", "github.com/go-json-experiment/json/...",
 			"github.com/prometheus/client_golang/prometheus/...",
 		},
-		tests: adapterTests,
+		tests: append([]string{"app/eventhub", "github.com/coder/websocket"}, adapterTests...),
 	},
 
 	{

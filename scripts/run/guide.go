@@ -24,7 +24,11 @@ GitStore is running. Ctrl-C stops it.
                   {{.Events}}/metrics
   data and logs   {{.Data}}
 
-The sample catalog is the repository "shop". In another terminal:
+The sample catalog is the repository "shop". In one terminal, watch it change:
+
+curl -N '{{.API}}/v1/events?repository=shop'
+
+In another terminal:
 
 # list a directory, or all files below it with &recursive=true
 curl '{{.API}}/v1/repositories/shop/tree?prefix=products/grinders'

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,6 +55,8 @@ func curl(args []string, out io.Writer) error {
 		switch arg := args[0]; arg {
 		case "-X":
 			method, args = args[1], args[2:]
+		case "-N":
+			args = args[1:]
 		case "-d", "--data-binary":
 			data, args = args[1], args[2:]
 		default:
@@ -140,8 +144,8 @@ func (s *session) interrupt(t *testing.T) {
 	}
 }
 
-// paste runs what the guide shows as a shell does that it is pasted into.
-func (s *session) paste(t *testing.T) (output string) {
+// shell is one that has what the guide shows for a terminal pasted into it.
+func (s *session) shell(t *testing.T, terminal string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -151,13 +155,27 @@ func (s *session) paste(t *testing.T) (output string) {
 	if err := os.Symlink(self, filepath.Join(bin, "curl")); err != nil {
 		t.Fatal(err)
 	}
-	_, script, ok := strings.Cut(s.guide, "In another terminal:\n")
-	if !ok {
-		t.Fatalf("there is nothing to paste in %s", s.guide)
-	}
 	cmd := exec.Command("sh", "-eux")
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
-	cmd.Stdin = strings.NewReader(script)
+	cmd.Stdin = strings.NewReader(s.section(t, terminal))
+	return cmd
+}
+
+// section is what the guide shows for a terminal.
+func (s *session) section(t *testing.T, terminal string) string {
+	t.Helper()
+	_, script, ok := strings.Cut(s.guide, terminal+"\n")
+	if !ok {
+		t.Fatalf("there is nothing for %q in %s", terminal, s.guide)
+	}
+	script, _, _ = strings.Cut(script, "In another terminal:\n")
+	return script
+}
+
+// paste runs what the guide shows, to its end.
+func (s *session) paste(t *testing.T) (output string) {
+	t.Helper()
+	cmd := s.shell(t, "In another terminal:")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -167,12 +185,62 @@ func (s *session) paste(t *testing.T) (output string) {
 	return string(out)
 }
 
+// watcher is the terminal that watches.
+type watcher struct {
+	cmd   *exec.Cmd
+	lines *bufio.Scanner
+}
+
+// watch begins to watch as the guide shows, and returns once it does.
+func (s *session) watch(t *testing.T) *watcher {
+	t.Helper()
+	cmd := s.shell(t, "watch it change:")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w := &watcher{cmd, bufio.NewScanner(out)}
+	w.until(t, "heartbeat")
+	return w
+}
+
+// until returns what is printed up to a line with all of the words.
+func (w *watcher) until(t *testing.T, words ...string) (seen string) {
+	t.Helper()
+	for w.lines.Scan() {
+		seen += w.lines.Text() + "\n"
+		if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(w.lines.Text(), word) }) {
+			return seen
+		}
+	}
+	t.Fatalf("there was no %q in\n%s", words, seen)
+	return ""
+}
+
+// end expects that the stream ends as a whole one, now that the services have stopped.
+func (w *watcher) end(t *testing.T) {
+	t.Helper()
+	for w.lines.Scan() {
+	}
+	if err := w.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheGuideWorksAsPrintedEachTime(t *testing.T) {
 	listenElsewhere(t)
 	o := options{bin: binaries, data: t.TempDir(), catalog: "../../examples/catalog"}
 	for _, round := range []struct{ tag, other string }{{"v1.1.0", "v1.2.0"}, {"v1.2.0", "v1.1.0"}} {
 		s := begin(t, o)
+		watching := s.watch(t)
 		out := s.paste(t)
+		seen := watching.until(t, `"subject":"refs/heads/season-`, `"change":"updated"`)
+		if tag := `"subject":"refs/tags/` + round.tag + `"`; !strings.Contains(seen, tag) || strings.Contains(seen, round.other) {
+			t.Errorf("no %s among what arrives:\n%s", tag, seen)
+		}
 		for _, want := range []string{"hand-grinder-1e3", `"name":"` + round.tag + `"`, "+Ten percent off.", `"items":[`} {
 			if !strings.Contains(out, want) {
 				t.Errorf("it does not print %q", want)
@@ -182,6 +250,7 @@ func TestTheGuideWorksAsPrintedEachTime(t *testing.T) {
 			t.Errorf("the guide names %s", round.other)
 		}
 		s.interrupt(t)
+		watching.end(t)
 	}
 }
 
