@@ -58,6 +58,12 @@ var table = []row{
 		allow: []string{"domain/...", "ports"},
 		tests: []string{"ports/gitrepotest"},
 	},
+	{pattern: "ports/eventstest", pure: true, allow: []string{"domain/...", "ports", "github.com/google/go-cmp/..."}},
+	{
+		pattern: "ports/eventstest/memlog", pure: true,
+		allow: []string{"domain/...", "ports"},
+		tests: []string{"ports/eventstest"},
+	},
 
 	{
 		pattern: "adapters/gitcli",
@@ -114,6 +120,15 @@ var table = []row{
 			"domain/...", "internal/requestid", "ports",
 			"github.com/danielgtaylor/huma/v2/...", "github.com/go-json-experiment/json/...",
 			"github.com/prometheus/client_golang/prometheus/...",
+		},
+		tests: adapterTests,
+	},
+
+	{
+		pattern: "adapters/nats",
+		allow: []string{
+			"domain/...", "ports",
+			"github.com/nats-io/nats-server/v2/server", "github.com/nats-io/nats.go/...",
 		},
 		tests: adapterTests,
 	},
