@@ -138,6 +138,12 @@ var table = []row{
 	},
 
 	{
+		pattern: "adapters/ws",
+		allow:   []string{"domain/...", "internal/requestid", "ports", "github.com/coder/websocket"},
+		tests:   adapterTests,
+	},
+
+	{
 		pattern: "adapters/nats",
 		allow: []string{
 			"domain/...", "ports",
