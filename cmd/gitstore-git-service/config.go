@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
+	"github.com/gitstore-dev/gitstore/adapters/nats"
+	"github.com/gitstore-dev/gitstore/adapters/ws"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/internal/config"
 )
@@ -15,7 +18,7 @@ type settings struct {
 	DataDir string `placeholder:"DIR" help:"Directory of the repositories, needed. It is created if there is none, and belongs to one process alone."`
 
 	GRPCListen   string `name:"grpc-listen" group:"listen" type:"listen" default:"127.0.0.1:50051" help:"Where gRPC is served."`
-	EventsListen string `name:"events-listen" group:"listen" type:"listen" default:"127.0.0.1:8081" help:"Where /healthz, /readyz and /metrics are served over HTTP."`
+	EventsListen string `name:"events-listen" group:"listen" type:"listen" default:"127.0.0.1:8081" help:"Where events over WebSocket at /v1/events, /healthz, /readyz and /metrics are served over HTTP."`
 	Reflection   bool   `group:"listen" default:"false" help:"Serve gRPC reflection, for tools such as grpcurl."`
 
 	GitPath       string `group:"git" default:"git" help:"The git binary: a path, or a name to look up in PATH."`
@@ -29,6 +32,17 @@ type settings struct {
 	GitIdleTimeout  time.Duration `group:"limits" default:"5m" min:"1s" max:"24h" help:"How long such a process is kept with nothing to do."`
 	MaxQueuedReads  int           `group:"limits" default:"4096" min:"1" max:"1000000" help:"Most reads that wait for such a process; more are refused."`
 	MaxQueuedWrites int           `group:"limits" default:"1024" min:"1" max:"1000000" help:"Most writes that wait for one repository; more are refused."`
+
+	NATSURL           string        `name:"nats-url" group:"events" placeholder:"URL" help:"External NATS servers with JetStream that keep the journal of changes, separated by commas. Without it the journal lies in the data directory."`
+	NATSCredentials   string        `name:"nats-credentials" group:"events" placeholder:"FILE" help:"File with the credentials for the external NATS servers."`
+	NATSStream        string        `name:"nats-stream" group:"events" default:"gitstore" help:"How the names of the journal's streams begin; services that share NATS servers need names of their own."`
+	NATSReplicas      int           `name:"nats-replicas" group:"events" default:"1" min:"1" max:"5" help:"How many servers of a NATS cluster keep the journal when it is created."`
+	EventsMaxAge      time.Duration `group:"events" default:"168h" min:"1m" max:"8760h" help:"How long events are kept."`
+	EventsMaxSize     int64         `group:"events" type:"size" default:"1GiB" min:"1MiB" max:"1TiB" help:"Most disk that events take; the oldest go first."`
+	EventsMaxCount    int           `group:"events" default:"1000000" min:"100" max:"1000000000" help:"Most events that are kept; the oldest go first."`
+	EventsOrigins     string        `group:"events" placeholder:"HOSTS" help:"Hosts of web pages that may subscribe besides those of the service's own host, such as *.example.com, separated by commas."`
+	EventsConnections int           `group:"events" default:"5000" min:"1" max:"1000000" help:"Most connections of subscribers at a time; more are refused."`
+	EventsPerPeer     int           `group:"events" default:"64" min:"1" max:"1000000" help:"Most such connections from one IP address."`
 
 	config.Common
 }
@@ -48,6 +62,19 @@ func (s *settings) Validate() error {
 
 func (s *settings) identity() git.Signature {
 	return git.Signature{Name: s.IdentityName, Email: s.IdentityEmail}
+}
+
+func (s *settings) journal() nats.Options {
+	return nats.Options{
+		Dir: filepath.Join(s.DataDir, "journal"), URL: s.NATSURL, Credentials: s.NATSCredentials, Stream: s.NATSStream, Replicas: s.NATSReplicas,
+		MaxAge: s.EventsMaxAge, MaxBytes: s.EventsMaxSize, MaxEvents: int64(s.EventsMaxCount),
+	}
+}
+
+func (s *settings) publisher() ws.PublisherOptions {
+	return ws.PublisherOptions{
+		OriginPatterns: config.List(s.EventsOrigins), MaxConnections: s.EventsConnections, MaxConnectionsPerPeer: s.EventsPerPeer,
+	}
 }
 
 func (s *settings) store() gitcli.Options {

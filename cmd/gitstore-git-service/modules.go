@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
+	"github.com/gitstore-dev/gitstore/adapters/ws"
 	"github.com/gitstore-dev/gitstore/cmd/internal/service"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/internal/telemetry"
@@ -30,6 +31,7 @@ func module(s settings) fx.Option {
 			fx.Annotate(newStorage, fx.As(fx.Self()), fx.As(new(ports.RepositoryStore))),
 			newGRPCServer,
 			newReadiness,
+			newPublisher,
 			newAdminServer,
 			newServer,
 		),
@@ -41,7 +43,7 @@ func newGRPCServer(
 	s settings, store ports.RepositoryStore, gate *storage, reg *prometheus.Registry, logger *slog.Logger,
 ) *gitserver.Server {
 	server := gitserver.New(store, gitserver.Options{
-		Logger: logger, Registerer: reg, Reflection: s.Reflection, MaxConnections: s.MaxConnections,
+		Logger: logger, Registerer: reg, Journal: gate, Events: gate, Reflection: s.Reflection, MaxConnections: s.MaxConnections,
 		ServerOptions: []grpc.ServerOption{grpc.ChainUnaryInterceptor(gate.unary), grpc.ChainStreamInterceptor(gate.stream)},
 	})
 	server.SetServing(false)
@@ -63,8 +65,14 @@ func (r *readiness) check(context.Context) error {
 	return r.storage.check()
 }
 
-func newAdminServer(reg *prometheus.Registry, ready *readiness, logger *slog.Logger) *http.Server {
-	return telemetry.NewAdminServer(reg, ready.check, logger)
+func newPublisher(s settings, storage *storage, logger *slog.Logger) (*ws.Publisher, error) {
+	opts := s.publisher()
+	opts.Logger = logger
+	return ws.NewPublisher(storage, opts)
+}
+
+func newAdminServer(reg *prometheus.Registry, ready *readiness, publisher *ws.Publisher, logger *slog.Logger) *http.Server {
+	return telemetry.NewAdminServer(reg, ready.check, map[string]http.Handler{"GET /v1/events": publisher}, logger)
 }
 
 // server is the service while it runs.
@@ -73,6 +81,7 @@ type server struct {
 	storage  *storage
 	grpc     *gitserver.Server
 	ready    *readiness
+	events   *ws.Publisher
 	http     *http.Server
 	fail     service.Fail
 	logger   *slog.Logger
@@ -86,9 +95,10 @@ type server struct {
 }
 
 func newServer(
-	s settings, storage *storage, grpcServer *gitserver.Server, ready *readiness, admin *http.Server, fail service.Fail, logger *slog.Logger,
+	s settings, storage *storage, grpcServer *gitserver.Server, ready *readiness, events *ws.Publisher, admin *http.Server,
+	fail service.Fail, logger *slog.Logger,
 ) *server {
-	return &server{settings: s, storage: storage, grpc: grpcServer, ready: ready, http: admin, fail: fail, logger: logger}
+	return &server{settings: s, storage: storage, grpc: grpcServer, ready: ready, events: events, http: admin, fail: fail, logger: logger}
 }
 
 func run(lc fx.Lifecycle, s *server) { lc.Append(fx.StartStopHook(s.start, s.stop)) }
@@ -117,14 +127,14 @@ func (s *server) start(ctx context.Context) error {
 }
 
 func (s *server) open(ctx context.Context) {
-	opts := s.settings.store()
-	opts.Logger = s.logger
-	if err := s.storage.open(ctx, opts); err != nil {
+	opts, log := s.settings.store(), s.settings.journal()
+	opts.Logger, log.Logger = s.logger, s.logger
+	if err := s.storage.open(ctx, opts, log); err != nil {
 		s.fail(err)
 		return
 	}
 	s.grpc.SetServing(true)
-	store := s.storage.store.Load()
+	store := s.storage.opened.Load().store
 	s.logger.InfoContext(ctx, "serving gRPC", "address", s.grpcAddress.String(),
 		"git_version", store.GitVersion(), "repositories", store.Stats().Repositories)
 }
@@ -143,6 +153,9 @@ func (s *server) stop(ctx context.Context) error {
 	defer cancel()
 	if err := s.grpc.Shutdown(draining); err != nil {
 		s.logger.WarnContext(ctx, "broke off gRPC calls that did not end in time", "error", err)
+	}
+	if err := s.events.Shutdown(draining); err != nil {
+		s.logger.WarnContext(ctx, "broke off subscribers that did not leave in time", "error", err)
 	}
 	s.serving.Wait()
 	return errors.Join(s.storage.close(), s.admin.Stop(ctx))

@@ -2,51 +2,127 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
+	"github.com/gitstore-dev/gitstore/adapters/nats"
+	"github.com/gitstore-dev/gitstore/app/eventhub"
+	"github.com/gitstore-dev/gitstore/app/journal"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
-// storage is the store from the time on that it is open. Cleaning up after an unclean stop takes its time where there are
-// many repositories, and meanwhile the service has to answer those who ask how it is.
+// storage is the store and its journal from the time on that they are open. Cleaning up after an unclean stop takes its
+// time where there are many repositories, and meanwhile the service has to answer those who ask how it is.
 type storage struct {
 	// RepositoryStore is nil until then: calls have to come through unary and stream, which let none pass before.
 	ports.RepositoryStore
-	store atomic.Pointer[gitcli.Store]
+	opened atomic.Pointer[opened]
+	logger *slog.Logger
 }
 
-func newStorage(reg *prometheus.Registry) (*storage, error) {
-	s := &storage{}
+// opened is what storage consists of.
+type opened struct {
+	store   *gitcli.Store
+	log     *nats.Log
+	journal *journal.Journal
+	hub     *eventhub.Hub
+	// running are the goroutines of the journal and the hub.
+	running sync.WaitGroup
+	cancel  context.CancelFunc
+}
+
+func newStorage(reg *prometheus.Registry, logger *slog.Logger) (*storage, error) {
+	s := &storage{logger: logger}
 	return s, reg.Register(s)
 }
 
-func (s *storage) open(ctx context.Context, opts gitcli.Options) error {
-	store, err := gitcli.Open(ctx, opts)
-	if err != nil {
+// observer tells the journal of changes. The store has to be open before the journal, which lies in the directory that it
+// takes, and nobody writes to it before the journal is there.
+type observer struct{ *journal.Journal }
+
+// open opens the store, then the journal, and brings that in step with the store before anybody can write to it.
+func (s *storage) open(ctx context.Context, store gitcli.Options, log nats.Options) (err error) {
+	o := &opened{}
+	changes := &observer{}
+	store.Observer = changes
+	if o.store, err = gitcli.Open(ctx, store); err != nil {
 		return err
 	}
-	s.RepositoryStore = store
-	s.store.Store(store)
+	if o.log, err = nats.Open(ctx, log); err != nil {
+		return errors.Join(fmt.Errorf("journal: %w", err), o.store.Close())
+	}
+	o.journal = journal.New(o.log, journal.Options{Logger: s.logger})
+	changes.Journal = o.journal
+	found, err := o.journal.Reconcile(ctx, o.store)
+	if err != nil {
+		return errors.Join(fmt.Errorf("journal: %w", err), o.store.Close(), o.log.Close())
+	}
+	if found > 0 {
+		s.logger.InfoContext(ctx, "the journal lacked changes, and has them now", "events", found)
+	}
+	o.hub = eventhub.New(o.log, o.store, eventhub.Options{OnFeedError: func(err error) {
+		s.logger.WarnContext(ctx, "the journal cannot be followed; it is tried again", "error", err)
+	}})
+	var running context.Context
+	running, o.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	o.running.Go(func() { o.journal.Run(running) })
+	o.running.Go(func() { _ = o.hub.Follow(running, o.log) })
+	s.RepositoryStore = o.store
+	s.opened.Store(o)
 	return nil
 }
 
+// close ends the store first: its last writes are told of.
 func (s *storage) close() error {
-	if store := s.store.Load(); store != nil {
-		return store.Close()
+	o := s.opened.Load()
+	if o == nil {
+		return nil
 	}
-	return nil
+	err := o.store.Close()
+	o.cancel()
+	o.running.Wait()
+	return errors.Join(err, o.log.Close())
+}
+
+// Bounds implements [ports.EventReader].
+func (s *storage) Bounds(ctx context.Context) (ports.EventBounds, error) {
+	if err := s.check(); err != nil {
+		return ports.EventBounds{}, err
+	}
+	return s.opened.Load().log.Bounds(ctx)
+}
+
+// ReadEvents implements [ports.EventReader].
+func (s *storage) ReadEvents(ctx context.Context, after event.Cursor, limit int) ([]event.Entry, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return s.opened.Load().log.ReadEvents(ctx, after, limit)
+}
+
+// Subscribe implements [ports.EventSource].
+func (s *storage) Subscribe(ctx context.Context, sub ports.Subscription) iter.Seq2[event.Notice, error] {
+	if err := s.check(); err != nil {
+		return func(yield func(event.Notice, error) bool) { yield(nil, err) }
+	}
+	return s.opened.Load().hub.Subscribe(ctx, sub)
 }
 
 var errStarting = errs.New(errs.ReasonUnavailable, "the service is starting: try again in a moment")
 
 func (s *storage) check() error {
-	if s.store.Load() == nil {
+	if s.opened.Load() == nil {
 		return errStarting
 	}
 	return nil
@@ -75,25 +151,33 @@ var (
 	startedDesc      = prometheus.NewDesc("gitstore_git_processes_started_total", "Git processes started.", nil, nil)
 	cacheReadsDesc   = prometheus.NewDesc("gitstore_object_cache_reads_total", "Objects looked for in memory.", nil, nil)
 	cacheHitsDesc    = prometheus.NewDesc("gitstore_object_cache_hits_total", "Objects found in memory.", nil, nil)
+	subscribersDesc  = prometheus.NewDesc("gitstore_event_subscribers", "Subscriptions to events that are under way.", nil, nil)
+	eventsDesc       = prometheus.NewDesc("gitstore_events_total", "Events that were told of.", nil, nil)
+	historyReadsDesc = prometheus.NewDesc("gitstore_event_history_reads_total", "Pages of the journal read for subscribers that are behind what is in memory.", nil, nil)
+	resyncsDesc      = prometheus.NewDesc("gitstore_event_resyncs_total", "Subscribers that were told the present state, as their cursor led nowhere.", nil, nil)
 )
 
 // Describe implements [prometheus.Collector].
 func (s *storage) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc} {
+	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc, subscribersDesc, eventsDesc, historyReadsDesc, resyncsDesc} {
 		descs <- d
 	}
 }
 
 // Collect implements [prometheus.Collector].
 func (s *storage) Collect(metrics chan<- prometheus.Metric) {
-	store := s.store.Load()
-	if store == nil {
+	o := s.opened.Load()
+	if o == nil {
 		return
 	}
-	stats := store.Stats()
+	stats, events := o.store.Stats(), o.hub.Stats()
 	metrics <- prometheus.MustNewConstMetric(repositoriesDesc, prometheus.GaugeValue, float64(stats.Repositories))
 	metrics <- prometheus.MustNewConstMetric(processesDesc, prometheus.GaugeValue, float64(stats.Processes))
 	metrics <- prometheus.MustNewConstMetric(startedDesc, prometheus.CounterValue, float64(stats.ProcessesStarted))
 	metrics <- prometheus.MustNewConstMetric(cacheReadsDesc, prometheus.CounterValue, float64(stats.CacheReads))
 	metrics <- prometheus.MustNewConstMetric(cacheHitsDesc, prometheus.CounterValue, float64(stats.CacheHits))
+	metrics <- prometheus.MustNewConstMetric(subscribersDesc, prometheus.GaugeValue, float64(events.Subscribers))
+	metrics <- prometheus.MustNewConstMetric(eventsDesc, prometheus.CounterValue, float64(events.Events))
+	metrics <- prometheus.MustNewConstMetric(historyReadsDesc, prometheus.CounterValue, float64(events.HistoryReads))
+	metrics <- prometheus.MustNewConstMetric(resyncsDesc, prometheus.CounterValue, float64(events.Resyncs))
 }

@@ -73,7 +73,7 @@ func newParser(p Program, target any, opts ...kong.Option) (*kong.Kong, error) {
 		kong.DefaultEnvars("GITSTORE"),
 		kong.ValueFormatter(formatHelp),
 		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 110}),
-		kong.Groups{"listen": "Listening", "git": "Git", "limits": "Limits", "logs": "Logs", "stop": "Stopping"},
+		kong.Groups{"listen": "Listening", "git": "Git", "limits": "Limits", "events": "Events", "catalog": "Catalogs", "logs": "Logs", "stop": "Stopping"},
 		kong.KindMapper(reflect.String, kong.MapperFunc(decodeString)),
 		kong.KindMapper(reflect.Int, number(parseInt, "a whole number")),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), number(parseDuration, "a duration")),
@@ -81,6 +81,17 @@ func newParser(p Program, target any, opts ...kong.Option) (*kong.Kong, error) {
 		kong.NamedMapper("listen", address(checkListen, "host:port, such as 127.0.0.1:8080 or, for all interfaces, :8080")),
 		kong.NamedMapper("dial", address(checkDial, "host:port, such as 127.0.0.1:50051")),
 	)...)
+}
+
+// List splits a setting that names several things with commas between them; an empty one names none.
+func List(s string) []string {
+	var list []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
 }
 
 // formatHelp puts behind a flag's help what else may set it and what is allowed.

@@ -12,12 +12,18 @@ import (
 )
 
 // NewAdminServer returns a server of /healthz, /readyz and /metrics for a service whose own protocol is not HTTP. It is
-// ready when ready returns nil; the error is shown to the caller. The caller starts the server and shuts it down.
-func NewAdminServer(reg *prometheus.Registry, ready func(context.Context) error, logger *slog.Logger) *http.Server {
+// ready when ready returns nil; the error is shown to the caller. More handlers are served by their patterns, as
+// [http.ServeMux] has them. The caller starts the server and shuts it down.
+func NewAdminServer(
+	reg *prometheus.Registry, ready func(context.Context) error, more map[string]http.Handler, logger *slog.Logger,
+) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, ready(r.Context())) })
 	mux.Handle("GET /metrics", MetricsHandler(reg))
+	for pattern, handler := range more {
+		mux.Handle(pattern, handler)
+	}
 	return &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,

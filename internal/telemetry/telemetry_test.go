@@ -118,7 +118,7 @@ func TestAnUnknownLevelOrFormatIsRefused(t *testing.T) {
 func TestTheAdminServer(t *testing.T) {
 	var notReady error
 	reg := telemetry.NewRegistry(buildinfo.Info{Version: "v1.2.3", Commit: "abc", GoVersion: "go1.26"})
-	admin := telemetry.NewAdminServer(reg, func(context.Context) error { return notReady }, slog.New(slog.DiscardHandler))
+	admin := telemetry.NewAdminServer(reg, func(context.Context) error { return notReady }, nil, slog.New(slog.DiscardHandler))
 	tests := []struct {
 		name, method, path string
 		notReady           error
