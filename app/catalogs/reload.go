@@ -3,12 +3,14 @@ package catalogs
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/version"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -40,6 +42,9 @@ func (f *feed) reload(ctx context.Context) error {
 	case err != nil:
 		f.fail(ctx, err)
 	default:
+		if next.failure != nil {
+			f.log(ctx, slog.LevelInfo, "the catalog is up to date again")
+		}
 		next.failure, next.checkedAt = nil, time.Now()
 		f.publish(&next)
 	}
@@ -48,11 +53,19 @@ func (f *feed) reload(ctx context.Context) error {
 
 func (f *feed) fail(ctx context.Context, err error) {
 	next := *f.state.Load()
+	level := slog.LevelWarn
+	if next.failure != nil {
+		level = slog.LevelDebug
+	}
+	f.log(ctx, level, "the catalog cannot be brought up to date: what was loaded last is served", slog.Any("error", err))
 	next.failure = err
 	next.work.Failures++
 	f.publish(&next)
-	f.opts.Logger.WarnContext(ctx, "the catalog could not be brought up to date: the last good snapshot is served",
-		"repository", f.target.Repository.String(), "view", f.target.View.String(), "error", err, "served", next.catalog().commitText())
+}
+
+func (f *feed) log(ctx context.Context, level slog.Level, msg string, attrs ...slog.Attr) {
+	attrs = append(attrs, slog.String("repository", f.target.Repository.String()), slog.String("view", f.target.View.String()))
+	f.opts.Logger.LogAttrs(ctx, level, msg, attrs...)
 }
 
 // update changes the state to what the repository is now.
@@ -113,10 +126,11 @@ func (f *feed) resolveRelease(ctx context.Context) (head, error) {
 
 // drop leaves nothing to serve: what was there is gone from the repository, or the repository is gone.
 func (f *feed) drop(ctx context.Context, next *state, why error) {
-	f.notice(ctx, next, head{})
+	if !errs.Is(why, errs.ReasonRepositoryNotFound) {
+		f.notice(ctx, next, head{})
+	}
 	if next.absent == nil {
-		f.opts.Logger.InfoContext(ctx, "there is no catalog to serve", "repository", f.target.Repository.String(),
-			"view", f.target.View.String(), "error", why)
+		f.log(ctx, slog.LevelInfo, "there is no catalog to serve", slog.Any("error", why))
 	}
 	next.recent, next.absent = nil, why
 	next.work.Checks++
@@ -138,9 +152,9 @@ func (f *feed) notice(ctx context.Context, next *state, now head) {
 	if now.ref == served.Ref {
 		next.moved.New = now.commit
 	}
-	f.opts.Logger.WarnContext(ctx, "a release tag was moved or deleted", "repository", f.target.Repository.String(),
-		"tag", served.Ref.String(), "old_commit", served.Commit().String(), "new_commit", next.moved.New.String(),
-		"follows", now.ref.String())
+	f.log(ctx, slog.LevelWarn, "a release tag was moved or deleted", slog.String("tag", served.Ref.String()),
+		slog.String("old_commit", served.Commit().String()), slog.String("new_commit", next.moved.New.String()),
+		slog.String("follows", now.ref.String()))
 }
 
 // load reads the commit's files, or how they differ from those of the present snapshot.
@@ -161,8 +175,8 @@ func (f *feed) load(ctx context.Context, next *state, commit git.ObjectID) (*cat
 	next.work.Files += read.Files
 	next.work.Bytes += read.Bytes
 	next.work.Last = read
-	f.opts.Logger.InfoContext(ctx, "catalog loaded", "repository", f.target.Repository.String(), "view", f.target.View.String(),
-		"commit", commit.String(), "full", read.Full, "files", read.Files, "bytes", read.Bytes, "duration", read.Duration)
+	f.log(ctx, slog.LevelInfo, "catalog loaded", slog.String("commit", commit.String()), slog.Bool("full", read.Full),
+		slog.Uint64("files", read.Files), slog.Uint64("bytes", read.Bytes), slog.Duration("duration", read.Duration))
 	return snapshot, nil
 }
 

@@ -26,6 +26,14 @@ type Catalog struct {
 // Commit is the commit that everything in the catalog is of.
 func (c *Catalog) Commit() git.ObjectID { return c.Snapshot.Commit() }
 
+// snapshot returns nil if there is no catalog.
+func (c *Catalog) snapshot() *catalog.Snapshot {
+	if c == nil {
+		return nil
+	}
+	return c.Snapshot
+}
+
 // State says whether there is a catalog.
 type State string
 
