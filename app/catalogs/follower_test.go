@@ -373,21 +373,28 @@ func TestEventsOfOtherRefsAndRepositoriesCauseNoWork(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-func TestTheContentOfAFileThatIsTooLargeIsLeftBehind(t *testing.T) {
+func TestContentsThatAreTooLargeOrOfNoDocumentAreLeftBehind(t *testing.T) {
 	settled(t, func(t *testing.T) {
 		w := newWorld(t, catalogs.Options{}, "shop")
 		w.create(shop)
 		w.commit(shop, mainBranch, map[string]string{
 			"products/a.md": product("a", ""), "products/large.md": strings.Repeat("x", 10<<20), "products/z.md": product("z", ""),
+			"products/photo.jpg": strings.Repeat("x", 1<<20),
 		})
 		w.run()
 		synctest.Wait()
-		if _, _, read := w.faults.count(); read > catalog.MaxDocument {
+		if _, _, read := w.faults.count(); read > 1000 {
 			t.Errorf("%d bytes were read", read)
 		}
 		if got := content(w.catalog()); got["products/a.md"] == "" || got["products/z.md"] == "" {
 			t.Errorf("the other documents are not served: %v", got)
 		}
+		for p := range w.catalog().Snapshot.Problems() {
+			if p.Reason == catalog.ReasonTooLarge && p.Path == path("products/large.md") {
+				return
+			}
+		}
+		t.Error("the large file is no problem")
 	})
 }
 

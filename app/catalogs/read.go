@@ -28,13 +28,16 @@ func (f *feed) read(ctx context.Context, base *catalog.Snapshot, commit git.Obje
 		if err != nil {
 			return nil, read, err
 		}
+		read.Files++
+		read.Bytes += uint64(file.Size) //nolint:gosec // a size is not negative
+		if !catalog.Reads(file.Path) {
+			continue
+		}
 		change, err := changeOf(file)
 		if err != nil {
 			return nil, read, err
 		}
 		changes = append(changes, change)
-		read.Files++
-		read.Bytes += uint64(file.Size) //nolint:gosec // a size is not negative
 	}
 	return catalog.Build(base, commit, changes), read, nil
 }

@@ -1,10 +1,10 @@
 package catalogs_test
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"maps"
@@ -403,10 +403,10 @@ func (r *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func product(id, more string) string {
-	var b bytes.Buffer
-	b.WriteString("---\nid: " + id + "\nsku: SKU-" + strings.ToUpper(id) + "\nslug: " + id + "\ntitle: " + id + "\nprice: \"1.00\"\ncurrency: EUR\n---\n" + more + "\n")
-	return b.String()
+// product is the document of a product, whose body is to tell it from others.
+func product(id, body string) string {
+	return fmt.Sprintf("---\nid: %[1]s\nsku: SKU-%[1]s\nslug: %[1]s\ntitle: %[1]s\ncategory: none\nprice: \"1.00\"\ncurrency: EUR\n"+
+		"status: active\ninventory_status: in_stock\n---\nBody%[2]s\n", id, body)
 }
 
 const minute = time.Minute
