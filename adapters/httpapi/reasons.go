@@ -33,6 +33,14 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"The call was given up before it was done, or the body ended before its declared length.",
 		"If it was a write, find out whether it took effect: repeat it with the same request_id.",
 	},
+	errs.ReasonCatalogNotFound: {
+		"This API does not keep the catalog of the repository.",
+		"Name the repository in the setting catalogs of the API, or read its files.",
+	},
+	errs.ReasonCatalogNotLoaded: {
+		"The catalog was not loaded since the API started. The detail says why, if loading failed.",
+		"Repeat after Retry-After; another replica may answer at once.",
+	},
 	errs.ReasonDeadlineExceeded: {
 		"The time for the call ran out, or the body stalled (then the status is 408).",
 		"Repeat a read. Repeat a write with its request_id: if the first took effect, its commit comes back.",
@@ -40,6 +48,10 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 	errs.ReasonDefaultBranch: {
 		"The default branch would be deleted, or would no longer lead to a commit.",
 		"Delete another branch. The default branch goes with its repository.",
+	},
+	errs.ReasonDocumentNotFound: {
+		"The catalog has no document of this kind and id.",
+		"Check the id. If there is a file for it, the problems of the catalog may say why it is not served.",
 	},
 	errs.ReasonDotGitComponent: {
 		"A component of the path is taken for .git by some file system.",

@@ -26,6 +26,9 @@ type file struct {
 	problems []Problem
 }
 
+// Reads reports whether the content of a file at the path may matter to a catalog: [Build] needs no other files.
+func Reads(p git.TreePath) bool { return isCandidate(p) || isSchema(p) }
+
 // isCandidate reports whether a file may be a document.
 func isCandidate(p git.TreePath) bool {
 	switch path.Ext(p.String()) {

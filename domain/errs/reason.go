@@ -71,6 +71,10 @@ const (
 	ReasonPathNotFound Reason = "PATH_NOT_FOUND"
 	// ReasonMethodNotFound names a route or RPC that does not exist.
 	ReasonMethodNotFound Reason = "METHOD_NOT_FOUND"
+	// ReasonCatalogNotFound names a repository whose catalog is not kept here.
+	ReasonCatalogNotFound Reason = "CATALOG_NOT_FOUND"
+	// ReasonDocumentNotFound names a document that the catalog does not hold.
+	ReasonDocumentNotFound Reason = "DOCUMENT_NOT_FOUND"
 
 	// ReasonRepositoryExists is a creation of a repository under an id in use.
 	ReasonRepositoryExists Reason = "REPOSITORY_EXISTS"
@@ -123,6 +127,8 @@ const (
 	ReasonDraining Reason = "DRAINING"
 	// ReasonCursorNotReached is an answer that could not wait until it knows of everything up to the cursor asked for.
 	ReasonCursorNotReached Reason = "CURSOR_NOT_REACHED"
+	// ReasonCatalogNotLoaded is a catalog that was not loaded since the process began.
+	ReasonCatalogNotLoaded Reason = "CATALOG_NOT_LOADED"
 
 	// ReasonFileTooLarge is a file above what a unary call returns; ReadFile streams it.
 	ReasonFileTooLarge Reason = "FILE_TOO_LARGE"
@@ -152,6 +158,7 @@ var reasonKinds = map[Reason]Kind{
 
 	ReasonRepositoryNotFound: NotFound, ReasonRefNotFound: NotFound, ReasonObjectNotFound: NotFound,
 	ReasonPathNotFound: NotFound, ReasonMethodNotFound: NotFound,
+	ReasonCatalogNotFound: NotFound, ReasonDocumentNotFound: NotFound,
 
 	ReasonRepositoryExists: Exists, ReasonRefExists: Exists, ReasonPathExists: Exists,
 
@@ -168,6 +175,7 @@ var reasonKinds = map[Reason]Kind{
 	ReasonMessageTooLarge: Exhausted,
 
 	ReasonUnavailable: Unavailable, ReasonDraining: Unavailable, ReasonCursorNotReached: Unavailable,
+	ReasonCatalogNotLoaded: Unavailable,
 
 	ReasonFileTooLarge: TooLarge, ReasonBodyTooLarge: TooLarge,
 

@@ -73,6 +73,11 @@ var table = []row{
 
 	{pattern: "app/eventhub", allow: []string{"domain/...", "ports"}, tests: adapterTests},
 	{
+		pattern: "app/catalogs",
+		allow:   []string{"domain/...", "ports"},
+		tests:   []string{"ports/gitrepotest/memrepo"},
+	},
+	{
 		pattern: "app/journal",
 		allow:   []string{"domain/...", "ports"},
 		tests:   adapterTests,
@@ -130,7 +135,7 @@ var table = []row{
 	{
 		pattern: "adapters/httpapi",
 		allow: []string{
-			"domain/...", "internal/requestid", "ports",
+			"app/catalogs", "domain/...", "internal/requestid", "ports",
 			"github.com/danielgtaylor/huma/v2/...", "github.com/go-json-experiment/json/...",
 			"github.com/prometheus/client_golang/prometheus/...",
 		},

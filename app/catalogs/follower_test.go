@@ -1,0 +1,581 @@
+package catalogs_test
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gitstore-dev/gitstore/app/catalogs"
+	"github.com/gitstore-dev/gitstore/domain/catalog"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+var mainBranch = branch("main")
+
+func TestAChangeIsFollowed(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		first, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", ""), "products/b.md": product("b", "")})
+		w.run()
+		synctest.Wait()
+		w.serves(first)
+		if s := w.status(); s.State != catalogs.Loaded || s.Catalog.Ref != mainBranch || s.Stale || s.Err != nil || !s.Work.Last.Full {
+			t.Errorf("status %+v", s)
+		}
+		second, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "changed"), "products/b.md": "", "products/c.md": product("c", "")})
+		synctest.Wait()
+		w.serves(second)
+	})
+}
+
+func TestOnlyChangedBlobsTravel(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		files := map[string]string{}
+		for _, id := range strings.Split("abcdefghij", "") {
+			files["products/"+id+".md"] = product(id, strings.Repeat("text ", 100))
+		}
+		w.commit(shop, mainBranch, files)
+		w.run()
+		synctest.Wait()
+		_, _, before := w.faults.count()
+		changed := product("c", "other")
+		second, _ := w.commit(shop, mainBranch, map[string]string{"products/c.md": changed})
+		synctest.Wait()
+		w.serves(second)
+		_, _, after := w.faults.count()
+		if after-before != int64(len(changed)) {
+			t.Errorf("a reload after a change of %d bytes read %d bytes", len(changed), after-before)
+		}
+		if last := w.status().Work.Last; last.Full || last.Files != 1 || last.Bytes != uint64(len(changed)) {
+			t.Errorf("the last reload is %+v", last)
+		}
+	})
+}
+
+func TestABurstBecomesTwoReloads(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		synctest.Wait()
+		before, _, _ := w.faults.count()
+
+		gate := make(chan struct{})
+		w.faults.set(func(f *faults) { f.gate = gate })
+		w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "0")})
+		<-gate // the reload is under way
+		w.faults.set(func(f *faults) { f.gate = nil })
+		var last git.ObjectID
+		for i := range 100 {
+			last, _ = w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", strings.Repeat("x", i+1))})
+		}
+		<-gate
+		synctest.Wait()
+		w.serves(last)
+		if after, _, _ := w.faults.count(); after-before != 2 {
+			t.Errorf("101 commits took %d reloads, want 2", after-before)
+		}
+	})
+}
+
+func TestReadersKeepTheLastGoodSnapshotWhileReloadsFail(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		first, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", ""), "products/b.md": product("b", "")})
+		w.run()
+		synctest.Wait()
+
+		w.faults.set(func(f *faults) { f.breakAfter = 2 })
+		second, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "2"), "products/b.md": product("b", "2")})
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		w.serves(first)
+		s := w.status()
+		if s.State != catalogs.Loaded || !s.Stale || !errs.Is(s.Err, errs.ReasonUnavailable) || s.Age(time.Now()) < 10*time.Second {
+			t.Errorf("status %+v", s)
+		}
+		if s.Work.Failures < 10 || s.Work.Failures > 100 {
+			t.Errorf("%d attempts in ten seconds", s.Work.Failures)
+		}
+
+		w.faults.set(func(f *faults) { f.breakAfter = 0 })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		w.serves(second)
+		if s := w.status(); s.Stale || s.Err != nil || s.Age(time.Now()) > time.Second {
+			t.Errorf("status after recovery %+v", s)
+		}
+	})
+}
+
+func TestAnEventEndsThePauseAfterAFailure(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{RetryBase: 1000 * time.Hour, RetryMax: 5000 * time.Hour}, "shop")
+		w.create(shop)
+		w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.faults.set(func(f *faults) { f.down = errs.New(errs.ReasonUnavailable, "down") })
+		w.run()
+		synctest.Wait()
+		w.refuses(errs.ReasonCatalogNotLoaded)
+		w.faults.set(func(f *faults) { f.down = nil })
+		second, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "2")})
+		synctest.Wait()
+		w.serves(second)
+	})
+}
+
+func TestTheAPIMayStartBeforeTheGitService(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop", "other@live")
+		w.refuses(errs.ReasonCatalogNotLoaded)
+		w.create(shop)
+		w.create(repoID("other"))
+		first, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.events.disconnect()
+		w.faults.set(func(f *faults) { f.down = errs.New(errs.ReasonUnavailable, "the git service cannot be reached") })
+		w.run()
+		time.Sleep(minute)
+		synctest.Wait()
+		err := w.follows.Ready()
+		if !errs.Is(err, errs.ReasonCatalogNotLoaded) || !strings.Contains(err.Error(), "other, shop") {
+			t.Errorf("Ready = %v", err)
+		}
+		if _, err := w.follows.Catalog(t.Context(), shop); !errs.Is(err, errs.ReasonCatalogNotLoaded) || !strings.Contains(err.Error(), "cannot be reached") {
+			t.Errorf("Catalog = %v", err)
+		}
+
+		w.faults.set(func(f *faults) { f.down = nil })
+		w.events.connect()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if err := w.follows.Ready(); err != nil {
+			t.Errorf("Ready = %v", err)
+		}
+		w.serves(first)
+	})
+}
+
+func TestARepositoryWithNothingToShowKeepsNobodyFromService(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop@live")
+		w.run()
+		synctest.Wait()
+		w.refuses(errs.ReasonRepositoryNotFound)
+		w.create(shop)
+		synctest.Wait()
+		w.refuses(errs.ReasonRefNotFound)
+		first, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		synctest.Wait()
+		w.refuses(errs.ReasonRefNotFound)
+		if s := w.status(); s.State != catalogs.Absent || s.Err == nil || s.Stale {
+			t.Errorf("status %+v", s)
+		}
+		if err := w.follows.Ready(); err != nil {
+			t.Errorf("Ready = %v", err)
+		}
+		w.tag(shop, "v1.0.0", first)
+		synctest.Wait()
+		w.serves(first)
+	})
+}
+
+func TestARepositoryThatIsNoTargetIsRefused(t *testing.T) {
+	w := newWorld(t, catalogs.Options{}, "shop")
+	other := repoID("other")
+	if _, err := w.follows.Catalog(t.Context(), other); !errs.Is(err, errs.ReasonCatalogNotFound) {
+		t.Errorf("Catalog: %v", err)
+	}
+	if _, err := w.follows.Status(other); !errs.Is(err, errs.ReasonCatalogNotFound) {
+		t.Errorf("Status: %v", err)
+	}
+	if _, err := w.follows.At(other, git.ObjectID{}); !errs.Is(err, errs.ReasonCatalogNotFound) {
+		t.Errorf("At: %v", err)
+	}
+}
+
+func TestLiveFollowsTheHighestRelease(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop@live")
+		w.create(shop)
+		var commits []git.ObjectID
+		for i := range 4 {
+			c, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", strings.Repeat("x", i))})
+			commits = append(commits, c)
+		}
+		w.run()
+		for i, step := range []struct {
+			tag    string
+			commit int
+			serves int
+		}{
+			{"v1.0.0", 0, 0}, {"v1.10.0", 2, 2}, {"v1.9.0", 1, 2}, {"v2.0.0-rc.1", 3, 2}, {"notes", 3, 2}, {"v2.0.0", 3, 3},
+		} {
+			w.tag(shop, step.tag, commits[step.commit])
+			synctest.Wait()
+			w.serves(commits[step.serves])
+			if i == 1 && w.catalog().Release != "1.10.0" {
+				t.Errorf("the release is %q", w.catalog().Release)
+			}
+		}
+		if s := w.status(); s.Moved != nil {
+			t.Errorf("%+v is said to have moved", s.Moved)
+		}
+	})
+}
+
+func TestAMovedOrDeletedReleaseTagIsHandledAndVisible(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		log := &strings.Builder{}
+		w := newWorld(t, catalogs.Options{Logger: textLogger(log)}, "shop@live")
+		w.create(shop)
+		one, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "1")})
+		two, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "2")})
+		w.tag(shop, "v1.0.0", one)
+		w.tag(shop, "v1.1.0", two)
+		w.run()
+		synctest.Wait()
+		w.serves(two)
+
+		w.move(shop, tag("v1.1.0"), two, one)
+		synctest.Wait()
+		w.serves(one)
+		if m := w.status().Moved; m == nil || m.Tag != tag("v1.1.0") || m.Old != two || m.New != one {
+			t.Errorf("the moved tag is seen as %+v", m)
+		}
+		w.move(shop, tag("v1.1.0"), one, git.ObjectID{})
+		synctest.Wait()
+		w.serves(one)
+		if c := w.catalog(); c.Release != "1.0.0" || c.Ref != tag("v1.0.0") {
+			t.Errorf("the view leads to release %q, ref %s", c.Release, c.Ref)
+		}
+		if m := w.status().Moved; m == nil || m.Tag != tag("v1.1.0") || m.Old != one || !m.New.IsZero() {
+			t.Errorf("the deleted tag is seen as %+v", m)
+		}
+		w.move(shop, tag("v1.0.0"), one, git.ObjectID{})
+		synctest.Wait()
+		w.refuses(errs.ReasonRefNotFound)
+		if n := strings.Count(log.String(), "level=WARN msg=\"a release tag was moved or deleted\""); n != 3 {
+			t.Errorf("%d warnings in\n%s", n, log)
+		}
+	})
+}
+
+func TestADeletedRepositoryIsDroppedAndANewOneLoaded(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		first, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		synctest.Wait()
+		w.serves(first)
+		w.delete(shop)
+		synctest.Wait()
+		w.refuses(errs.ReasonRepositoryNotFound)
+		if c, err := w.follows.At(shop, first); c != nil || err != nil {
+			t.Errorf("the catalog of the deleted repository is still there: %v, %v", c, err)
+		}
+		w.create(shop)
+		second, _ := w.commit(shop, mainBranch, map[string]string{"products/b.md": product("b", "")})
+		synctest.Wait()
+		w.serves(second)
+	})
+}
+
+func TestARepositoryThatWasMadeAnewUnnoticedIsLoadedInFull(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		synctest.Wait()
+		w.events.disconnect()
+		w.delete(shop)
+		w.create(shop)
+		second, _ := w.commit(shop, mainBranch, map[string]string{"products/b.md": product("b", "")})
+		w.events.renew("00000000000000bb")
+		w.events.connect()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		w.serves(second)
+		if last := w.status().Work.Last; !last.Full {
+			t.Errorf("the last reload is %+v", last)
+		}
+	})
+}
+
+func TestWhatHappenedWhileTheEventsWereCutIsFoundByResuming(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{Recheck: 1000 * time.Hour}, "shop")
+		w.create(shop)
+		w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		synctest.Wait()
+		w.events.disconnect()
+		second, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "2")})
+		time.Sleep(minute)
+		synctest.Wait()
+		if w.catalog().Commit() == second {
+			t.Error("the change was seen without an event")
+		}
+		w.events.connect()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		w.serves(second)
+	})
+}
+
+func TestAnEventThatNeverCameIsMadeUpForByTheRecheck(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		synctest.Wait()
+		w.events.disconnect()
+		second, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "2")})
+		time.Sleep(2 * minute)
+		synctest.Wait()
+		w.serves(second)
+	})
+}
+
+func TestEventsOfOtherRefsAndRepositoriesCauseNoWork(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop@head:main")
+		w.create(shop)
+		w.create(repoID("other"))
+		w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		synctest.Wait()
+		_, before, _ := w.faults.count()
+		c, _ := w.commit(repoID("other"), mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.tag(repoID("other"), "v1.0.0", c)
+		w.tag(shop, "v1.0.0", w.catalog().Commit())
+		w.ok(second(w.store.Repository(shop).CreateBranch(t.Context(), ports.CreateBranch{Name: branch("draft"), Target: git.Head()})))
+		w.commit(shop, branch("draft"), map[string]string{"products/a.md": product("a", "draft")})
+		synctest.Wait()
+		if _, after, _ := w.faults.count(); after != before {
+			t.Errorf("%d lookups", after-before)
+		}
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestContentsThatAreTooLargeOrOfNoDocumentAreLeftBehind(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		w.commit(shop, mainBranch, map[string]string{
+			"products/a.md": product("a", ""), "products/large.md": strings.Repeat("x", 10<<20), "products/z.md": product("z", ""),
+			"products/photo.jpg": strings.Repeat("x", 1<<20),
+		})
+		w.run()
+		synctest.Wait()
+		if _, _, read := w.faults.count(); read > 1000 {
+			t.Errorf("%d bytes were read", read)
+		}
+		if got := content(w.catalog()); got["products/a.md"] == "" || got["products/z.md"] == "" {
+			t.Errorf("the other documents are not served: %v", got)
+		}
+		for p := range w.catalog().Snapshot.Problems() {
+			if p.Reason == catalog.ReasonTooLarge && p.Path == path("products/large.md") {
+				return
+			}
+		}
+		t.Error("the large file is no problem")
+	})
+}
+
+func TestAFewSnapshotsStayAtHand(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		w.run()
+		var commits []git.ObjectID
+		for i := range 10 {
+			c, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", strings.Repeat("x", i))})
+			commits = append(commits, c)
+			synctest.Wait()
+		}
+		for i, commit := range commits {
+			c, err := w.follows.At(shop, commit)
+			w.ok(err)
+			if (c != nil) != (i >= 2) {
+				t.Errorf("snapshot %d of 10: %v", i, c)
+			}
+			if c != nil && !maps.Equal(content(c), w.files(shop, commit)) {
+				t.Errorf("snapshot %d of 10 holds %v", i, content(c))
+			}
+		}
+	})
+}
+
+func TestRunEndsWithItsContextInTheMidstOfEverything(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{Parallel: 1}, "shop", "other", "third")
+		w.create(shop)
+		w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		gate := make(chan struct{})
+		w.faults.set(func(f *faults) { f.gate = gate })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			w.follows.Run(ctx, w.events)
+		}()
+		<-gate
+		cancel()
+		<-gate
+		<-done
+		if s := w.status(); s.Err != nil {
+			t.Errorf("ending is reported as a failure: %v", s.Err)
+		}
+	})
+}
+
+func TestAReloadThatHangsIsGivenUp(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		first, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", ""), "products/b.md": product("b", "")})
+		gate := make(chan struct{})
+		w.faults.set(func(f *faults) { f.gate = gate })
+		w.run()
+		<-gate
+		w.faults.set(func(f *faults) { f.gate = nil })
+		time.Sleep(3 * minute)
+		<-gate
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		w.serves(first)
+		if s := w.status(); s.Work.Failures != 1 {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+// read asks with a cursor, for a moment at most.
+func (w *world) read(ctx context.Context, least event.Cursor) (*catalogs.Catalog, event.Cursor, error) {
+	var receipt ports.Receipt
+	c, err := w.follows.Catalog(ports.WithReceipt(ports.WithMinCursor(ctx, least), &receipt), shop)
+	return c, receipt.Cursor, err
+}
+
+func TestAReaderReadsItsOwnWrite(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		w.run()
+		for i := range 20 {
+			commit, cursor := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", strings.Repeat("x", i))})
+			c, at, err := w.read(t.Context(), cursor)
+			if err != nil || c.Commit() != commit {
+				t.Fatalf("write %d is not read: %v, %v", i, c, err)
+			}
+			if !at.Reached(cursor) {
+				t.Errorf("the answer is from %s, want %s or later", at, cursor)
+			}
+		}
+	})
+}
+
+func TestTheCursorMovesWithOtherRepositories(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		w.create(repoID("other"))
+		first, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		_, cursor := w.commit(repoID("other"), mainBranch, map[string]string{"products/a.md": product("a", "")})
+		c, at, err := w.read(t.Context(), cursor)
+		if err != nil || c.Commit() != first || at != cursor {
+			t.Errorf("read = %v, %s, %v", c, at, err)
+		}
+	})
+}
+
+func TestAReceiptDoesNotCoverAReloadThatIsStillToCome(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		_, before := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		synctest.Wait()
+		gate := make(chan struct{})
+		w.faults.set(func(f *faults) { f.gate = gate })
+		_, cursor := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "2")})
+		<-gate
+		w.faults.set(func(f *faults) { f.gate = nil })
+		synctest.Wait()
+		if _, at, err := w.read(t.Context(), event.Cursor{}); err != nil || at != before {
+			t.Errorf("while the reload is under way the answer is from %s, %v, want %s", at, err, before)
+		}
+		<-gate
+		synctest.Wait()
+		if _, at, err := w.read(t.Context(), event.Cursor{}); err != nil || at != cursor {
+			t.Errorf("after the reload the answer is from %s, %v, want %s", at, err, cursor)
+		}
+	})
+}
+
+func TestACursorThatIsNotReachedInTimeIsTold(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		_, cursor := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		synctest.Wait()
+		start := time.Now()
+		if _, _, err := w.read(t.Context(), event.NewCursor(cursor.Epoch(), 1e18)); !errs.Is(err, errs.ReasonCursorNotReached) || time.Since(start) != 5*time.Second {
+			t.Errorf("a cursor of the future: %v after %v", err, time.Since(start))
+		}
+		w.faults.set(func(f *faults) { f.down = errs.New(errs.ReasonUnavailable, "down") })
+		_, cursor = w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "2")})
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, _, err := w.read(short, cursor); !errs.Is(err, errs.ReasonCursorNotReached) {
+			t.Errorf("a reload that fails: %v", err)
+		}
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, _, err := w.read(canceled, cursor); !errs.Is(err, errs.ReasonCanceled) {
+			t.Errorf("a caller that gives up: %v", err)
+		}
+	})
+}
+
+func TestACursorOfAnotherEpochIsExpired(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		_, old := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		synctest.Wait()
+		w.events.renew("00000000000000bb")
+		commit, present := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "2")})
+		c, _, err := w.read(t.Context(), present)
+		if err != nil || c.Commit() != commit {
+			t.Fatalf("a cursor of the new epoch: %v, %v", c, err)
+		}
+		start := time.Now()
+		_, _, err = w.read(t.Context(), old)
+		if !errs.Is(err, errs.ReasonCursorExpired) || errs.From(err).Meta[errs.MetaCursor] != present.String() || time.Since(start) != 0 {
+			t.Errorf("a cursor of the old epoch: %v after %v", err, time.Since(start))
+		}
+		if _, _, err := w.read(t.Context(), event.NewCursor("00000000000000cc", 1)); !errs.Is(err, errs.ReasonCursorExpired) {
+			t.Errorf("a cursor of an epoch that nobody knows: %v", err)
+		}
+	})
+}

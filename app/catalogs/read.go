@@ -1,0 +1,56 @@
+package catalogs
+
+import (
+	"context"
+	"io"
+
+	"github.com/gitstore-dev/gitstore/domain/catalog"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// read makes the snapshot of a commit in one stream: of the whole tree, or of what differs from the base.
+func (f *feed) read(ctx context.Context, base *catalog.Snapshot, commit git.ObjectID) (*catalog.Snapshot, Reload, error) {
+	q := ports.ReadTree{Revision: git.AtCommit(commit)}
+	if base != nil {
+		q.Base = base.Commit()
+	}
+	var (
+		read    Reload
+		changes []catalog.Change
+	)
+	_, files, err := f.repo.ReadTree(ctx, q)
+	if err != nil {
+		return nil, read, err
+	}
+	for file, err := range files {
+		if err != nil {
+			return nil, read, err
+		}
+		read.Files++
+		read.Bytes += uint64(file.Size) //nolint:gosec // a size is not negative
+		if !catalog.Reads(file.Path) {
+			continue
+		}
+		change, err := changeOf(file)
+		if err != nil {
+			return nil, read, err
+		}
+		changes = append(changes, change)
+	}
+	return catalog.Build(base, commit, changes), read, nil
+}
+
+// changeOf takes a file out of the stream. The content of one that is too large for a document stays behind.
+func changeOf(file ports.TreeFile) (catalog.Change, error) {
+	change := catalog.Change{Path: file.Path, Deleted: file.Deleted, Blob: file.Blob, Size: file.Size}
+	if file.Deleted || file.Size > catalog.MaxDocument {
+		return change, nil
+	}
+	change.Content = make([]byte, file.Size)
+	if _, err := io.ReadFull(file.Content, change.Content); err != nil {
+		return change, errs.From(err)
+	}
+	return change, nil
+}
