@@ -1,9 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/httpapi"
+	"github.com/gitstore-dev/gitstore/adapters/ws"
+	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/internal/config"
 )
 
@@ -12,11 +15,40 @@ type settings struct {
 	HTTPListen string `name:"http-listen" group:"listen" type:"listen" default:"127.0.0.1:8080" help:"Where the API, its documentation, /healthz, /readyz and /metrics are served over HTTP."`
 	GitAddress string `group:"git" type:"dial" default:"127.0.0.1:50051" help:"Where the git-service serves gRPC."`
 
+	EventsURL         string        `name:"events-url" group:"events" default:"ws://127.0.0.1:8081/v1/events" help:"Where the git-service tells of changes over WebSocket."`
+	EventsVerify      time.Duration `group:"events" default:"1m" min:"1s" max:"24h" help:"How often what was told is compared with the refs, as a safety net."`
+	EventsOrigins     string        `group:"events" placeholder:"HOSTS" help:"Hosts of web pages that may subscribe over WebSocket besides those of the service's own host, such as *.example.com, separated by commas."`
+	EventsConnections int           `group:"events" default:"5000" min:"1" max:"1000000" help:"Most clients at a time that are told of changes, over WebSocket and over Server-Sent Events each; more are refused."`
+	EventsPerPeer     int           `group:"events" default:"64" min:"1" max:"1000000" help:"Most WebSocket connections from one IP address."`
+
+	Catalogs string `group:"catalog" placeholder:"TARGETS" help:"Repositories whose catalogs are kept in memory, separated by commas: a repository, or repository@view with the view head, head:BRANCH, live (the highest release) or live:prereleases."`
+
 	MaxBody          int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest body of a request that writes a file or a commit."`
 	MaxActionContent int64         `group:"limits" type:"size" default:"64MiB" min:"1KiB" max:"1GiB" help:"Largest content of one action of a JSON commit, decoded."`
 	BodyIdleTimeout  time.Duration `group:"limits" default:"1m" min:"1s" max:"1h" help:"How long a client may neither send a byte of its request nor take one of the answer."`
 
 	config.Common
+	targets []catalogs.Target
+}
+
+// Validate checks what no single setting knows.
+func (s *settings) Validate() (err error) {
+	if _, err := ws.NewSubscriber(s.EventsURL, ws.SubscriberOptions{}); err != nil {
+		return fmt.Errorf("--events-url: %w", err)
+	}
+	if _, err := ws.NewPublisher(nil, s.publisher()); err != nil {
+		return fmt.Errorf("--events-origins: %w", err)
+	}
+	if s.targets, err = catalogs.ParseTargets(config.List(s.Catalogs)); err != nil {
+		return fmt.Errorf("--catalogs: %w", err)
+	}
+	return nil
+}
+
+func (s *settings) publisher() ws.PublisherOptions {
+	return ws.PublisherOptions{
+		OriginPatterns: config.List(s.EventsOrigins), MaxConnections: s.EventsConnections, MaxConnectionsPerPeer: s.EventsPerPeer,
+	}
 }
 
 func (s *settings) api() httpapi.Options {
@@ -24,5 +56,6 @@ func (s *settings) api() httpapi.Options {
 		MaxBody:          s.MaxBody,
 		MaxActionContent: s.MaxActionContent,
 		IdleTimeout:      s.BodyIdleTimeout,
+		MaxEventStreams:  int64(s.EventsConnections),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitclient"
 	"github.com/gitstore-dev/gitstore/adapters/httpapi"
+	"github.com/gitstore-dev/gitstore/adapters/ws"
+	"github.com/gitstore-dev/gitstore/app/catalogs"
+	"github.com/gitstore-dev/gitstore/app/eventhub"
 	"github.com/gitstore-dev/gitstore/cmd/internal/service"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/internal/buildinfo"
@@ -28,6 +32,8 @@ func module(s settings) fx.Option {
 		fx.Provide(
 			telemetry.NewRegistry,
 			fx.Annotate(newClient, fx.As(fx.Self()), fx.As(new(ports.RepositoryStore))),
+			newFollowing,
+			newPublisher,
 			newReadiness,
 			newHTTPServer,
 			newServer,
@@ -48,13 +54,68 @@ func newClient(lc fx.Lifecycle, s settings, reg *prometheus.Registry, build buil
 	return client, nil
 }
 
+// following is what the service knows of changes: the events of the git-service, kept for its own clients, and the
+// catalogs that follow them.
+type following struct {
+	events   ports.EventSource
+	hub      *eventhub.Hub
+	catalogs *catalogs.Follower
+
+	running sync.WaitGroup
+	cancel  context.CancelFunc
+}
+
+func newFollowing(s settings, client *gitclient.Store, reg *prometheus.Registry, logger *slog.Logger) (*following, error) {
+	subscriber, err := ws.NewSubscriber(s.EventsURL, ws.SubscriberOptions{Observe: func(state ws.ConnectionState) {
+		if state.Up {
+			logger.Info("connected to the events of the git-service", "cursor", state.After.String())
+			return
+		}
+		logger.Warn("not connected to the events of the git-service", "cursor", state.After.String(), "error", state.Err, "retry", state.Retry)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	f := &following{
+		events:   eventhub.Verify(subscriber, client, s.EventsVerify),
+		hub:      eventhub.New(client.Journal(), client, eventhub.Options{}),
+		catalogs: catalogs.New(client, s.targets, catalogs.Options{Logger: logger}),
+	}
+	return f, reg.Register(f)
+}
+
+func (f *following) start(ctx context.Context) {
+	ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	f.running.Go(func() { _ = f.hub.Run(ctx, f.events) })
+	f.running.Go(func() { f.catalogs.Run(ctx, f.hub) })
+}
+
+func (f *following) stop() {
+	f.cancel()
+	f.running.Wait()
+}
+
+func newPublisher(s settings, f *following, logger *slog.Logger) (*ws.Publisher, error) {
+	opts := s.publisher()
+	opts.Logger = logger
+	return ws.NewPublisher(f.hub, opts)
+}
+
 // readiness says whether requests can be served.
 type readiness struct {
-	client   *gitclient.Store
+	client *gitclient.Store
+	// catalogs is nil if none are kept.
+	catalogs *catalogs.Follower
 	draining atomic.Bool
 }
 
-func newReadiness(client *gitclient.Store) *readiness { return &readiness{client: client} }
+func newReadiness(s settings, client *gitclient.Store, f *following) *readiness {
+	r := &readiness{client: client}
+	if len(s.targets) > 0 {
+		r.catalogs = f.catalogs
+	}
+	return r
+}
 
 // readyTimeout bounds the question whether the git-service is ready, to which a prober expects a quick answer.
 const readyTimeout = 2 * time.Second
@@ -63,35 +124,45 @@ func (r *readiness) check(ctx context.Context) error {
 	if r.draining.Load() {
 		return errs.New(errs.ReasonDraining, "the service is shutting down: use another one")
 	}
+	if r.catalogs != nil {
+		// Once they are loaded they are served whether the git-service is there or not.
+		return r.catalogs.Ready()
+	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	return r.client.Ready(ctx)
 }
 
 func newHTTPServer(
-	s settings, store ports.RepositoryStore, ready *readiness, reg *prometheus.Registry, build buildinfo.Info, logger *slog.Logger,
+	s settings, store ports.RepositoryStore, f *following, publisher *ws.Publisher, ready *readiness, reg *prometheus.Registry,
+	build buildinfo.Info, logger *slog.Logger,
 ) *http.Server {
 	opts := s.api()
 	opts.Logger, opts.Registerer, opts.Metrics = logger, reg, telemetry.MetricsHandler(reg)
 	opts.Ready, opts.Version = ready.check, build.Version
+	opts.Events, opts.EventSocket = f.hub, publisher
 	return httpapi.NewServer(httpapi.New(store, opts), s.HTTPListen, opts)
 }
 
 // server is the service while it runs.
 type server struct {
-	settings settings
-	ready    *readiness
-	http     *http.Server
-	fail     service.Fail
-	logger   *slog.Logger
+	settings  settings
+	following *following
+	events    *ws.Publisher
+	ready     *readiness
+	http      *http.Server
+	fail      service.Fail
+	logger    *slog.Logger
 
 	// address is where it listens once it was started.
 	address net.Addr
 	running *service.HTTP
 }
 
-func newServer(s settings, ready *readiness, httpServer *http.Server, fail service.Fail, logger *slog.Logger) *server {
-	return &server{settings: s, ready: ready, http: httpServer, fail: fail, logger: logger}
+func newServer(
+	s settings, f *following, events *ws.Publisher, ready *readiness, httpServer *http.Server, fail service.Fail, logger *slog.Logger,
+) *server {
+	return &server{settings: s, following: f, events: events, ready: ready, http: httpServer, fail: fail, logger: logger}
 }
 
 func run(lc fx.Lifecycle, s *server) { lc.Append(fx.StartStopHook(s.start, s.stop)) }
@@ -102,6 +173,7 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	s.address = l.Addr()
+	s.following.start(ctx)
 	s.running = service.StartHTTP(s.http, l, s.fail, s.logger)
 	return nil
 }
@@ -112,5 +184,10 @@ func (s *server) stop(ctx context.Context) error {
 	service.Wait(ctx, s.settings.DrainDelay)
 	draining, cancel := context.WithTimeout(ctx, s.settings.DrainTimeout)
 	defer cancel()
-	return s.running.Stop(draining)
+	if err := s.events.Shutdown(draining); err != nil {
+		s.logger.WarnContext(ctx, "broke off subscribers that did not leave in time", "error", err)
+	}
+	err := s.running.Stop(draining)
+	s.following.stop()
+	return err
 }
