@@ -23,7 +23,8 @@ type Options struct {
 	Buffer int
 	// Heartbeat is after how long without any other notice a subscriber is told its cursor. 0 is 15 s.
 	Heartbeat time.Duration
-	// Retry is the pause before a feed that failed is asked again. 0 is 250 ms.
+	// Retry is the pause before a feed that failed is asked again. It doubles while the feed brings nothing, up to 20 times
+	// as long. 0 is 250 ms.
 	Retry time.Duration
 	// OnFeedError is told why a feed ended, before each pause; nil is nobody. It is called in the goroutine of the feed.
 	OnFeedError func(error)
@@ -33,6 +34,8 @@ const (
 	defaultBuffer    = 4096
 	defaultHeartbeat = 15 * time.Second
 	defaultRetry     = 250 * time.Millisecond
+	// maxRetries is how many times longer than at first the pause between two tries becomes.
+	maxRetries = 20
 	// pageSize is how many events are read from the journal at a time.
 	pageSize = 500
 )
@@ -136,19 +139,25 @@ func (h *Hub) restart(ctx context.Context, log ports.EventLog) (event.Cursor, er
 	return bounds.Newest, err
 }
 
-// keep runs the pump again and again.
+// keep runs the pump again and again, with pauses that grow while it brings nothing.
 func (h *Hub) keep(ctx context.Context, pump func(context.Context) error) error {
+	pause := h.opts.Retry
 	for {
+		_, before := h.position()
 		err := pump(ctx)
 		if ctx.Err() != nil {
 			return errs.From(ctx.Err())
 		}
 		h.stats.feedErrors.Add(1)
 		h.opts.OnFeedError(err)
+		if _, after := h.position(); after != before {
+			pause = h.opts.Retry
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(h.opts.Retry):
+		case <-time.After(pause):
 		}
+		pause = min(2*pause, maxRetries*h.opts.Retry)
 	}
 }
 
