@@ -80,8 +80,9 @@ func (c *connection) run(ctx context.Context, sub ports.Subscription) {
 	var others sync.WaitGroup
 	others.Go(func() { c.end(c.receive()) })
 	others.Go(func() { c.keepAlive(ctx) })
-	c.end(c.send(ctx, sub))
-	c.farewell(ctx)
+	sent := c.send(ctx, sub)
+	c.end(sent)
+	c.farewell(c.verdict(ctx, sent))
 	others.Wait()
 }
 
@@ -199,8 +200,7 @@ func (b *budget) spend(now time.Time) bool {
 }
 
 // farewell closes the connection with what it ended for.
-func (c *connection) farewell(ctx context.Context) {
-	why := c.verdict(ctx)
+func (c *connection) farewell(why *closing) {
 	if why == errSlow {
 		c.publisher.slow.Add(1)
 	}
@@ -215,9 +215,12 @@ func (c *connection) farewell(ctx context.Context) {
 }
 
 // verdict returns why the connection ends: what one of its goroutines or the publisher said, or what the source failed
-// with.
-func (c *connection) verdict(ctx context.Context) *closing {
+// with. A write that took too long ends reading as well, which may be noticed first.
+func (c *connection) verdict(ctx context.Context, sent error) *closing {
 	cause := context.Cause(ctx)
+	if sent == error(errSlow) { //nolint:errorlint // it is never wrapped
+		cause = sent
+	}
 	if why, ok := errors.AsType[*closing](cause); ok {
 		return why
 	}
