@@ -147,6 +147,12 @@ var table = []row{
 	},
 
 	{
+		pattern: "adapters/ws",
+		allow:   []string{"domain/...", "internal/requestid", "ports", "github.com/coder/websocket"},
+		tests:   adapterTests,
+	},
+
+	{
 		pattern: "contracts/gen/...",
 		allow:   []string{"contracts/gen/...", "google.golang.org/grpc/...", "google.golang.org/protobuf/...", "unsafe"},
 	},
