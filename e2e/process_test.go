@@ -215,7 +215,9 @@ func newSystem(t testing.TB, data string, settings ...string) *system {
 		"GITSTORE_GRPC_LISTEN=" + s.grpc, "GITSTORE_EVENTS_LISTEN=" + admin,
 	}, settings...)
 	// The API has neither files nor programs: no data directory, no PATH.
-	s.apiEnv = append([]string{"GITSTORE_HTTP_LISTEN=" + http, "GITSTORE_GIT_ADDRESS=" + s.grpc}, settings...)
+	s.apiEnv = append([]string{
+		"GITSTORE_HTTP_LISTEN=" + http, "GITSTORE_GIT_ADDRESS=" + s.grpc, "GITSTORE_EVENTS_URL=ws://" + admin + "/v1/events",
+	}, settings...)
 	return s
 }
 

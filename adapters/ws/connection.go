@@ -107,9 +107,9 @@ func (c *connection) write(n event.Notice) error {
 		return err
 	}
 	patience := c.publisher.opts.WriteTimeout
+	begin := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
-	begin := time.Now()
 	if err := c.socket.Write(ctx, websocket.MessageText, message); err != nil {
 		if ctx.Err() != nil {
 			return errSlow
@@ -120,7 +120,7 @@ func (c *connection) write(n event.Notice) error {
 	if at := n.At(); !at.IsZero() {
 		c.reached = at
 	}
-	if c.publisher.since(begin) > patience {
+	if ctx.Err() != nil || c.publisher.since(begin) > patience {
 		return errSlow
 	}
 	return nil

@@ -39,8 +39,8 @@ func ExampleSubscriber() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	var cursor event.Cursor // from where the program keeps it
-	for notice, err := range subscriber.Subscribe(ctx, ports.Subscription{Filter: filter, After: cursor, Resync: true}) {
+	var file keeper // where the program keeps the cursor
+	for notice, err := range subscriber.Subscribe(ctx, ports.Subscription{Filter: filter, After: file.cursor, Resync: true}) {
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -59,13 +59,16 @@ func ExampleSubscriber() {
 		case event.Heartbeat: // nothing happened
 		}
 		if at := notice.At(); !at.IsZero() {
-			cursor = at
+			file.cursor = at
 		}
 	}
 	// Output:
 	// shop has 0 tags
 	// shop created 1.4.0
 }
+
+// keeper is a file in life.
+type keeper struct{ cursor event.Cursor }
 
 // service is a publisher over a journal in memory.
 func service() (url string, journal *memlog.Log, stop func()) {

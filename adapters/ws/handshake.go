@@ -58,7 +58,7 @@ func offers(offered []string, protocol string) bool {
 }
 
 // upgrade is the response that a WebSocket is made of. It keeps back the library's refusals, which are no problems, and
-// takes hold of the connection.
+// takes hold of the network connection.
 type upgrade struct {
 	http.ResponseWriter
 	status int
@@ -81,16 +81,16 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffers, err := http.NewResponseController(u.ResponseWriter).Hijack()
 	if err == nil {
 		u.conn = conn
-		limitSendBuffer(conn)
+		if secure, ok := conn.(*tls.Conn); ok {
+			u.conn = secure.NetConn() // to close the other one may take seconds
+		}
+		limitSendBuffer(u.conn)
 	}
 	return conn, buffers, err
 }
 
 // limitSendBuffer keeps the kernel from taking megabytes for a client that does not read, as it otherwise would.
 func limitSendBuffer(conn net.Conn) {
-	if secure, ok := conn.(*tls.Conn); ok {
-		conn = secure.NetConn()
-	}
 	if c, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
 		_ = c.SetWriteBuffer(sendBuffer) // it is a hint
 	}

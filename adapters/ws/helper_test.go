@@ -52,7 +52,7 @@ func moved(repo string, n int) event.RefUpdated {
 // running runs f until the test ends.
 func running(t *testing.T, f func(context.Context)) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // cleanups run behind it
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); f(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
@@ -143,7 +143,7 @@ func publish(t *testing.T, source ports.EventSource, opts ws.PublisherOptions) (
 	p := must(ws.NewPublisher(source, opts))
 	s := serve(t, p)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // the test's context is over
+		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = p.Shutdown(ctx)
 	})
@@ -153,7 +153,7 @@ func publish(t *testing.T, source ports.EventSource, opts ws.PublisherOptions) (
 // dial connects as any client would.
 func dial(t *testing.T, s *server, query string) *websocket.Conn {
 	t.Helper()
-	socket, _, err := websocket.Dial(t.Context(), s.URL+ws.Path+query, &websocket.DialOptions{
+	socket, _, err := websocket.Dial(t.Context(), s.URL+ws.Path+query, &websocket.DialOptions{ //nolint:bodyclose // it is the library's
 		Subprotocols: []string{ws.Subprotocol}, HTTPClient: s.Client(),
 	})
 	require.NoError(t, err)
@@ -195,8 +195,16 @@ type raw struct {
 	in *bufio.Reader
 }
 
-// shake makes a handshake by hand. A client that will not read has little room for what it is sent.
-func shake(t *testing.T, s *server, query string, header http.Header) (*raw, *http.Response) {
+// answer is how a handshake was answered.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// shake makes a handshake by hand, with headers in place of the usual ones. A client that will not read has little room for
+// what it is sent.
+func shake(t *testing.T, s *server, query string, header http.Header) (*raw, answer) {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Listener.Addr().String())
 	require.NoError(t, err)
@@ -217,13 +225,13 @@ func shake(t *testing.T, s *server, query string, header http.Header) (*raw, *ht
 	r := &raw{t, conn, bufio.NewReader(conn)}
 	response, err := http.ReadResponse(r.in, request)
 	require.NoError(t, err)
-	return r, response
-}
-
-func (r *raw) send(b ...byte) {
-	r.t.Helper()
-	_, err := r.Write(b)
-	require.NoError(r.t, err)
+	defer response.Body.Close()
+	a := answer{status: response.StatusCode, header: response.Header}
+	if a.status != http.StatusSwitchingProtocols {
+		a.body, err = io.ReadAll(response.Body)
+		require.NoError(t, err)
+	}
+	return r, a
 }
 
 // frame is a masked frame of a payload that is declared to be so long.
@@ -290,7 +298,7 @@ type pulled struct {
 
 func pull(t *testing.T, source ports.EventSource, sub ports.Subscription) *pulled {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) //nolint:usetesting // a cleanup stops it
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	next, stop := iter.Pull2(source.Subscribe(ctx, sub))
 	t.Cleanup(func() { stop(); cancel() })
 	return &pulled{t, next, stop}

@@ -3,7 +3,6 @@ package ws_test
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"iter"
 	"net/http"
 	"net/netip"
@@ -65,23 +64,21 @@ func TestAClientWithoutASubprotocolIsServedAndOneWithOthersRefused(t *testing.T)
 		if offered != "" {
 			header["Sec-Websocket-Protocol"] = []string{offered}
 		}
-		_, response := shake(t, s, "", header)
-		assert.Equal(t, status, response.StatusCode, offered)
+		_, got := shake(t, s, "", header)
+		assert.Equal(t, status, got.status, offered)
 	}
 }
 
 // refused asserts that a handshake is answered with a problem.
-func refused(t *testing.T, response *http.Response, status int, reason errs.Reason, field string) {
+func refused(t *testing.T, got answer, status int, reason errs.Reason, field string) {
 	t.Helper()
-	body, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
 	var p struct {
 		Status                      int
 		Reason, Field, Detail, Type string
 	}
-	require.NoError(t, json.Unmarshal(body, &p), "%s", body)
-	assert.Equal(t, "application/problem+json", response.Header.Get("Content-Type"))
-	assert.Equal(t, []any{status, status, string(reason), field}, []any{response.StatusCode, p.Status, p.Reason, p.Field}, "%s", body)
+	require.NoError(t, json.Unmarshal(got.body, &p), "%s", got.body)
+	assert.Equal(t, "application/problem+json", got.header.Get("Content-Type"))
+	assert.Equal(t, []any{status, status, string(reason), field}, []any{got.status, p.Status, p.Reason, p.Field}, "%s", got.body)
 	assert.Equal(t, "/docs/errors#"+string(reason), p.Type)
 	assert.NotEmpty(t, p.Detail)
 }
@@ -108,8 +105,8 @@ func TestAMalformedQueryIsAProblemThatNamesTheParameter(t *testing.T) {
 		{"?token=s3cret&repository=shop", errs.ReasonInvalidArgument, "token"},
 	}
 	for _, test := range tests {
-		_, response := shake(t, s, test.query, nil)
-		refused(t, response, http.StatusBadRequest, test.reason, test.field)
+		_, got := shake(t, s, test.query, nil)
+		refused(t, got, http.StatusBadRequest, test.reason, test.field)
 	}
 	assert.Equal(t, ws.PublisherStats{Refused: uint64(len(tests))}, p.Stats())
 }
@@ -127,9 +124,9 @@ func TestWhatIsNoHandshakeIsAProblem(t *testing.T) {
 		"no key":            {http.Header{"Sec-Websocket-Key": nil}, http.StatusBadRequest},
 		"a short key":       {http.Header{"Sec-Websocket-Key": {"YQ=="}}, http.StatusBadRequest},
 	} {
-		_, response := shake(t, s, "", test.header)
+		_, got := shake(t, s, "", test.header)
 		t.Log(name)
-		refused(t, response, test.status, errs.ReasonInvalidArgument, "")
+		refused(t, got, test.status, errs.ReasonInvalidArgument, "")
 	}
 }
 
@@ -147,13 +144,13 @@ func TestAForeignOriginIsRefused(t *testing.T) {
 		if origin != "" {
 			header["Origin"] = []string{origin}
 		}
-		_, response := shake(t, s, "", header)
+		_, got := shake(t, s, "", header)
 		if allowed {
-			assert.Equal(t, http.StatusSwitchingProtocols, response.StatusCode, origin)
+			assert.Equal(t, http.StatusSwitchingProtocols, got.status, origin)
 			continue
 		}
 		t.Log(origin)
-		refused(t, response, http.StatusForbidden, errs.ReasonPermissionDenied, "Origin")
+		refused(t, got, http.StatusForbidden, errs.ReasonPermissionDenied, "Origin")
 	}
 	for _, pattern := range []string{"*", "", "[", "*://*"} {
 		_, err := ws.NewPublisher(w.hub, ws.PublisherOptions{OriginPatterns: []string{pattern}})
@@ -170,9 +167,9 @@ func TestConnectionsAreLimitedInAllAndForEachPeer(t *testing.T) {
 		p, s := publish(t, w.hub, opts)
 		first := dial(t, s, "")
 		dial(t, s, "")
-		_, response := shake(t, s, "", nil)
-		refused(t, response, status, errs.ReasonResourceExhausted, "")
-		assert.NotEmpty(t, response.Header.Get("Retry-After"))
+		_, got := shake(t, s, "", nil)
+		refused(t, got, status, errs.ReasonResourceExhausted, "")
+		assert.NotEmpty(t, got.header.Get("Retry-After"))
 		_ = first.Close(websocket.StatusNormalClosure, "")
 		require.Eventually(t, func() bool { return p.Stats().Connections == 1 }, time.Minute, time.Millisecond)
 		dial(t, s, "")
@@ -212,7 +209,7 @@ func TestMalformedFramesAreAnsweredWithTheirCode(t *testing.T) {
 		"an unmasked frame":        {[]byte{final | opText, 2, 'h', 'i'}, 1002},
 		"a compressed frame":       {frame(final|0x40|opText, 2, "hi"), 1002},
 		"an unknown opcode":        {frame(final|0x3, 0, ""), 1002},
-		"a continuation of none":   {frame(final|0x0, 1, "x"), 1002},
+		"a continuation of none":   {frame(final, 1, "x"), 1002},
 		"a fragmented ping":        {frame(opPing, 1, "x"), 1002},
 		"a ping that is too long":  {frame(final|opPing, 126, strings.Repeat("x", 126)), 1002},
 		"fragments without an end": {append(frame(opText, 1, "x"), strings.Repeat(string(frame(0, 1, "x")), 5000)...), 1009},
@@ -323,8 +320,8 @@ func TestShutdownTellsEverybodyToResumeAndWaitsForThem(t *testing.T) {
 	require.NoError(t, p.Shutdown(t.Context()))
 	assert.Zero(t, p.Stats().Connections)
 	wg.Wait()
-	_, response := shake(t, s, "", nil)
-	refused(t, response, http.StatusServiceUnavailable, errs.ReasonDraining, "")
+	_, got := shake(t, s, "", nil)
+	refused(t, got, http.StatusServiceUnavailable, errs.ReasonDraining, "")
 	require.NoError(t, p.Shutdown(t.Context()), "again")
 }
 

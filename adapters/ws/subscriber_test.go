@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -114,9 +115,9 @@ func TestASubscriberResumesAfterAClose(t *testing.T) {
 		at := p.notice().At()
 		running(t, func(ctx context.Context) { _ = first.Shutdown(ctx) })
 		require.Eventually(t, func() bool {
-			r, response := shake(t, s, "", nil)
+			r, got := shake(t, s, "", nil)
 			_ = r.Close()
-			return response.StatusCode == http.StatusServiceUnavailable
+			return got.status == http.StatusServiceUnavailable
 		}, time.Minute, time.Millisecond)
 		w.append(t, "shop", 2)
 		assert.Equal(t, count(1, 2), p.entries(2))
@@ -198,7 +199,6 @@ func TestWhatWillNotPassEndsTheSubscription(t *testing.T) {
 			if err != nil {
 				return
 			}
-			defer socket.CloseNow()
 			for _, m := range messages {
 				_ = socket.Write(r.Context(), websocket.MessageText, []byte(m))
 			}
@@ -306,7 +306,7 @@ func TestAConnectionThatDiedSilentlyIsReplaced(t *testing.T) {
 	p := pull(t, sub, ports.Subscription{})
 	p.notice()
 	require.NotEmpty(t, down)
-	assert.ErrorContains(t, down[0].Err.(*errs.Error).Err, "a ping was not answered")
+	assert.ErrorContains(t, errs.From(down[0].Err).Err, "a ping was not answered")
 	close(dead)
 	p.stop()
 	require.NoError(t, publisher.Shutdown(t.Context()))
@@ -323,7 +323,7 @@ func TestABusyConsumerIsNotTakenForADeadConnection(t *testing.T) {
 	w.append(t, "shop", 3)
 	for i := range 3 {
 		<-time.After(20 * time.Millisecond)
-		assert.Equal(t, count(uint64(i+1), uint64(i+1)), stream.entries(1)) //nolint:gosec // small
+		assert.Equal(t, count(uint64(i+1), uint64(i+1)), stream.entries(1))
 	}
 	assert.Equal(t, 1, p.Stats().Connections)
 }
@@ -357,4 +357,20 @@ func TestAHeaderIsSentWithEveryHandshake(t *testing.T) {
 	assert.Equal(t, int64(2), handshakes.Load())
 	p.stop()
 	require.NoError(t, publisher.Shutdown(t.Context()))
+}
+
+func TestTheConnectionMayBeEncrypted(t *testing.T) {
+	w := newWorld(t, memlog.New(), eventhub.Options{})
+	publisher := must(ws.NewPublisher(w.hub, ws.PublisherOptions{}))
+	s := httptest.NewTLSServer(publisher)
+	t.Cleanup(s.Close)
+	url := "wss" + strings.TrimPrefix(s.URL, "https")
+	p := pull(t, must(ws.NewSubscriber(url, ws.SubscriberOptions{HTTPClient: s.Client()})), ports.Subscription{})
+	p.notice()
+	w.append(t, "shop", 3)
+	assert.Equal(t, count(1, 3), p.entries(3))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.Error(t, publisher.Shutdown(ctx), "the client, which does not read now, is cut")
+	assert.Zero(t, publisher.Stats().Connections)
 }

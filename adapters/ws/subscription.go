@@ -92,7 +92,7 @@ func (s *subscription) dial(ctx context.Context) (*websocket.Conn, error) {
 	defer cancel()
 	target := *s.url
 	target.RawQuery = formatQuery(s.sub)
-	socket, response, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{
+	socket, response, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{ //nolint:bodyclose // it is the library's
 		HTTPClient: s.opts.HTTPClient, HTTPHeader: s.opts.Header, Subprotocols: []string{Subprotocol},
 	})
 	switch {

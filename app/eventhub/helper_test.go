@@ -60,7 +60,7 @@ func newWorld(t *testing.T, log *memlog.Log, opts eventhub.Options) *world {
 // running runs f until the test ends.
 func running(t *testing.T, f func(context.Context)) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // cleanups run behind it
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); f(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
@@ -105,7 +105,7 @@ type stream struct {
 
 func subscribe(t *testing.T, source ports.EventSource, s ports.Subscription) *stream {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) //nolint:usetesting // the stream is stopped by a cleanup
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	next, stop := iter.Pull2(source.Subscribe(ctx, s))
 	t.Cleanup(func() { stop(); cancel() })
 	return &stream{t, next, stop}

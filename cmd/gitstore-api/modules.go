@@ -65,8 +65,11 @@ type following struct {
 	cancel  context.CancelFunc
 }
 
+// maxEventsBackoff bounds how long after its git-service is back an API learns of changes.
+const maxEventsBackoff = time.Second
+
 func newFollowing(s settings, client *gitclient.Store, reg *prometheus.Registry, logger *slog.Logger) (*following, error) {
-	subscriber, err := ws.NewSubscriber(s.EventsURL, ws.SubscriberOptions{Observe: func(state ws.ConnectionState) {
+	subscriber, err := ws.NewSubscriber(s.EventsURL, ws.SubscriberOptions{BackoffCap: maxEventsBackoff, Observe: func(state ws.ConnectionState) {
 		if state.Up {
 			logger.Info("connected to the events of the git-service", "cursor", state.After.String())
 			return

@@ -143,18 +143,18 @@ var table = []row{
 	},
 
 	{
-		pattern: "adapters/ws",
-		allow:   []string{"domain/...", "internal/requestid", "ports", "github.com/coder/websocket"},
-		tests:   adapterTests,
-	},
-
-	{
 		pattern: "adapters/nats",
 		allow: []string{
 			"domain/...", "ports",
 			"github.com/nats-io/nats-server/v2/server", "github.com/nats-io/nats.go/...",
 		},
 		tests: adapterTests,
+	},
+
+	{
+		pattern: "adapters/ws",
+		allow:   []string{"domain/...", "internal/requestid", "ports", "github.com/coder/websocket"},
+		tests:   adapterTests,
 	},
 
 	{
@@ -165,7 +165,7 @@ var table = []row{
 	{
 		pattern: "cmd/gitstore-api",
 		allow: []string{
-			"adapters/grpc/gitclient", "adapters/httpapi", "cmd/internal/service", "domain/...",
+			"adapters/grpc/gitclient", "adapters/httpapi", "adapters/ws", "app/catalogs", "app/eventhub", "cmd/internal/service", "domain/...",
 			"internal/buildinfo", "internal/config", "internal/requestid", "internal/telemetry", "ports",
 			"github.com/prometheus/client_golang/prometheus/...", "go.uber.org/fx/...", "google.golang.org/grpc/...",
 		},
@@ -174,7 +174,7 @@ var table = []row{
 	{
 		pattern: "cmd/gitstore-git-service",
 		allow: []string{
-			"adapters/gitcli", "adapters/grpc/gitserver", "cmd/internal/service", "domain/...",
+			"adapters/gitcli", "adapters/grpc/gitserver", "adapters/nats", "adapters/ws", "app/eventhub", "app/journal", "cmd/internal/service", "domain/...",
 			"internal/buildinfo", "internal/config", "internal/requestid", "internal/telemetry", "ports",
 			"github.com/prometheus/client_golang/prometheus/...", "go.uber.org/fx/...", "google.golang.org/grpc/...",
 		},

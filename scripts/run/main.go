@@ -78,6 +78,7 @@ func serve(ctx, killed context.Context, o options, out io.Writer) (err error) {
 	}
 	api, err := o.start(killed, "gitstore-api", map[string]string{
 		"GITSTORE_HTTP_LISTEN": where.http, "GITSTORE_GIT_ADDRESS": reachable(where.grpc),
+		"GITSTORE_EVENTS_URL": "ws://" + reachable(where.events) + "/v1/events", "GITSTORE_CATALOGS": "shop",
 	})
 	if err != nil {
 		return err
