@@ -461,3 +461,64 @@ func BenchmarkCatalog(b *testing.B) {
 		})
 	}
 }
+
+// unfit returns where a value of JSON is not as its schema says, "" if it is.
+func unfit(doc, schema map[string]any, value any, at string) string {
+	schema = resolve(doc, schema)
+	object, isObject := value.(map[string]any)
+	list, isList := value.([]any)
+	switch {
+	case isList && schema["type"] == "array":
+		for i, item := range list {
+			if where := unfit(doc, schema["items"].(map[string]any), item, fmt.Sprintf("%s[%d]", at, i)); where != "" {
+				return where
+			}
+		}
+	case isObject && schema["type"] == "object":
+		return unfitMembers(doc, schema, object, at)
+	case isObject || isList || schema["type"] == "object" || schema["type"] == "array":
+		return at
+	}
+	return ""
+}
+
+func unfitMembers(doc, schema, object map[string]any, at string) string {
+	required, _ := schema["required"].([]any)
+	for _, name := range required {
+		if _, ok := object[name.(string)]; !ok {
+			return fmt.Sprintf("%s lacks %s", at, name)
+		}
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	for name, v := range object {
+		property, ok := properties[name].(map[string]any)
+		if !ok && schema["additionalProperties"] == false {
+			return at + "." + name
+		}
+		if !ok {
+			continue
+		}
+		if where := unfit(doc, property, v, at+"."+name); where != "" {
+			return where
+		}
+	}
+	return ""
+}
+
+func TestAnswersOfACatalogAreAsTheDocumentSays(t *testing.T) {
+	w := openShop(t, smallShop())
+	doc := w.get("/openapi.json").json()
+	for path, template := range map[string]string{
+		"": "", "/problems": "/problems", "/products": "/products", "/products/a": "/products/{document}",
+		"/categories": "/categories", "/categories/root": "/categories/{document}", "/categories/early": "/categories/{document}",
+		"/collections": "/collections", "/collections/picks": "/collections/{document}",
+		"/documents?kind=Note": "/documents", "/documents/Note/n1": "/documents/{kind}/{document}", "/documents/Product/a": "/documents/{kind}/{document}",
+	} {
+		op := doc["paths"].(map[string]any)["/v1/repositories/{id}/catalog"+template].(map[string]any)["get"].(map[string]any)
+		media := op["responses"].(map[string]any)["200"].(map[string]any)["content"].(map[string]any)["application/json"].(map[string]any)
+		a := w.get(shopCatalog + path).wants(http.StatusOK)
+		if where := unfit(doc, media["schema"].(map[string]any), any(a.json()), "answer"); where != "" {
+			t.Errorf("%s is not as the document says: %s in %s", path, where, a.body)
+		}
+	}
+}

@@ -77,23 +77,6 @@ type commitPage[T any] struct {
 	NextPageToken string `json:"next_page_token" doc:"The page_token of the next page; empty on the last page."`
 }
 
-// identityJSON is what every document begins with.
-type identityJSON struct {
-	Kind       string `json:"kind" example:"Product"`
-	ID         string `json:"id"`
-	Slug       string `json:"slug"`
-	Title      string `json:"title"`
-	Path       string `json:"path" doc:"The document's file."`
-	PathBase64 []byte `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
-	BlobID     string `json:"blob_id" doc:"The blob of the file, which a change of it may name as expected."`
-}
-
-// contentJSON is what every document ends with.
-type contentJSON struct {
-	Fields fieldsJSON `json:"fields" doc:"All other fields of the front matter, as they are written."`
-	Body   string     `json:"body" doc:"The Markdown behind the front matter."`
-}
-
 // fieldsJSON is a JSON object.
 type fieldsJSON []byte
 
@@ -105,13 +88,29 @@ func (fieldsJSON) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
 }
 
+// documentJSON is a document of any kind: what all have in common.
 type documentJSON struct {
-	identityJSON
-	contentJSON
+	Kind       string     `json:"kind" doc:"One of the three that every catalog has comes with their members as well." example:"Note"`
+	ID         string     `json:"id"`
+	Slug       string     `json:"slug" doc:"Empty if it has none."`
+	Title      string     `json:"title" doc:"Empty if it has none."`
+	Path       string     `json:"path" doc:"The document's file."`
+	PathBase64 []byte     `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
+	BlobID     string     `json:"blob_id" doc:"The blob of the file, which a change of it may name as expected."`
+	Fields     fieldsJSON `json:"fields" doc:"All other fields of the front matter, as they are written."`
+	Body       string     `json:"body" doc:"The Markdown behind the front matter."`
+	_          struct{}   `additionalProperties:"true"`
 }
 
+// productJSON, categoryJSON and collectionJSON begin and end as documentJSON does.
 type productJSON struct {
-	identityJSON
+	Kind            string      `json:"kind" enum:"Product"`
+	ID              string      `json:"id"`
+	Slug            string      `json:"slug"`
+	Title           string      `json:"title"`
+	Path            string      `json:"path" doc:"The document's file."`
+	PathBase64      []byte      `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
+	BlobID          string      `json:"blob_id" doc:"The blob of the file, which a change of it may name as expected."`
 	SKU             string      `json:"sku"`
 	Category        string      `json:"category" doc:"The id of the category."`
 	Price           string      `json:"price" doc:"A decimal number." example:"13.50"`
@@ -121,7 +120,8 @@ type productJSON struct {
 	Tags            []string    `json:"tags" nullable:"false"`
 	Images          []imageJSON `json:"images" nullable:"false"`
 	Links           []linkJSON  `json:"links" nullable:"false"`
-	contentJSON
+	Fields          fieldsJSON  `json:"fields" doc:"All other fields of the front matter, as they are written."`
+	Body            string      `json:"body" doc:"The Markdown behind the front matter."`
 }
 
 type imageJSON struct {
@@ -135,18 +135,37 @@ type linkJSON struct {
 }
 
 type categoryJSON struct {
-	identityJSON
-	Parent   string `json:"parent" doc:"The id of the category above; empty for a root."`
-	Position int    `json:"position"`
-	contentJSON
+	Kind       string     `json:"kind" enum:"Category"`
+	ID         string     `json:"id"`
+	Slug       string     `json:"slug"`
+	Title      string     `json:"title"`
+	Path       string     `json:"path" doc:"The document's file."`
+	PathBase64 []byte     `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
+	BlobID     string     `json:"blob_id" doc:"The blob of the file, which a change of it may name as expected."`
+	Parent     string     `json:"parent" doc:"The id of the category above; empty for a root."`
+	Position   int        `json:"position" doc:"Its place among the categories of the same parent."`
+	Fields     fieldsJSON `json:"fields" doc:"All other fields of the front matter, as they are written."`
+	Body       string     `json:"body" doc:"The Markdown behind the front matter."`
 }
 
-// wholeCategoryJSON is a category with its place in the tree.
+// wholeCategoryJSON describes a category on its own: a categoryJSON with the members of a placeJSON behind its own.
 type wholeCategoryJSON struct {
-	categoryJSON
-	placeJSON
+	Kind       string            `json:"kind" enum:"Category"`
+	ID         string            `json:"id"`
+	Slug       string            `json:"slug"`
+	Title      string            `json:"title"`
+	Path       string            `json:"path" doc:"The document's file."`
+	PathBase64 []byte            `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
+	BlobID     string            `json:"blob_id" doc:"The blob of the file, which a change of it may name as expected."`
+	Parent     string            `json:"parent" doc:"The id of the category above; empty for a root."`
+	Position   int               `json:"position" doc:"Its place among the categories of the same parent."`
+	Fields     fieldsJSON        `json:"fields" doc:"All other fields of the front matter, as they are written."`
+	Body       string            `json:"body" doc:"The Markdown behind the front matter."`
+	Ancestors  []categoryRefJSON `json:"ancestors" nullable:"false" doc:"The categories above, the root first."`
+	Children   []categoryRefJSON `json:"children" nullable:"false" doc:"The categories right below, in their order."`
 }
 
+// placeJSON is where in the tree a category is.
 type placeJSON struct {
 	Ancestors []categoryRefJSON `json:"ancestors" nullable:"false" doc:"The categories above, the root first."`
 	Children  []categoryRefJSON `json:"children" nullable:"false" doc:"The categories right below, in their order."`
@@ -159,9 +178,16 @@ type categoryRefJSON struct {
 }
 
 type collectionJSON struct {
-	identityJSON
-	Products []string `json:"products" nullable:"false" doc:"The skus of the products in their order, as they are written: some may not be served."`
-	contentJSON
+	Kind       string     `json:"kind" enum:"Collection"`
+	ID         string     `json:"id"`
+	Slug       string     `json:"slug"`
+	Title      string     `json:"title"`
+	Path       string     `json:"path" doc:"The document's file."`
+	PathBase64 []byte     `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
+	BlobID     string     `json:"blob_id" doc:"The blob of the file, which a change of it may name as expected."`
+	Products   []string   `json:"products" nullable:"false" doc:"The skus of the products in their order, as they are written: some may not be served."`
+	Fields     fieldsJSON `json:"fields" doc:"All other fields of the front matter, as they are written."`
+	Body       string     `json:"body" doc:"The Markdown behind the front matter."`
 }
 
 // shownProblems is how many problems the description of a catalog shows.
@@ -230,28 +256,38 @@ func encodeLine(v any) []byte { return append(encodeJSON(v), '\n') }
 
 func documentView(d *catalog.Document) any {
 	path := d.Path.String()
-	identity := identityJSON{string(d.Kind), d.ID, d.Slug, d.Title, path, base64Unless(path), d.Blob.String()}
+	kind, pathBase64, blob := string(d.Kind), base64Unless(path), d.Blob.String()
 	switch {
 	case d.Product != nil:
 		p := d.Product
 		return productJSON{
-			identityJSON: identity, SKU: p.SKU, Category: p.Category, Price: p.Price, Currency: p.Currency, Status: p.Status,
-			InventoryStatus: p.InventoryStatus, Tags: p.Tags,
-			Images:      views(p.Images, func(i catalog.Image) imageJSON { return imageJSON{i.URL, i.Alt} }),
-			Links:       views(p.Links, func(l catalog.Link) linkJSON { return linkJSON{l.Title, l.URL} }),
-			contentJSON: contentView(d, "sku", "category", "price", "currency", "status", "inventory_status", "tags", "images", "links"),
+			Kind: kind, ID: d.ID, Slug: d.Slug, Title: d.Title, Path: path, PathBase64: pathBase64, BlobID: blob,
+			SKU: p.SKU, Category: p.Category, Price: p.Price, Currency: p.Currency, Status: p.Status, InventoryStatus: p.InventoryStatus,
+			Tags:   p.Tags,
+			Images: views(p.Images, func(i catalog.Image) imageJSON { return imageJSON{i.URL, i.Alt} }),
+			Links:  views(p.Links, func(l catalog.Link) linkJSON { return linkJSON{l.Title, l.URL} }),
+			Fields: otherFields(d, "sku", "category", "price", "currency", "status", "inventory_status", "tags", "images", "links"), Body: d.Body,
 		}
 	case d.Category != nil:
-		return categoryJSON{identity, d.Category.Parent, d.Category.Position, contentView(d, "parent", "position")}
+		return categoryJSON{
+			Kind: kind, ID: d.ID, Slug: d.Slug, Title: d.Title, Path: path, PathBase64: pathBase64, BlobID: blob,
+			Parent: d.Category.Parent, Position: d.Category.Position, Fields: otherFields(d, "parent", "position"), Body: d.Body,
+		}
 	case d.Collection != nil:
-		return collectionJSON{identity, d.Collection.Products, contentView(d, "products")}
+		return collectionJSON{
+			Kind: kind, ID: d.ID, Slug: d.Slug, Title: d.Title, Path: path, PathBase64: pathBase64, BlobID: blob,
+			Products: d.Collection.Products, Fields: otherFields(d, "products"), Body: d.Body,
+		}
 	}
-	return documentJSON{identity, contentView(d)}
+	return documentJSON{
+		Kind: kind, ID: d.ID, Slug: d.Slug, Title: d.Title, Path: path, PathBase64: pathBase64, BlobID: blob,
+		Fields: otherFields(d), Body: d.Body,
+	}
 }
 
-// contentView leaves out the fields that have members of their own.
-func contentView(d *catalog.Document, own ...string) contentJSON {
-	return contentJSON{Fields: fieldsWithout(d.Fields(), append(own, "kind", "id", "slug", "title")), Body: d.Body}
+// otherFields are the fields of a document without those that have members of their own.
+func otherFields(d *catalog.Document, own ...string) fieldsJSON {
+	return fieldsWithout(d.Fields(), append(own, "kind", "id", "slug", "title"))
 }
 
 // fieldsWithout returns a JSON object without some of its members, the others in their order.
