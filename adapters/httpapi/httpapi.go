@@ -50,6 +50,8 @@ type Options struct {
 	EventSocket http.Handler
 	// MaxEventStreams is how many streams of Server-Sent Events there may be at a time; 0 is 5,000.
 	MaxEventStreams int64
+	// Catalogs serves the catalogs of repositories; nil leaves their paths out.
+	Catalogs Catalogs
 	// IdleTimeout is how long a client may neither send a byte of a body that is wanted nor take a byte of the answer;
 	// 0 is one minute.
 	IdleTimeout time.Duration
@@ -111,6 +113,7 @@ type api struct {
 	opts     Options
 	metrics  *metrics
 	streams  atomic.Int64
+	encoded  encodedDocuments
 	routes   []*route
 	document *document
 	origin   http.CrossOriginProtection
@@ -120,7 +123,7 @@ func (a *api) allRoutes() []*route {
 	var all []*route
 	for _, routes := range [][]*route{
 		a.repositoryRoutes(), a.fileRoutes(), a.treeRoutes(), a.commitRoutes(), a.historyRoutes(), a.compareRoutes(),
-		a.branchRoutes(), a.tagRoutes(), a.eventRoutes(), a.serviceRoutes(),
+		a.branchRoutes(), a.tagRoutes(), a.catalogRoutes(), a.eventRoutes(), a.serviceRoutes(),
 	} {
 		all = append(all, routes...)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gitstore-dev/gitstore/adapters/httpapi"
+	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/internal/requestid"
@@ -315,7 +316,9 @@ func (c *client) checkLinks(page answer) {
 }
 
 func TestTheOpenAPIDocumentIsComplete(t *testing.T) {
-	c := serve(t, nil, httpapi.Options{Metrics: http.NotFoundHandler(), Events: scripted{}})
+	c := serve(t, nil, httpapi.Options{
+		Metrics: http.NotFoundHandler(), Events: scripted{}, Catalogs: catalogs.New(nil, nil, catalogs.Options{}),
+	})
 	a := c.get("/openapi.json").wants(http.StatusOK)
 	if got := a.header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("content type %q", got)
@@ -342,7 +345,8 @@ func TestTheOpenAPIDocumentIsComplete(t *testing.T) {
 	for _, want := range []string{
 		"createRepository", "listRepositories", "getRepository", "deleteRepository", "getFile", "statFile", "putFile", "deleteFile", "listTree",
 		"createCommit", "listCommits", "getCommit", "compare", "listBranches", "createBranch", "deleteBranch", "listTags", "createTag",
-		"deleteTag", "getLatestTag", "watchEvents", "getHealth", "getReadiness", "getMetrics", "getOpenAPI", "getDocs", "getErrorDocs",
+		"deleteTag", "getLatestTag", "watchEvents", "getCatalog", "listCatalogProblems", "listProducts", "getProduct", "listCategories",
+		"getCategory", "listCollections", "getCollection", "listDocuments", "getDocument", "getHealth", "getReadiness", "getMetrics", "getOpenAPI", "getDocs", "getErrorDocs",
 	} {
 		if !ids[want] {
 			t.Errorf("no operation %s", want)

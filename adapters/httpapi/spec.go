@@ -125,11 +125,13 @@ var pathParams = map[string]string{
 	"name":     "The short name. It may hold slashes.",
 	"base":     "The old side: a branch, a tag, a ref that begins with refs/, or a full commit id.",
 	"head":     "The new side, likewise.",
+	"document": "The document's id.",
+	"kind":     "The document's kind.",
 }
 
 // responseHeaders are the headers that answers may name.
 var responseHeaders = map[string]string{
-	"ETag":            "The blob id, quoted: a strong validator.",
+	"ETag":            "A validator of the answer; of a file its blob id, quoted.",
 	"GitStore-Commit": "The commit that the whole answer is of.",
 	"Location":        "Where the new resource is.",
 	"Content-Range":   "The bytes that are returned, and of how many.",

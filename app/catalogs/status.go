@@ -1,6 +1,7 @@
 package catalogs
 
 import (
+	"sync"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/catalog"
@@ -21,10 +22,23 @@ type Catalog struct {
 	Release string
 	// LoadedAt is when the snapshot was made.
 	LoadedAt time.Time
+
+	counting sync.Once
+	problems int
 }
 
 // Commit is the commit that everything in the catalog is of.
 func (c *Catalog) Commit() git.ObjectID { return c.Snapshot.Commit() }
+
+// Problems counts the problems of the snapshot: once, when it is first asked for.
+func (c *Catalog) Problems() int {
+	c.counting.Do(func() {
+		for range c.Snapshot.Problems() {
+			c.problems++
+		}
+	})
+	return c.problems
+}
 
 // snapshot returns nil if there is no catalog.
 func (c *Catalog) snapshot() *catalog.Snapshot {
