@@ -17,8 +17,8 @@ import (
 
 // Options are the settings of [New]. The zero value is usable: zero fields take the defaults.
 type Options struct {
-	// Logger gets a line for each reload, for each that failed, and a warning when a release tag was moved or deleted; nil
-	// discards them.
+	// Logger gets a line for each full load, a warning when reloads begin to fail and when a release tag was moved or
+	// deleted, and at the level of debugging a line for every reload; nil discards them.
 	Logger *slog.Logger
 	// Recheck is how often a repository is looked at without an event, give or take a tenth; 0 is one minute.
 	Recheck time.Duration
@@ -28,11 +28,11 @@ type Options struct {
 	// RetryMax bounds the pause; 0 is 5 s. While the storage service cannot be reached it is a fifth of that, as an attempt
 	// costs nothing then and readers wait for the service to be back.
 	RetryMax time.Duration
-	// Timeout is the most that one reload may take; 0 is two minutes.
+	// Timeout is the most that finding a commit, and then reading it, may take; 0 is two minutes.
 	Timeout time.Duration
 	// Wait is how long a read waits for its cursor if its context allows more; 0 is 5 s.
 	Wait time.Duration
-	// Parallel is how many repositories are reloaded at once; 0 is 4.
+	// Parallel is of how many repositories files are read at once; 0 is 4.
 	Parallel int
 }
 

@@ -24,7 +24,7 @@ type feed struct {
 	repo    repository
 	opts    *Options
 	journal *journal
-	// slots holds a token for each reload under way, of any feed.
+	// slots holds a token for each load under way, of any feed.
 	slots chan struct{}
 
 	// wanted counts what the repository is to be looked at for. A reload covers all that was counted before it began.

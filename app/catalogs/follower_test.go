@@ -98,8 +98,7 @@ func TestReadersKeepTheLastGoodSnapshotWhileReloadsFail(t *testing.T) {
 
 		w.faults.set(func(f *faults) { f.breakAfter = 2 })
 		second, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "2"), "products/b.md": product("b", "2")})
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
+		pass(10 * time.Second)
 		w.serves(first)
 		s := w.status()
 		if s.State != catalogs.Loaded || !s.Stale || !errs.Is(s.Err, errs.ReasonUnavailable) || s.Age(time.Now()) < 10*time.Second {
@@ -110,8 +109,7 @@ func TestReadersKeepTheLastGoodSnapshotWhileReloadsFail(t *testing.T) {
 		}
 
 		w.faults.set(func(f *faults) { f.breakAfter = 0 })
-		time.Sleep(time.Second)
-		synctest.Wait()
+		pass(time.Second)
 		w.serves(second)
 		if s := w.status(); s.Stale || s.Err != nil || s.Age(time.Now()) > time.Second {
 			t.Errorf("status after recovery %+v", s)
@@ -145,8 +143,7 @@ func TestTheAPIMayStartBeforeTheGitService(t *testing.T) {
 		w.events.disconnect()
 		w.faults.set(func(f *faults) { f.down = errs.New(errs.ReasonUnavailable, "the git service cannot be reached") })
 		w.run()
-		time.Sleep(minute)
-		synctest.Wait()
+		pass(minute)
 		err := w.follows.Ready()
 		if !errs.Is(err, errs.ReasonCatalogNotLoaded) || !strings.Contains(err.Error(), "other, shop") {
 			t.Errorf("Ready = %v", err)
@@ -157,8 +154,7 @@ func TestTheAPIMayStartBeforeTheGitService(t *testing.T) {
 
 		w.faults.set(func(f *faults) { f.down = nil })
 		w.events.connect()
-		time.Sleep(time.Second)
-		synctest.Wait()
+		pass(time.Second)
 		if err := w.follows.Ready(); err != nil {
 			t.Errorf("Ready = %v", err)
 		}
@@ -305,8 +301,7 @@ func TestARepositoryThatWasMadeAnewUnnoticedIsLoadedInFull(t *testing.T) {
 		second, _ := w.commit(shop, mainBranch, map[string]string{"products/b.md": product("b", "")})
 		w.events.renew("00000000000000bb")
 		w.events.connect()
-		time.Sleep(time.Second)
-		synctest.Wait()
+		pass(time.Second)
 		w.serves(second)
 		if last := w.status().Work.Last; !last.Full {
 			t.Errorf("the last reload is %+v", last)
@@ -323,14 +318,12 @@ func TestWhatHappenedWhileTheEventsWereCutIsFoundByResuming(t *testing.T) {
 		synctest.Wait()
 		w.events.disconnect()
 		second, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "2")})
-		time.Sleep(minute)
-		synctest.Wait()
+		pass(minute)
 		if w.catalog().Commit() == second {
 			t.Error("the change was seen without an event")
 		}
 		w.events.connect()
-		time.Sleep(5 * time.Second)
-		synctest.Wait()
+		pass(5 * time.Second)
 		w.serves(second)
 	})
 }
@@ -344,8 +337,7 @@ func TestAnEventThatNeverCameIsMadeUpForByTheRecheck(t *testing.T) {
 		synctest.Wait()
 		w.events.disconnect()
 		second, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "2")})
-		time.Sleep(2 * minute)
-		synctest.Wait()
+		pass(2 * minute)
 		w.serves(second)
 	})
 }
@@ -455,10 +447,9 @@ func TestAReloadThatHangsIsGivenUp(t *testing.T) {
 		w.run()
 		<-gate
 		w.faults.set(func(f *faults) { f.gate = nil })
-		time.Sleep(3 * minute)
+		pass(3 * minute)
 		<-gate
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
+		pass(10 * time.Second)
 		w.serves(first)
 		if s := w.status(); s.Work.Failures != 1 {
 			t.Errorf("status %+v", s)

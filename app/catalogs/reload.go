@@ -24,18 +24,10 @@ type head struct {
 
 // reload brings the catalog up to date. When it fails, what is served stays as it is.
 func (f *feed) reload(ctx context.Context) error {
-	select {
-	case f.slots <- struct{}{}:
-		defer func() { <-f.slots }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	limited, cancel := context.WithTimeout(ctx, f.opts.Timeout)
-	defer cancel()
 	next := *f.state.Load()
 	// The refs are read after this, so the result covers all that was counted and heard of until now.
 	next.cursor, next.generation = f.journal.at(), f.wanted.Load()
-	err := f.update(limited, &next)
+	err := f.update(ctx, &next)
 	switch {
 	case ctx.Err() != nil: // nobody wants the result, and it says nothing about the repository
 		return ctx.Err()
@@ -65,7 +57,7 @@ func (f *feed) fail(ctx context.Context, err error) {
 
 func (f *feed) log(ctx context.Context, level slog.Level, msg string, attrs ...slog.Attr) {
 	attrs = append(attrs, slog.String("repository", f.target.Repository.String()), slog.String("view", f.target.View.String()))
-	f.opts.Logger.LogAttrs(ctx, level, msg, attrs...)
+	f.opts.Logger.LogAttrs(ctx, level, msg, attrs...) //nolint:sloglint // the callers' messages are constants
 }
 
 // update changes the state to what the repository is now.
@@ -100,6 +92,8 @@ func (f *feed) update(ctx context.Context, next *state) error {
 
 // resolve finds where the view leads. It fails with REPOSITORY_NOT_FOUND and REF_NOT_FOUND if that is nowhere.
 func (f *feed) resolve(ctx context.Context) (head, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
+	defer cancel()
 	if f.target.View.Live {
 		return f.resolveRelease(ctx)
 	}
@@ -157,8 +151,16 @@ func (f *feed) notice(ctx context.Context, next *state, now head) {
 		slog.String("follows", now.ref.String()))
 }
 
-// load reads the commit's files, or how they differ from those of the present snapshot.
+// load reads the commit's files, or how they differ from those of the present snapshot, when it is its turn.
 func (f *feed) load(ctx context.Context, next *state, commit git.ObjectID) (*catalog.Snapshot, error) {
+	select {
+	case f.slots <- struct{}{}:
+		defer func() { <-f.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
+	defer cancel()
 	start := time.Now()
 	base := next.catalog().snapshot()
 	snapshot, read, err := f.read(ctx, base, commit)
@@ -175,7 +177,11 @@ func (f *feed) load(ctx context.Context, next *state, commit git.ObjectID) (*cat
 	next.work.Files += read.Files
 	next.work.Bytes += read.Bytes
 	next.work.Last = read
-	f.log(ctx, slog.LevelInfo, "catalog loaded", slog.String("commit", commit.String()), slog.Bool("full", read.Full),
+	level := slog.LevelDebug
+	if read.Full {
+		level = slog.LevelInfo
+	}
+	f.log(ctx, level, "catalog loaded", slog.String("commit", commit.String()), slog.Bool("full", read.Full),
 		slog.Uint64("files", read.Files), slog.Uint64("bytes", read.Bytes), slog.Duration("duration", read.Duration))
 	return snapshot, nil
 }

@@ -195,6 +195,12 @@ func settled(t *testing.T, test func(t *testing.T)) {
 	synctest.Test(t, test)
 }
 
+// pass lets time go by within settled.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
 // source is a journal that keeps everything, and the place to subscribe to it.
 type source struct {
 	mu      sync.Mutex
