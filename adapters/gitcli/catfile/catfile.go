@@ -251,10 +251,16 @@ func (r *Reader) objects(ctx context.Context, n int, name name, maxBlob int64) (
 }
 
 // Stream returns an object's content as a stream of its size. It takes a process of its own from the pool until the
-// caller closes it, and reading it fails when ctx ends. It fails with OBJECT_NOT_FOUND and as [Reader.Infos] does.
+// caller closes it, so it is for callers that do not wait for anybody while they read; [Reader.Content] is for the others.
+// Reading it fails when ctx ends. It fails with OBJECT_NOT_FOUND and as [Reader.Infos] does.
 func (r *Reader) Stream(ctx context.Context, id git.ObjectID) (Info, io.ReadCloser, error) {
+	return r.stream(ctx, ctx, id)
+}
+
+// stream waits for a process as long as wait lasts, and reads as long as ctx does.
+func (r *Reader) stream(wait, ctx context.Context, id git.ObjectID) (Info, io.ReadCloser, error) {
 	for attempt := 1; ; attempt++ {
-		p, err := r.pool.acquire(ctx, key{r, large})
+		p, err := r.pool.acquire(wait, key{r, large})
 		if err != nil {
 			return Info{}, nil, err
 		}
@@ -322,10 +328,13 @@ func (s *stream) Close() error {
 	case s.left > maxDrainAtOnce:
 		s.ended = true
 		s.release()
-		s.reader.pool.drain(func(ctx context.Context) {
+		passing := s.reader.pool.work(func(ctx context.Context) {
 			s.release = s.p.guard(ctx)
 			s.end(s.pass())
 		})
+		if !passing {
+			s.end(false)
+		}
 	default:
 		s.end(s.pass())
 	}
