@@ -134,14 +134,22 @@ type spool struct {
 	changed chan struct{}
 }
 
+var errSpoolsFull = errs.New(errs.ReasonQueueFull, "too much of large files waits for slow readers: try again later")
+
 // openSpool returns a reader of the part, which begins to be written if it is not there.
 func (p *Pool) openSpool(ctx context.Context, part spoolKey) (io.ReadCloser, error) {
 	p.spools.mu.Lock()
 	defer p.spools.mu.Unlock()
 	s := p.spools.open[part]
 	if s == nil || s.err != nil {
-		var err error
-		if s, err = p.startSpool(part); err != nil {
+		if p.spools.bytes > 0 && p.spools.bytes+part.n > p.opts.MaxSpooled {
+			return nil, errSpoolsFull
+		}
+		file, err := nameless(p.opts.SpoolDir)
+		if err != nil {
+			return nil, disk.Error(err)
+		}
+		if s, err = p.startSpool(part, file); err != nil {
 			return nil, err
 		}
 	}
@@ -149,16 +157,8 @@ func (p *Pool) openSpool(ctx context.Context, part spoolKey) (io.ReadCloser, err
 	return &spoolReader{ctx: ctx, spool: s}, nil
 }
 
-var errSpoolsFull = errs.New(errs.ReasonQueueFull, "too much of large files waits for slow readers: try again later")
-
-func (p *Pool) startSpool(part spoolKey) (*spool, error) {
-	if p.spools.bytes > 0 && p.spools.bytes+part.n > p.opts.MaxSpooled {
-		return nil, errSpoolsFull
-	}
-	file, err := nameless(p.opts.SpoolDir)
-	if err != nil {
-		return nil, disk.Error(err)
-	}
+// startSpool begins to write the part into the file, which it takes. It is called with the lock of spools.
+func (p *Pool) startSpool(part spoolKey, file *os.File) (*spool, error) {
 	wait, abandon := context.WithCancel(p.ctx)
 	s := &spool{pool: p, part: part, file: file, abandon: abandon, filling: true, changed: make(chan struct{})}
 	if !p.work(func(ctx context.Context) { s.fill(wait, ctx) }) {
@@ -187,6 +187,9 @@ func nameless(dir string) (*os.File, error) {
 
 func (s *spool) fill(wait, ctx context.Context) {
 	err := s.part.copyTo(s, wait, ctx)
+	if err != nil && ctx.Err() != nil {
+		err = errDraining
+	}
 	s.pool.spools.mu.Lock()
 	defer s.pool.spools.mu.Unlock()
 	s.filling, s.err = false, disk.Error(err)
