@@ -64,7 +64,7 @@ func (c *content) open() (io.ReadCloser, error) {
 func (c *content) hold() (io.ReadCloser, error) {
 	var held bytes.Buffer
 	held.Grow(int(c.part.n))
-	if err := c.part.copyTo(&held, c.ctx, c.ctx); err != nil {
+	if err := c.part.copyTo(c.ctx, c.ctx, &held); err != nil {
 		return nil, err
 	}
 	return io.NopCloser(&held), nil
@@ -88,7 +88,7 @@ type spoolKey struct {
 }
 
 // copyTo reads the part from a process, for which it waits as long as wait lasts, and gives the process back.
-func (k spoolKey) copyTo(w io.Writer, wait, ctx context.Context) error {
+func (k spoolKey) copyTo(wait, ctx context.Context, w io.Writer) error {
 	_, s, err := k.reader.stream(wait, ctx, k.id)
 	if errs.Is(err, errs.ReasonObjectNotFound) {
 		return errs.Wrap(err, errs.ReasonRepositoryCorrupt, "the repository lacks a file's content", errs.MetaObject, k.id.String())
@@ -186,7 +186,7 @@ func nameless(dir string) (*os.File, error) {
 }
 
 func (s *spool) fill(wait, ctx context.Context) {
-	err := s.part.copyTo(s, wait, ctx)
+	err := s.part.copyTo(wait, ctx, s)
 	if err != nil && ctx.Err() != nil {
 		err = errDraining
 	}
@@ -229,11 +229,11 @@ func (s *spool) settle() {
 	}
 }
 
-// state returns how much can be read, whether more is to come and why not, and what is closed when that changes.
-func (s *spool) state() (written int64, filling bool, err error, changed <-chan struct{}) {
+// state returns how much can be read, what is closed when that changes, whether more is to come, and why not.
+func (s *spool) state() (written int64, changed <-chan struct{}, filling bool, err error) {
 	s.pool.spools.mu.Lock()
 	defer s.pool.spools.mu.Unlock()
-	return s.written, s.filling, s.err, s.changed
+	return s.written, s.changed, s.filling, s.err
 }
 
 // spoolReader is one reader of a spool.
@@ -246,7 +246,7 @@ type spoolReader struct {
 // Read implements [io.Reader].
 func (r *spoolReader) Read(b []byte) (int, error) {
 	for {
-		written, filling, err, changed := r.spool.state()
+		written, changed, filling, err := r.spool.state()
 		switch {
 		case len(b) == 0:
 			return 0, nil
