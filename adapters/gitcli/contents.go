@@ -21,7 +21,8 @@ type contentTarget struct {
 // contentBatch is how many blobs are read with one exchange.
 const contentBatch = 128
 
-// withContents adds the contents of blobs to items. A blob that is too large for memory is streamed when its turn comes.
+// withContents adds the contents of blobs to items. A blob that is too large for memory is read when the
+// consumer reads it.
 func withContents[T any](ctx context.Context, o *objects, items iter.Seq2[T, error], target func(*T) contentTarget) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		batches := inBatches(ctx, items, contentBatch, func(ctx context.Context, items []T) (loaded[T], error) {
@@ -82,14 +83,15 @@ func yieldOne[T any](ctx context.Context, o *objects, item T, target func(*T) co
 		*t.size, *t.content = int64(len(content)), bytes.NewReader(content)
 		return yield(item, nil)
 	}
-	info, stream, err := o.reader.Stream(ctx, t.blob)
+	sizes, err := o.Sizes(ctx, []git.ObjectID{t.blob})
 	if err != nil {
 		var none T
-		yield(none, corrupt(err))
+		yield(none, err)
 		return false
 	}
+	stream := o.reader.Content(ctx, t.blob, 0, sizes[0])
 	defer func() { _ = stream.Close() }()
-	*t.size, *t.content = info.Size, stream
+	*t.size, *t.content = sizes[0], stream
 	return yield(item, nil)
 }
 

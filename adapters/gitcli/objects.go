@@ -69,7 +69,7 @@ func (c *objectCache) put(repository uint64, id git.ObjectID, value any) {
 	c.cache.Set(objectKey{repository, id}, value)
 }
 
-// maxCachedBlob is the largest blob that is held in memory; larger ones are streamed.
+// maxCachedBlob is the largest blob that is held in memory; larger ones are read through [catfile.Reader.Content].
 const maxCachedBlob = ports.MaxGetFile
 
 // objects reads the objects of one repository, from the cache or through its cat-file processes. It implements
@@ -165,11 +165,16 @@ func (o *objects) Blobs(ctx context.Context, ids []git.ObjectID) ([][]byte, erro
 	var at []int
 	for i, id := range ids {
 		v, _ := o.cache.get(o.repository, id)
-		if content, ok := v.([]byte); ok {
-			contents[i] = content
-			continue
+		switch v := v.(type) {
+		case []byte:
+			contents[i] = v
+		case blobSize:
+			if v <= maxCachedBlob {
+				missing, at = append(missing, id), append(at, i)
+			}
+		default:
+			missing, at = append(missing, id), append(at, i)
 		}
-		missing, at = append(missing, id), append(at, i)
 	}
 	if len(missing) == 0 {
 		return contents, nil

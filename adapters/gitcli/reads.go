@@ -240,45 +240,35 @@ func (g *gitRepository) ReadFile(ctx context.Context, q ports.ReadFile) (ports.F
 	if err != nil {
 		return ports.File{}, nil, err
 	}
-	size, content, err := v.content(ctx, f.Blob)
+	held, size, err := v.blob(ctx, f.Blob)
 	if err != nil {
 		return ports.File{}, nil, err
 	}
 	f.Size = size
-	if err := skip(content, q.Offset, size); err != nil {
-		_ = content.Close()
-		return ports.File{}, nil, err
+	if q.Offset > size {
+		return ports.File{}, nil, errs.InvalidField(errs.ReasonInvalidRange, "offset", "offset %d is beyond the end of the file at %d", q.Offset, size)
 	}
-	if q.Limit == 0 {
-		return f, content, nil
+	n := size - q.Offset
+	if q.Limit > 0 {
+		n = min(n, q.Limit)
 	}
-	return f, limited{io.LimitReader(content, q.Limit), content}, nil
+	if held != nil {
+		return f, io.NopCloser(bytes.NewReader(held[q.Offset : q.Offset+n])), nil
+	}
+	return f, v.reader.Content(ctx, f.Blob, q.Offset, n), nil
 }
 
-type limited struct {
-	io.Reader
-	io.Closer
-}
-
-func skip(content io.Reader, offset, size int64) error {
-	if offset > size {
-		return errs.InvalidField(errs.ReasonInvalidRange, "offset", "offset %d is beyond the end of the file at %d", offset, size)
+// blob returns a blob's size, and its content unless it is too large for memory: then it is nil and not read.
+func (o *objects) blob(ctx context.Context, id git.ObjectID) ([]byte, int64, error) {
+	content, err := o.Blob(ctx, id)
+	if err != nil || content != nil {
+		return content, int64(len(content)), err
 	}
-	_, err := io.CopyN(io.Discard, content, offset)
-	return err
-}
-
-// content returns a blob of any size as a stream.
-func (o *objects) content(ctx context.Context, id git.ObjectID) (int64, io.ReadCloser, error) {
-	small, err := o.Blob(ctx, id)
+	sizes, err := o.Sizes(ctx, []git.ObjectID{id})
 	if err != nil {
-		return 0, nil, err
+		return nil, 0, err
 	}
-	if small != nil {
-		return int64(len(small)), io.NopCloser(bytes.NewReader(small)), nil
-	}
-	info, stream, err := o.reader.Stream(ctx, id)
-	return info.Size, stream, corrupt(err)
+	return nil, sizes[0], nil
 }
 
 // BatchGetFiles implements [ports.BlobReader].

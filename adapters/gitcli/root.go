@@ -20,7 +20,7 @@ import (
 //
 //	lock                          held for as long as the process lives; holds its pid
 //	repositories/ab/cd/<hash>.git bare repositories; the hash is SHA-256 of the id
-//	tmp/                          repositories that are being created or deleted
+//	tmp/                          repositories that are being created or deleted, and unnamed files that are being read
 type root struct {
 	dir  string
 	lock *os.File

@@ -49,7 +49,7 @@ type Options struct {
 	MaxRefProcesses int
 	// RefTimeout bounds one ref transaction. The default is 30 seconds.
 	RefTimeout time.Duration
-	// Processes bounds the cat-file processes.
+	// Processes bounds the cat-file processes; its SpoolDir is not used.
 	Processes catfile.Options
 	// Logger is where failures of git are told. The default discards.
 	Logger *slog.Logger
@@ -150,6 +150,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("data directory: %w", err), r.close())
 	}
+	opts.Processes.SpoolDir = r.tmp()
 	s.pool = catfile.NewPool(runner, opts.Processes)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return s, nil

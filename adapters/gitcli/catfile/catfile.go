@@ -162,7 +162,7 @@ func (r *Reader) exchange(ctx context.Context, question string, n int, name name
 			return nil
 		}
 		r.pool.discard(key{r, small}, p)
-		if err == nil || ctx.Err() != nil || attempt == maxAttempts {
+		if err == nil || ctx.Err() != nil || attempt == maxAttempts || errors.Is(err, errHuge) {
 			return broken(ctx, err)
 		}
 	}
@@ -216,8 +216,40 @@ func (r *Reader) infos(ctx context.Context, suffix string, ids []git.ObjectID) (
 // Objects returns objects with their contents, in the order of ids; one with a zero ID is missing. The content of a blob
 // above maxBlob bytes is passed over and nil. It fails as [Reader.Infos] does.
 func (r *Reader) Objects(ctx context.Context, ids []git.ObjectID, maxBlob int64) ([]Object, error) {
-	return r.objects(ctx, len(ids), named(ids, ""), maxBlob)
+	objects, err := r.objects(ctx, len(ids), named(ids, ""), maxBlob)
+	if errors.Is(err, errHuge) {
+		return r.objectsUpTo(ctx, ids, maxBlob)
+	}
+	return objects, err
 }
+
+// objectsUpTo is [Reader.Objects] without a question for any content that would be passed over.
+func (r *Reader) objectsUpTo(ctx context.Context, ids []git.ObjectID, maxBlob int64) ([]Object, error) {
+	infos, err := r.Infos(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]Object, len(ids))
+	var wanted []git.ObjectID
+	var at []int
+	for i, info := range infos {
+		objects[i].Info = info
+		if info.Type != git.BlobObject || info.Size <= maxBlob {
+			wanted, at = append(wanted, ids[i]), append(at, i)
+		}
+	}
+	found, err := r.objects(ctx, len(wanted), named(wanted, ""), maxBlob)
+	if err != nil {
+		return nil, err
+	}
+	for i, o := range found {
+		objects[at[i]] = o
+	}
+	return objects, nil
+}
+
+// errHuge ends an exchange within the answer of a blob that takes longer to pass over than a new process to start.
+var errHuge = errors.New("a blob is too large to be passed over")
 
 // Ancestors returns the commit id and those that are reached from it over n-1 first parents, as far as there are any,
 // in this order. It fails as [Reader.Infos] does.
@@ -241,6 +273,9 @@ func (r *Reader) objects(ctx context.Context, n int, name name, maxBlob int64) (
 		}
 		objects[i].Info = *info
 		if info.Type == git.BlobObject && info.Size > maxBlob {
+			if info.Size > maxDrain {
+				return errHuge
+			}
 			_, err = io.CopyN(io.Discard, p.out, info.Size+1)
 			return err
 		}
@@ -251,10 +286,16 @@ func (r *Reader) objects(ctx context.Context, n int, name name, maxBlob int64) (
 }
 
 // Stream returns an object's content as a stream of its size. It takes a process of its own from the pool until the
-// caller closes it, and reading it fails when ctx ends. It fails with OBJECT_NOT_FOUND and as [Reader.Infos] does.
+// caller closes it, so it is for callers that do not wait for anybody while they read; [Reader.Content] is for the others.
+// Reading it fails when ctx ends. It fails with OBJECT_NOT_FOUND and as [Reader.Infos] does.
 func (r *Reader) Stream(ctx context.Context, id git.ObjectID) (Info, io.ReadCloser, error) {
+	return r.stream(ctx, ctx, id)
+}
+
+// stream waits for a process as long as wait lasts, and reads as long as ctx does.
+func (r *Reader) stream(wait, ctx context.Context, id git.ObjectID) (Info, io.ReadCloser, error) {
 	for attempt := 1; ; attempt++ {
-		p, err := r.pool.acquire(ctx, key{r, large})
+		p, err := r.pool.acquire(wait, key{r, large})
 		if err != nil {
 			return Info{}, nil, err
 		}
@@ -322,10 +363,13 @@ func (s *stream) Close() error {
 	case s.left > maxDrainAtOnce:
 		s.ended = true
 		s.release()
-		s.reader.pool.drain(func(ctx context.Context) {
+		passing := s.reader.pool.work(func(ctx context.Context) {
 			s.release = s.p.guard(ctx)
 			s.end(s.pass())
 		})
+		if !passing {
+			s.end(false)
+		}
 	default:
 		s.end(s.pass())
 	}

@@ -106,6 +106,23 @@ func TestBlobAboveTheLimitIsPassedOver(t *testing.T) {
 	assert.Equal(t, "small", string(objects[1].Content))
 }
 
+func TestHugeBlobAmongOthersIsPassedOver(t *testing.T) {
+	runner := newRunner(t)
+	huge := strings.Repeat(large, 9)
+	dir, ids := repositoryWith(t, runner, "one", huge, "three")
+	pool := newPool(t, runner, catfile.Options{})
+	r := open(t, pool, dir)
+	absent := git.SHA1.HashObject(git.BlobObject, []byte("absent"))
+	objects, err := r.Objects(t.Context(), []git.ObjectID{ids[0], ids[1], absent, ids[2]}, 1000)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"one", "", "", "three"}, []string{
+		string(objects[0].Content), string(objects[1].Content), string(objects[2].Content), string(objects[3].Content),
+	})
+	assert.Equal(t, []int64{3, int64(len(huge)), 0, 5}, []int64{objects[0].Size, objects[1].Size, objects[2].Size, objects[3].Size})
+	assert.True(t, objects[2].ID.IsZero())
+	assert.Zero(t, pool.Busy())
+}
+
 func TestStreamGivesItsProcessBack(t *testing.T) {
 	runner := newRunner(t)
 	dir, ids := repositoryWith(t, runner, large)

@@ -12,7 +12,7 @@ import (
 )
 
 // class keeps readers of small objects, which hold a process for microseconds, apart from streams of large ones, which
-// hold it as long as their client reads.
+// hold it for as long as git and the disk take.
 type class int
 
 const (
@@ -32,6 +32,13 @@ type Options struct {
 	MaxWaiting int
 	// IdleTimeout ends processes that nobody used for so long; the default is 5 minutes.
 	IdleTimeout time.Duration
+	// MaxWait bounds the wait for a process that streams a large object; the default is 5 seconds.
+	MaxWait time.Duration
+	// SpoolDir is where the contents of large objects wait for their readers, in files without a name; the default is
+	// that of [os.TempDir].
+	SpoolDir string
+	// MaxSpooled bounds the bytes of all such files together; the default is 16 GiB. A single one is always taken.
+	MaxSpooled int64
 }
 
 func (o Options) withDefaults() Options {
@@ -44,6 +51,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.IdleTimeout == 0 {
 		o.IdleTimeout = 5 * time.Minute
+	}
+	if o.MaxWait == 0 {
+		o.MaxWait = 5 * time.Second
+	}
+	if o.MaxSpooled == 0 {
+		o.MaxSpooled = 16 << 30
 	}
 	return o
 }
@@ -59,7 +72,9 @@ type Pool struct {
 	waiting []*waiter
 	closed  bool
 
-	// background is the reaper and the drains, which end with ctx.
+	spools spools
+
+	// background is the reaper, the drains and what fills spools; they end with ctx.
 	background sync.WaitGroup
 	ctx        context.Context
 	cancel     context.CancelFunc
@@ -91,7 +106,7 @@ type waiter struct {
 
 // NewPool returns a pool that starts processes with runner. Close it to end them.
 func NewPool(runner *command.Runner, opts Options) *Pool {
-	p := &Pool{runner: runner, opts: opts.withDefaults(), sets: map[key]*set{}}
+	p := &Pool{runner: runner, opts: opts.withDefaults(), sets: map[key]*set{}, spools: spools{open: map[spoolKey]*spool{}}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.background.Go(p.reap)
 	return p
@@ -117,7 +132,7 @@ func (p *Pool) startSpare(k key) {
 	p.mu.Lock()
 	room := p.total < p.opts.MaxProcesses
 	if room {
-		p.reserve(k)
+		_, room = p.reserve(k) // below the limit nothing is evicted
 	}
 	p.mu.Unlock()
 	if !room {
@@ -187,17 +202,15 @@ func (p *Pool) Close() {
 	p.background.Wait()
 }
 
-// drain runs what reads past the rest of an answer. After Close its context has ended.
-func (p *Pool) drain(pass func(context.Context)) {
+// work runs what reads in the background, with a context that ends when the pool is closed. It reports whether it does:
+// not after that.
+func (p *Pool) work(read func(context.Context)) bool {
 	p.mu.Lock()
-	closed := p.closed
-	if !closed {
-		p.background.Go(func() { pass(p.ctx) })
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.background.Go(func() { read(p.ctx) })
 	}
-	p.mu.Unlock()
-	if closed {
-		pass(p.ctx)
-	}
+	return !p.closed
 }
 
 func closeAll(processes []*process) {
@@ -349,20 +362,38 @@ func (p *Pool) forgetOne(k key) {
 	}
 }
 
+var errLate = errs.New(errs.ReasonQueueFull, "too many large files are being read: try again in a moment")
+
 func (p *Pool) wait(ctx context.Context, w *waiter) (*process, error) {
+	var late <-chan time.Time
+	if w.key.class == large {
+		timer := time.NewTimer(p.opts.MaxWait)
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case proc, ok := <-w.ready:
 		return p.served(w, proc, ok)
+	case <-late:
+		p.giveUp(w)
+		return nil, errLate
 	case <-ctx.Done():
+		p.giveUp(w)
+		return nil, errs.From(ctx.Err())
 	}
+}
+
+// giveUp ends a wait, and passes on what it was served in the meantime.
+func (p *Pool) giveUp(w *waiter) {
 	p.mu.Lock()
 	i := slices.Index(p.waiting, w)
 	if i >= 0 {
 		p.waiting = slices.Delete(p.waiting, i, i+1)
-		p.mu.Unlock()
-		return nil, errs.From(ctx.Err())
 	}
 	p.mu.Unlock()
+	if i >= 0 {
+		return
+	}
 	if proc, ok := <-w.ready; ok {
 		if proc == nil {
 			p.settle(w.key)
@@ -370,7 +401,6 @@ func (p *Pool) wait(ctx context.Context, w *waiter) (*process, error) {
 			p.release(w.key, proc)
 		}
 	}
-	return nil, errs.From(ctx.Err())
 }
 
 func (p *Pool) served(w *waiter, proc *process, ok bool) (*process, error) {

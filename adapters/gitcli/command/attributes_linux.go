@@ -1,10 +1,26 @@
 package command
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
 
 // attributes make a process the leader of a group and, for the case that this process is killed, end it with this one:
 // nothing may write beside the process that takes over. The kernel looks at the thread that started the child; Go ends
 // no thread before the process but those that a goroutine was locked to, and none is here.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// awaitExit waits until a child has ended and leaves it to be waited for, so that its ID stays its own. It reports
+// whether it could.
+func awaitExit(pid int) bool {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return err == nil
+		}
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -139,36 +140,75 @@ func (r *Runner) Started() int64 { return r.started.Load() }
 // waitDelay is how long a process that was killed may keep its pipes open.
 const waitDelay = 5 * time.Second
 
-func (r *Runner) prepare(ctx context.Context, dir string, c Command) (*exec.Cmd, *stderrTail) {
+// child is a process of a group of its own.
+type child struct {
+	*exec.Cmd
+	said *stderrTail
+	// mu orders kill and the end of the process: when it was waited for, its ID may be another's.
+	mu     sync.Mutex
+	reaped bool
+}
+
+func (r *Runner) prepare(ctx context.Context, dir string, c Command) *child {
 	cmd := exec.CommandContext(ctx, r.path, c.args...) //nolint:gosec // the arguments are constants and validated values
+	p := &child{Cmd: cmd, said: &stderrTail{}}
 	cmd.Dir = dir
 	cmd.Env = r.env
 	cmd.SysProcAttr = attributes()
-	cmd.Cancel = func() error { return killGroup(cmd.Process) }
+	cmd.Cancel = p.kill
 	cmd.WaitDelay = waitDelay
-	stderr := &stderrTail{}
-	cmd.Stderr = stderr
+	cmd.Stderr = p.said
 	r.started.Add(1)
-	return cmd, stderr
+	return p
 }
 
-func killGroup(p *os.Process) error {
-	if err := syscall.Kill(-p.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+// kill ends the group of the process, unless the process was waited for.
+func (p *child) kill() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaped {
+		return nil
+	}
+	if err := syscall.Kill(-p.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return err
 	}
 	return nil
+}
+
+// wait waits for the process and tells how it ended; it fails if that was told before. The system keeps the process's ID
+// until kill does not use it any more, where it can say that a process ended and keep it.
+func (p *child) wait() error {
+	p.mu.Lock()
+	reaped := p.reaped
+	p.mu.Unlock()
+	if !reaped && awaitExit(p.Process.Pid) {
+		p.reap()
+	}
+	err := p.Wait()
+	p.reap()
+	return err
+}
+
+func (p *child) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reaped = true
 }
 
 // Output runs the command in the bare repository dir to its end and returns what it printed. A failure is an *errs.Error:
 // CANCELED or DEADLINE_EXCEEDED if the context ended, STORAGE_FULL for a disk without room, else INTERNAL; what git
 // said is logged and not part of it.
 func (r *Runner) Output(ctx context.Context, dir string, c Command, stdin io.Reader) ([]byte, error) {
-	cmd, stderr := r.prepare(ctx, dir, c)
-	cmd.Stdin = stdin
+	p := r.prepare(ctx, dir, c)
+	p.Stdin = stdin
 	var out bytes.Buffer
-	cmd.Stdout = &out
-	if err := cmd.Run(); err != nil {
-		return nil, r.failure(ctx, c, err, stderr)
+	p.Stdout = &out
+	err := p.Start()
+	if err == nil {
+		err = p.wait()
+	}
+	if err != nil {
+		return nil, r.failure(ctx, c, err, p.said)
 	}
 	return out.Bytes(), nil
 }
@@ -189,9 +229,8 @@ func (r *Runner) failure(ctx context.Context, c Command, err error, stderr *stde
 // not be called concurrently, except Kill.
 type Process struct {
 	runner *Runner
-	cmd    *exec.Cmd
+	child  *child
 	args   Command
-	stderr *stderrTail
 	// Stdin is what the process reads; it is not buffered.
 	Stdin io.WriteCloser
 	// Stdout is what the process prints; it is not buffered.
@@ -200,19 +239,19 @@ type Process struct {
 
 // Start starts the command in the bare repository dir. The process lives until Close or Kill.
 func (r *Runner) Start(dir string, c Command) (*Process, error) {
-	cmd, stderr := r.prepare(context.Background(), dir, c)
-	stdin, err := cmd.StdinPipe()
+	p := r.prepare(context.Background(), dir, c)
+	stdin, err := p.StdinPipe()
 	if err != nil {
 		return nil, errs.From(err)
 	}
-	stdout, err := cmd.StdoutPipe()
+	stdout, err := p.StdoutPipe()
 	if err != nil {
 		return nil, errs.From(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := p.Start(); err != nil {
 		return nil, errs.Wrap(err, errs.ReasonInternal, "git cannot be started")
 	}
-	return &Process{runner: r, cmd: cmd, args: c, stderr: stderr, Stdin: stdin, Stdout: stdout}, nil
+	return &Process{runner: r, child: p, args: c, Stdin: stdin, Stdout: stdout}, nil
 }
 
 // Close ends the process by closing its standard input, waits for it, and kills it if it does not end by itself. It
@@ -221,20 +260,21 @@ func (p *Process) Close() error {
 	_ = p.Stdin.Close()
 	timer := time.AfterFunc(waitDelay, p.Kill)
 	defer timer.Stop()
-	if err := p.cmd.Wait(); err != nil {
-		return p.runner.failure(context.Background(), p.args, err, p.stderr)
+	if err := p.child.wait(); err != nil {
+		return p.runner.failure(context.Background(), p.args, err, p.child.said)
 	}
 	return nil
 }
 
-// Kill ends the process at once; Close is still to be called. It may be called at any time, also concurrently.
-func (p *Process) Kill() { _ = killGroup(p.cmd.Process) }
+// Kill ends the process at once; Close is still to be called. It may be called at any time, also concurrently, and does
+// nothing once the process has ended and Close or Discard knows.
+func (p *Process) Kill() { _ = p.child.kill() }
 
 // Discard kills the process and waits for it, whatever it was doing.
 func (p *Process) Discard() {
 	p.Kill()
 	_ = p.Stdin.Close()
-	_ = p.cmd.Wait()
+	_ = p.child.wait()
 }
 
 // maxStderr is how much of what git says is kept for the log: the last bytes, where the cause is.

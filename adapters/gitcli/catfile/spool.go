@@ -1,0 +1,277 @@
+package catfile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// maxHeld is the largest part of an object that waits for its reader in memory. A larger one waits on the disk.
+const maxHeld = 64 << 10
+
+// Content returns n bytes of the blob id from offset on, which the caller knows to be there. Nothing is asked of git
+// before the first Read, and how slowly the content is read holds no process: git writes it as fast as it can into
+// memory or into a file without a name, from where it is read while git is still writing. Who reads the same part at the
+// same time reads the same file.
+//
+// Its methods are not to be called concurrently, and the caller closes it. Read fails with STORAGE_FULL, with QUEUE_FULL
+// if no process becomes free or too much waits on the disk already, and as [Reader.Infos] does.
+func (r *Reader) Content(ctx context.Context, id git.ObjectID, offset, n int64) io.ReadCloser {
+	return &content{ctx: ctx, part: spoolKey{r, id, offset, n}}
+}
+
+type content struct {
+	ctx    context.Context
+	part   spoolKey
+	source io.ReadCloser
+	err    error
+}
+
+// Read implements [io.Reader].
+func (c *content) Read(b []byte) (int, error) {
+	if c.err == nil && c.ctx.Err() != nil {
+		c.err = errs.From(c.ctx.Err())
+	}
+	if c.err == nil && c.source == nil {
+		c.source, c.err = c.open()
+	}
+	if c.err != nil {
+		return 0, c.err
+	}
+	var n int
+	n, c.err = c.source.Read(b)
+	return n, c.err
+}
+
+func (c *content) open() (io.ReadCloser, error) {
+	switch {
+	case c.part.n == 0:
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	case c.part.n <= maxHeld:
+		return c.hold()
+	}
+	return c.part.reader.pool.openSpool(c.ctx, c.part)
+}
+
+// hold reads the part into memory.
+func (c *content) hold() (io.ReadCloser, error) {
+	var held bytes.Buffer
+	held.Grow(int(c.part.n))
+	if err := c.part.copyTo(c.ctx, c.ctx, &held); err != nil {
+		return nil, err
+	}
+	return io.NopCloser(&held), nil
+}
+
+// Close implements [io.Closer]. What nobody reads any more is not written further.
+func (c *content) Close() error {
+	if c.err = io.EOF; c.source == nil {
+		return nil
+	}
+	source := c.source
+	c.source = nil
+	return source.Close()
+}
+
+// spoolKey is a part of an object.
+type spoolKey struct {
+	reader    *Reader
+	id        git.ObjectID
+	offset, n int64
+}
+
+// copyTo reads the part from a process, for which it waits as long as wait lasts, and gives the process back.
+func (k spoolKey) copyTo(wait, ctx context.Context, w io.Writer) error {
+	_, s, err := k.reader.stream(wait, ctx, k.id)
+	if errs.Is(err, errs.ReasonObjectNotFound) {
+		return errs.Wrap(err, errs.ReasonRepositoryCorrupt, "the repository lacks a file's content", errs.MetaObject, k.id.String())
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	if _, err = io.CopyN(io.Discard, s, k.offset); err == nil {
+		_, err = io.CopyN(w, s, k.n)
+	}
+	if errors.Is(err, io.EOF) {
+		return errs.Wrap(err, errs.ReasonRepositoryCorrupt, "a file's content is shorter than it says", errs.MetaObject, k.id.String())
+	}
+	return err
+}
+
+// spools are the files that large parts wait in.
+type spools struct {
+	mu   sync.Mutex
+	open map[spoolKey]*spool
+	// bytes is how many all of them may come to hold.
+	bytes int64
+}
+
+// spool is a part of an object in a file that has no name, so that nothing is left of it however the process ends.
+type spool struct {
+	pool *Pool
+	part spoolKey
+	file *os.File
+	// abandon ends the wait for a process.
+	abandon context.CancelFunc
+
+	// The fields below are guarded by the lock of spools.
+
+	// written is how much can be read.
+	written int64
+	// filling is whether more is to come; if not, err says why not all came.
+	filling bool
+	err     error
+	readers int
+	// changed is closed, and replaced, when written or filling changes.
+	changed chan struct{}
+}
+
+var errSpoolsFull = errs.New(errs.ReasonQueueFull, "too much of large files waits for slow readers: try again later")
+
+// openSpool returns a reader of the part, which begins to be written if it is not there.
+func (p *Pool) openSpool(ctx context.Context, part spoolKey) (io.ReadCloser, error) {
+	p.spools.mu.Lock()
+	defer p.spools.mu.Unlock()
+	s := p.spools.open[part]
+	if s == nil || s.err != nil {
+		if p.spools.bytes > 0 && p.spools.bytes+part.n > p.opts.MaxSpooled {
+			return nil, errSpoolsFull
+		}
+		file, err := nameless(p.opts.SpoolDir)
+		if err != nil {
+			return nil, disk.Error(err)
+		}
+		if s, err = p.startSpool(part, file); err != nil {
+			return nil, err
+		}
+	}
+	s.readers++
+	return &spoolReader{ctx: ctx, spool: s}, nil
+}
+
+// startSpool begins to write the part into the file, which it takes. It is called with the lock of spools.
+func (p *Pool) startSpool(part spoolKey, file *os.File) (*spool, error) {
+	wait, abandon := context.WithCancel(p.ctx)
+	s := &spool{pool: p, part: part, file: file, abandon: abandon, filling: true, changed: make(chan struct{})}
+	if !p.work(func(ctx context.Context) { s.fill(wait, ctx) }) {
+		abandon()
+		_ = file.Close()
+		return nil, errDraining
+	}
+	p.spools.open[part] = s
+	p.spools.bytes += part.n
+	return s, nil
+}
+
+// nameless creates a file and takes its name away. What is killed in between leaves an empty file, which the next start
+// removes.
+func nameless(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, "spool-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (s *spool) fill(wait, ctx context.Context) {
+	err := s.part.copyTo(wait, ctx, s)
+	if err != nil && ctx.Err() != nil {
+		err = errDraining
+	}
+	s.pool.spools.mu.Lock()
+	defer s.pool.spools.mu.Unlock()
+	s.filling, s.err = false, disk.Error(err)
+	close(s.changed)
+	s.abandon()
+	s.settle()
+}
+
+var errAbandoned = errors.New("nobody reads the spool")
+
+// Write implements [io.Writer] for what fills the spool.
+func (s *spool) Write(b []byte) (int, error) {
+	n, err := s.file.Write(b)
+	s.pool.spools.mu.Lock()
+	defer s.pool.spools.mu.Unlock()
+	s.written += int64(n)
+	close(s.changed)
+	s.changed = make(chan struct{})
+	if err == nil && s.readers == 0 {
+		err = errAbandoned
+	}
+	return n, err
+}
+
+// settle closes the file if nobody needs it any more. It is called with the lock of spools.
+func (s *spool) settle() {
+	if s.readers > 0 {
+		return
+	}
+	if all := s.pool.spools.open; all[s.part] == s {
+		delete(all, s.part)
+	}
+	s.abandon()
+	if !s.filling {
+		_ = s.file.Close()
+		s.pool.spools.bytes -= s.part.n
+	}
+}
+
+// state returns how much can be read, what is closed when that changes, whether more is to come, and why not.
+func (s *spool) state() (written int64, changed <-chan struct{}, filling bool, err error) {
+	s.pool.spools.mu.Lock()
+	defer s.pool.spools.mu.Unlock()
+	return s.written, s.changed, s.filling, s.err
+}
+
+// spoolReader is one reader of a spool.
+type spoolReader struct {
+	ctx   context.Context
+	spool *spool
+	at    int64
+}
+
+// Read implements [io.Reader].
+func (r *spoolReader) Read(b []byte) (int, error) {
+	for {
+		written, changed, filling, err := r.spool.state()
+		switch {
+		case len(b) == 0:
+			return 0, nil
+		case written > r.at:
+			n, err := r.spool.file.ReadAt(b[:min(int64(len(b)), written-r.at)], r.at)
+			r.at += int64(n)
+			return n, disk.Error(err)
+		case err != nil:
+			return 0, err
+		case !filling:
+			return 0, io.EOF
+		}
+		select {
+		case <-changed:
+		case <-r.ctx.Done():
+			return 0, errs.From(r.ctx.Err())
+		}
+	}
+}
+
+// Close implements [io.Closer].
+func (r *spoolReader) Close() error {
+	r.spool.pool.spools.mu.Lock()
+	defer r.spool.pool.spools.mu.Unlock()
+	r.spool.readers--
+	r.spool.settle()
+	return nil
+}
