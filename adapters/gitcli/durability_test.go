@@ -78,7 +78,7 @@ func gitThatEndsAfterCommit(t *testing.T) string {
 	script := `#!/bin/sh
 if [ "$1" != update-ref ]; then exec git "$@"; fi
 git "$@" | while read -r line; do
-	if [ "$line" = "commit: ok" ]; then exit; fi
+	if [ "$line" = "commit: ok" ]; then echo lost; exit; fi
 	echo "$line"
 done
 `
