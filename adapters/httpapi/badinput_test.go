@@ -315,6 +315,40 @@ var badCompares = []badInput{
 	{"compare paths that are not clean", "GET", shop + "/compare/main...main?path=a&path=../b", "", 400, "INVALID_PATH", "path", nil},
 }
 
+func TestConditionThatAnOperationDoesNotTakeIsRefusedAndChangesNothing(t *testing.T) {
+	c := newShop(t)
+	etag := c.put(shop+"/files/f", "one").wants(http.StatusCreated).header.Get("ETag")
+	c.post(shop+"/tags", `{"name":"v1.0.0"}`).wants(http.StatusCreated)
+	c.post(shop+"/branches", `{"name":"side"}`).wants(http.StatusCreated)
+	before := c.state()
+	for _, tt := range []struct{ method, path, body, instead string }{
+		{"POST", "/v1/repositories", `{"id":"other"}`, "leave it out"},
+		{"DELETE", shop, "", "leave it out"},
+		{"POST", shop + "/commits", `{"branch":"main","message":"x","actions":[{"action":"delete","path":"f"}]}`, "expected_blob_id"},
+		{"POST", shop + "/branches", `{"name":"new"}`, "leave it out"},
+		{"DELETE", shop + "/branches/side", "", "expected_head"},
+		{"POST", shop + "/tags", `{"name":"new"}`, "leave it out"},
+		{"DELETE", shop + "/tags/v1.0.0", "", "expected_target"},
+		{"PUT", shop + "/files/f", "two", "If-Match"},
+		{"DELETE", shop + "/files/f", "", "If-Match"},
+	} {
+		conditions := []string{"If-Unmodified-Since", "If-Modified-Since"}
+		if !strings.Contains(tt.path, "/files/") {
+			conditions = append(conditions, "If-Match", "If-None-Match")
+		}
+		for _, name := range conditions {
+			got := c.do(tt.method, tt.path, strings.NewReader(tt.body), header(name, etag)).problem(http.StatusBadRequest, "INVALID_ARGUMENT").field(name)
+			if detail := got.json()["detail"].(string); !strings.Contains(detail, tt.instead) {
+				t.Errorf("%s %s with %s: %q does not say %q", tt.method, tt.path, name, detail, tt.instead)
+			}
+		}
+	}
+	if after := c.state(); after != before {
+		t.Errorf("the store changed from %s to %s", before, after)
+	}
+	c.get(shop+"/files/f", header("If-Modified-Since", "Mon, 02 Jan 2006 15:04:05 GMT")).wants(http.StatusOK)
+}
+
 func TestA405NamesWhatIsAllowed(t *testing.T) {
 	c := newShop(t)
 	for path, want := range map[string]string{

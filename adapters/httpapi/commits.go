@@ -83,7 +83,8 @@ func (a *api) commitRoutes() []*route {
 			"so the order of the actions does not matter; no two may touch one path.\n\n" +
 			"The body is read as a stream. Put actions last: then a body of any allowed size takes little memory. Members that follow " +
 			"the actions are accepted in a small body only.",
-		body: &content{value: newCommitJSON{}}, answers: commitAnswers(),
+		instead: "use the member expected_head for the branch, and expected_blob_id of an action for its file",
+		body:    &content{value: newCommitJSON{}}, answers: commitAnswers(),
 	}, a.createCommit)}
 }
 

@@ -31,12 +31,16 @@ func repositoryView(info ports.RepositoryInfo) repositoryJSON {
 	}
 }
 
+// neverReplaces is what an operation that creates takes instead of conditions.
+const neverReplaces = "leave it out, as nothing that exists is ever replaced"
+
 func (a *api) repositoryRoutes() []*route {
 	const group = "Repositories"
 	return []*route{
 		newRoute(http.MethodPost, "/v1/repositories", spec{
 			id: "createRepository", group: group, summary: "Create a repository",
 			description: "The repository is empty: its default branch has no commit yet, and the first commit makes it.",
+			instead:     neverReplaces,
 			body:        &content{value: newRepositoryJSON{}},
 			answers: map[int]content{http.StatusCreated: {
 				description: "The new repository.", value: repositoryJSON{}, headers: []string{"Location"},
@@ -53,6 +57,7 @@ func (a *api) repositoryRoutes() []*route {
 		}, a.getRepository),
 		newRoute(http.MethodDelete, "/v1/repositories/{id}", spec{
 			id: "deleteRepository", group: group, summary: "Delete a repository", description: "With all it holds, for good.",
+			instead: "leave it out, as a repository is deleted whatever it holds",
 			answers: map[int]content{http.StatusNoContent: {}},
 		}, a.deleteRepository),
 	}

@@ -75,6 +75,9 @@ func (a *api) dispatch(c *call) (err error) {
 	if err := c.parseQuery(); err != nil {
 		return err
 	}
+	if err := rt.refuseConditions(c.r.Header); err != nil {
+		return err
+	}
 	return rt.serve(c)
 }
 
