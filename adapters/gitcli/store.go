@@ -523,6 +523,7 @@ func (s *Store) Import(ctx context.Context, id git.RepositoryID, stream io.Reade
 		return err
 	}
 	r.refs.Store(&refs)
+	r.size.changed()
 	clear(r.requests.branches)
 	s.opts.Observer.Unsure(id)
 	return nil

@@ -300,6 +300,7 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcom
 		return done, err
 	case unknown:
 		w.unsettled = netChanges(d.changes)
+		w.repo.size.changed()
 		clear(w.repo.requests.branches) // a retry has to find what did take effect
 		w.repo.store.opts.Observer.Unsure(w.repo.id)
 		return done, err

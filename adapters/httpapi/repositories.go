@@ -21,14 +21,21 @@ type repositoryJSON struct {
 	ObjectFormat  string    `json:"object_format" enum:"sha1,sha256"`
 	Empty         bool      `json:"empty" doc:"Whether there is neither branch nor tag yet."`
 	CreatedAt     time.Time `json:"created_at"`
-	SizeBytes     int64     `json:"size_bytes" doc:"What the objects take on the disk, as of the last minute; 0 in listings."`
+	SizeBytes     *int64    `json:"size_bytes,omitempty" nullable:"false" doc:"What the objects take on the disk; left out in listings."`
 }
 
 func repositoryView(info ports.RepositoryInfo) repositoryJSON {
 	return repositoryJSON{
 		ID: info.ID.String(), DefaultBranch: info.DefaultBranch.Short(), ObjectFormat: info.ObjectFormat.String(),
-		Empty: info.Empty, CreatedAt: info.CreatedAt, SizeBytes: info.SizeBytes,
+		Empty: info.Empty, CreatedAt: info.CreatedAt,
 	}
+}
+
+// sizedRepositoryView also says the size, which listings do not find out.
+func sizedRepositoryView(info ports.RepositoryInfo) repositoryJSON {
+	out := repositoryView(info)
+	out.SizeBytes = &info.SizeBytes
+	return out
 }
 
 // neverReplaces is what an operation that creates takes instead of conditions.
@@ -77,7 +84,7 @@ func (a *api) createRepository(c *call) error {
 		return err
 	}
 	c.w.Header().Set("Location", "/v1/repositories/"+info.ID.String())
-	return c.answer(http.StatusCreated, repositoryView(info))
+	return c.answer(http.StatusCreated, sizedRepositoryView(info))
 }
 
 func (in newRepositoryJSON) request() (req ports.CreateRepository, err error) {
@@ -112,7 +119,7 @@ func (a *api) getRepository(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, repositoryView(info))
+	return c.answer(http.StatusOK, sizedRepositoryView(info))
 }
 
 func (a *api) deleteRepository(c *call) error {
