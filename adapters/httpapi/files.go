@@ -196,7 +196,8 @@ func (a *api) putFile(c *call) error {
 	if c.r.Header.Get("Content-Range") != "" {
 		return errs.InvalidField(errs.ReasonInvalidArgument, "Content-Range", "a file is written whole: send all of it")
 	}
-	if err := c.body.open(c.r.Header, a.opts.MaxBody); err != nil {
+	if err := c.body.open(c.r.Header, a.opts.MaxBody,
+		"a file is written whole, so make it smaller, or have the operator raise the limit"); err != nil {
 		return err
 	}
 	change := git.Change{Action: git.ActionUpsert, Content: c.body, Size: c.body.declared, Executable: c.optionalFlag("executable")}
@@ -247,6 +248,9 @@ func commitOfQuery(c *call, repo ports.InfoReader, message string) (req ports.Co
 	}
 	req.RequestID = c.query.Get("request_id")
 	req.Author = git.Signature{Name: c.query.Get("author_name"), Email: c.query.Get("author_email")}
+	if req.Author.IsZero() && (c.query.Has("author_name") || c.query.Has("author_email")) {
+		return req, req.Author.Validate("author_name")
+	}
 	req.Message = message
 	if c.query.Has("message") {
 		req.Message = c.query.Get("message")

@@ -243,7 +243,10 @@ func (in newTagJSON) request() (req ports.CreateTag, err error) {
 	if in.Tagger != nil && in.Message == "" {
 		return req, errs.InvalidField(errs.ReasonInvalidArgument, "tagger", "a light tag has no tagger: give a message, or leave out the tagger")
 	}
-	req.Message, req.Tagger = in.Message, in.Tagger.signature()
+	if req.Tagger, err = in.Tagger.signature("tagger"); err != nil {
+		return req, err
+	}
+	req.Message = in.Message
 	req.Target, err = target(in.Target)
 	return req, err
 }
