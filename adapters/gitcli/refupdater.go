@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
-	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/repository"
@@ -25,14 +24,16 @@ type refProcess struct {
 	out *bufio.Reader
 	// settled are the directories of refs whose own names are on the disk.
 	settled map[string]bool
+	// syncPath is that of refProcesses.
+	syncPath func(path string) error
 }
 
-func startRefProcess(runner *command.Runner, dir string) (*refProcess, error) {
-	p, err := runner.Start(dir, command.Git("update-ref", "--no-deref", "--stdin"))
+func (s *refProcesses) start(dir string) (*refProcess, error) {
+	p, err := s.runner.Start(dir, command.Git("update-ref", "--no-deref", "--stdin"))
 	if err != nil {
 		return nil, err
 	}
-	return &refProcess{dir: dir, p: p, out: bufio.NewReader(p.Stdout), settled: map[string]bool{}}, nil
+	return &refProcess{dir: dir, p: p, out: bufio.NewReader(p.Stdout), settled: map[string]bool{}, syncPath: s.syncPath}, nil
 }
 
 // transact moves all refs or none, durably. Git prepares the transaction while what the refs will lead to is still on its
@@ -106,7 +107,7 @@ func (r *refProcess) sync(changes []repository.RefChange) error {
 	for _, c := range changes {
 		for name := filepath.Dir(c.Name.String()); !done[name]; name = filepath.Dir(name) {
 			done[name] = true
-			if err := disk.SyncDir(filepath.Join(r.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := ifThere(r.syncPath(filepath.Join(r.dir, name))); err != nil {
 				return err
 			}
 			if name == "." || r.settled[name] {
@@ -120,10 +121,19 @@ func (r *refProcess) sync(changes []repository.RefChange) error {
 	return nil
 }
 
+func ifThere(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // refProcesses keeps the update-ref processes of the repositories that were written last.
 type refProcesses struct {
 	runner *command.Runner
 	most   int
+	// syncPath puts a file or the names in a directory on the disk: [disk.Sync], or a test's.
+	syncPath func(path string) error
 
 	mu   sync.Mutex
 	idle []*refProcess
@@ -140,7 +150,26 @@ func (s *refProcesses) take(dir string) (*refProcess, error) {
 		}
 	}
 	s.mu.Unlock()
-	return startRefProcess(s.runner, dir)
+	return s.start(dir)
+}
+
+// settle puts refs that moved on the disk, whatever became of the process that moved them: their files and packed-refs
+// as well as the directories. A ref that was deleted, or that lies in packed-refs alone, has no file.
+func (s *refProcesses) settle(dir string, changes []repository.RefChange) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	files := []string{"packed-refs"}
+	for _, c := range changes {
+		files = append(files, c.Name.String())
+	}
+	for _, name := range files {
+		if err := ifThere(s.syncPath(filepath.Join(dir, name))); err != nil {
+			return err
+		}
+	}
+	fresh := refProcess{dir: dir, settled: map[string]bool{}, syncPath: s.syncPath}
+	return fresh.sync(changes)
 }
 
 // give takes a process back; the one that was used longest ago makes room for it.

@@ -22,6 +22,7 @@ const repackAfter = 50
 
 // packsAdded repacks the repository in the background when it has gathered enough packs.
 func (r *repo) packsAdded(n int) {
+	r.size.changed()
 	if r.newPacks.Add(int64(n)) < repackAfter {
 		return
 	}
@@ -35,6 +36,7 @@ func (r *repo) packsAdded(n int) {
 }
 
 func (r *repo) repack(ctx context.Context) {
+	defer r.size.changed()
 	err := r.rollUp(ctx)
 	if err == nil {
 		return

@@ -168,22 +168,32 @@ func (v view) DefaultBranch() git.RefName { return v.repo.defaultBranch }
 // Ref implements [repository.View].
 func (v view) Ref(name git.RefName) git.ObjectID { return v.refs.get(name).Target }
 
-// sizeCache remembers the size of a repository for a minute: finding it out takes a look at every pack.
+// sizeCache remembers the size of a repository until packs come or go, and for a minute at most: finding it out takes a
+// look at every pack.
 type sizeCache struct {
+	// changes counts when packs came or went. A writer need not wait for the look at the packs.
+	changes atomic.Int64
+
 	mu    sync.Mutex
 	bytes int64
 	asOf  time.Time
+	// known is what changes was when the look at the packs began.
+	known int64
 }
 
 const sizeTTL = time.Minute
 
+// changed is to be called when packs have come or gone.
+func (c *sizeCache) changed() { c.changes.Add(1) }
+
 func (c *sizeCache) get(dir string) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.asOf) < sizeTTL {
+	changes := c.changes.Load()
+	if changes == c.known && time.Since(c.asOf) < sizeTTL {
 		return c.bytes
 	}
-	c.bytes, c.asOf = 0, time.Now()
+	c.bytes, c.asOf, c.known = 0, time.Now(), changes
 	_ = filepath.WalkDir(filepath.Join(dir, "objects"), func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return nil //nolint:nilerr // a pack that was just repacked away has no size

@@ -144,7 +144,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s := &Store{
 		opts: opts, logger: opts.Logger, root: r, runner: runner,
 		cache:     newObjectCache(uint64(opts.CacheBytes)), //nolint:gosec // not negative
-		refs:      &refProcesses{runner: runner, most: opts.MaxRefProcesses},
+		refs:      &refProcesses{runner: runner, most: opts.MaxRefProcesses, syncPath: disk.Sync},
 		repacking: semaphore.NewWeighted(1),
 	}
 	if err := s.recover(); err != nil {
@@ -524,6 +524,7 @@ func (s *Store) Import(ctx context.Context, id git.RepositoryID, stream io.Reade
 		return err
 	}
 	r.refs.Store(&refs)
+	r.size.changed()
 	clear(r.requests.branches)
 	s.opts.Observer.Unsure(id)
 	return nil

@@ -545,6 +545,16 @@ func TestRepositoryIsRepackedHoweverSeldomItIsWrittenToBeforeItIsClosed(t *testi
 	assert.Less(t, len(packs), 120)
 }
 
+func TestSizeIsThatAfterTheLastCommit(t *testing.T) {
+	r := createShop(t, openStore(t, t.TempDir()))
+	assert.Zero(t, value[ports.RepositoryInfo](t)(r.Info(t.Context())).SizeBytes)
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	first := value[ports.RepositoryInfo](t)(r.Info(t.Context())).SizeBytes
+	assert.Positive(t, first)
+	commit(t, r, upsert(path(t, "a.md"), "two"))
+	assert.Greater(t, value[ports.RepositoryInfo](t)(r.Info(t.Context())).SizeBytes, first)
+}
+
 func TestWritesAfterCloseAreDraining(t *testing.T) {
 	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir()})
 	require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
 )
 
 // maxBatch bounds the writes that share one pack, one ref transaction and one set of syncs.
@@ -43,6 +44,8 @@ type writer struct {
 	queue   []*write
 	running bool
 	closed  error
+	// unsettled are ref changes of which it is not known whether they are on the disk. It belongs to who writes.
+	unsettled []repository.RefChange
 	// wanted is how many writes the next batch waits for, 0 if it does not; full is closed when there are as many.
 	wanted int
 	full   chan struct{}
@@ -219,6 +222,12 @@ func (w *writer) survive(batch []*write) {
 // attempt makes a batch and sets the outcome of each of its writes. It reports whether it failed as a whole and left
 // nothing, so that its writes may be tried again.
 func (w *writer) attempt(batch []*write) (retry bool) {
+	if err := w.settle(); err != nil {
+		for _, job := range batch {
+			job.err = err
+		}
+		return false
+	}
 	d := newDraft(w.repo)
 	planned := w.plan(d, batch)
 	if len(d.changes) == 0 {
@@ -229,6 +238,16 @@ func (w *writer) attempt(batch []*write) (retry bool) {
 		job.err = err
 	}
 	return done == untouched
+}
+
+// settle puts on the disk what an earlier batch may have left in memory alone. Without it nothing is answered: a retry
+// finds the commit of its first request made, and would be told so.
+func (w *writer) settle() error {
+	if err := w.repo.store.refs.settle(w.repo.dir, w.unsettled); err != nil {
+		return err
+	}
+	w.unsettled = nil
+	return nil
 }
 
 // plan prepares the writes one after the other, each on what the ones before leave, and returns those that can be made.
@@ -280,6 +299,8 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcom
 		undo(packs)
 		return done, err
 	case unknown:
+		w.unsettled = netChanges(d.changes)
+		w.repo.size.changed()
 		clear(w.repo.requests.branches) // a retry has to find what did take effect
 		w.repo.store.opts.Observer.Unsure(w.repo.id)
 		return done, err
@@ -372,15 +393,24 @@ func (w *writer) syncPacks() (stored func() error) {
 }
 
 // moveRefsSurely moves the refs and tells what came of it. A transaction that moved nothing is tried once more, as what
-// it met may have been a lock that a killed process left.
+// it met may have been a lock that a killed process left. One that moved the refs before it failed may not have put them
+// on the disk: until that is done, its outcome is not known.
 func (w *writer) moveRefsSurely(ctx context.Context, d *draft, stored func() error) (done outcome, err error) {
 	for range 2 {
 		if err = w.moveRefs(ctx, d, stored); err == nil {
 			return moved, nil
 		}
-		if done = w.outcome(ctx, d); done != untouched {
-			break
+		switch done = w.outcome(ctx, d); done {
+		case untouched:
+			continue
+		case unknown:
+			return done, err
+		case moved:
 		}
+		if err = w.repo.store.refs.settle(w.repo.dir, netChanges(d.changes)); err != nil {
+			return unknown, err
+		}
+		return moved, nil
 	}
 	return done, err
 }

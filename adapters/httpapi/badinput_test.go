@@ -110,6 +110,8 @@ var badRepositories = []badInput{
 	{"not JSON", "POST", "/v1/repositories", "id=x", 400, "INVALID_ARGUMENT", "", nil},
 	{"cut short", "POST", "/v1/repositories", `{"id":"x"`, 400, "INVALID_ARGUMENT", "", nil},
 	{"array", "POST", "/v1/repositories", `[]`, 400, "INVALID_ARGUMENT", "", nil},
+	{"null", "POST", "/v1/repositories", `null`, 400, "INVALID_ARGUMENT", "", nil},
+	{"member null", "POST", "/v1/repositories", `{"id":"x","object_format":null}`, 400, "INVALID_ARGUMENT", "object_format", nil},
 	{"unknown member", "POST", "/v1/repositories", `{"id":"x","colour":"red"}`, 400, "INVALID_ARGUMENT", "colour", nil},
 	{"member in other case", "POST", "/v1/repositories", `{"ID":"x"}`, 400, "INVALID_ARGUMENT", "ID", nil},
 	{"member twice", "POST", "/v1/repositories", `{"id":"x","id":"y"}`, 400, "INVALID_ARGUMENT", "id", nil},
@@ -166,6 +168,7 @@ var badRefs = []badInput{
 	{"light tag with tagger", "POST", shop + "/tags", `{"name":"x","tagger":{"name":"a","email":"b"}}`, 400, "INVALID_ARGUMENT", "tagger", nil},
 	{"tag with a tagger without email", "POST", shop + "/tags", `{"name":"x","message":"m","tagger":{"name":"a"}}`, 400, "INVALID_SIGNATURE", "", nil},
 	{"tag with an unknown member of a member", "POST", shop + "/tags", `{"name":"x","message":"m","tagger":{"nick":"a"}}`, 400, "INVALID_ARGUMENT", "tagger.nick", nil},
+	{"tag with a tagger that is nobody", "POST", shop + "/tags", `{"name":"x","message":"m","tagger":{}}`, 400, "INVALID_SIGNATURE", "tagger", nil},
 	{"delete a tag that moved", "DELETE", shop + "/tags/v1.0.0?expected_target=0123456789012345678901234567890123456789", "", 409, "REF_MOVED", "", nil},
 	{"commit with bad revision", "GET", shop + "/commits/a..b", "", 400, "INVALID_REVISION", "revision", nil},
 	{"commit without revision", "GET", shop + "/commits/", "", 400, "INVALID_REVISION", "revision", nil},
@@ -200,6 +203,9 @@ func badCommits() []badInput {
 		{"author with a bracket", `{"branch":"main","message":"m","author":{"name":"A<","email":"b"},"actions":[{"action":"create","path":"x","content":""}]}`, "INVALID_SIGNATURE", ""},
 		{"author with an unknown member", `{"branch":"main","message":"m","author":{"login":"ada"},"actions":[]}`, "INVALID_ARGUMENT", "author.login"},
 		{"author's time", `{"branch":"main","message":"m","author":{"name":"Ada","email":"a@b","time":"now"},"actions":[]}`, "INVALID_ARGUMENT", "author.time"},
+		{"author that is nobody", `{"branch":"main","message":"m","author":{"name":"","email":""},"actions":[{"action":"create","path":"x","content":""}]}`, "INVALID_SIGNATURE", "author"},
+		{"committer in the year 1", `{"branch":"main","message":"m","committer":{"name":"Ada","email":"a@b","time":"0001-01-01T00:00:00Z"},"actions":[{"action":"create","path":"x","content":""}]}`, "INVALID_SIGNATURE", "committer"},
+		{"author null", `{"branch":"main","message":"m","author":null,"actions":[{"action":"create","path":"x","content":""}]}`, "INVALID_ARGUMENT", "author"},
 		{"expected_head null", `{"branch":"main","message":"m","expected_head":null,"actions":[]}`, "INVALID_ARGUMENT", "expected_head"},
 		{"expected_head short", `{"branch":"main","message":"m","expected_head":"abc","actions":[]}`, "INVALID_OBJECT_ID", "expected_head"},
 		{"on_conflict", `{"branch":"main","message":"m","on_conflict":"merge","actions":[]}`, "INVALID_ARGUMENT", "on_conflict"},
@@ -299,6 +305,7 @@ var badFiles = []badInput{
 	{"put a git directory", "PUT", shop + "/files/.git/hooks/x", "x", 400, "DOTGIT_COMPONENT", "", nil},
 	{"put a git directory, encoded", "PUT", shop + "/files/%2Egit/config", "x", 400, "DOTGIT_COMPONENT", "", nil},
 	{"put ignorable characters", "PUT", shop + "/files/.g%E2%80%8Cit/config", "x", 400, "DOTGIT_COMPONENT", "", nil},
+	{"put by nobody", "PUT", shop + "/files/x?author_name=&author_email=", "x", 400, "INVALID_SIGNATURE", "author_name", nil},
 	{"delete nothing", "DELETE", shop + "/files/nowhere", "", 404, "PATH_NOT_FOUND", "", nil},
 	{"delete a directory", "DELETE", shop + "/files/dir", "", 409, "NOT_A_FILE", "", nil},
 }
@@ -313,6 +320,60 @@ var badCompares = []badInput{
 	{"compare with nowhere", "GET", shop + "/compare/main...nowhere", "", 404, "REF_NOT_FOUND", "head", nil},
 	{"compare in another format", "GET", shop + "/compare/main...main?format=html", "", 400, "INVALID_ARGUMENT", "format", nil},
 	{"compare paths that are not clean", "GET", shop + "/compare/main...main?path=a&path=../b", "", 400, "INVALID_PATH", "path", nil},
+}
+
+func TestRefusalsOfBodiesSayWhatCanBeDone(t *testing.T) {
+	c := serve(t, newStore(t), httpapi.Options{MaxBody: 8 << 20})
+	c.post("/v1/repositories", `{"id":"shop"}`).wants(http.StatusCreated)
+	for _, tt := range []struct {
+		answer      answer
+		field, says string
+	}{
+		{c.put(shop+"/files/f", strings.Repeat("x", 9<<20)), "", "written whole"},
+		{c.post(shop+"/commits", `{"branch":"main","message":"`+strings.Repeat("x", 3<<20)+`","actions":[]}`), "message", "make the message shorter"},
+		{c.post("/v1/repositories", `[]`), "", "the body has to be an object"},
+		{c.post("/v1/repositories", `"x"`), "", "the body has to be an object"},
+		{c.post("/v1/repositories", `null`), "", "the body has to be an object"},
+	} {
+		got := tt.answer.field(tt.field).json()["detail"].(string)
+		if !strings.Contains(got, tt.says) {
+			t.Errorf("%s: %q does not say %q", tt.answer.what, got, tt.says)
+		}
+	}
+}
+
+func TestConditionThatAnOperationDoesNotTakeIsRefusedAndChangesNothing(t *testing.T) {
+	c := newShop(t)
+	etag := c.put(shop+"/files/f", "one").wants(http.StatusCreated).header.Get("ETag")
+	c.post(shop+"/tags", `{"name":"v1.0.0"}`).wants(http.StatusCreated)
+	c.post(shop+"/branches", `{"name":"side"}`).wants(http.StatusCreated)
+	before := c.state()
+	for _, tt := range []struct{ method, path, body, instead string }{
+		{"POST", "/v1/repositories", `{"id":"other"}`, "leave it out"},
+		{"DELETE", shop, "", "leave it out"},
+		{"POST", shop + "/commits", `{"branch":"main","message":"x","actions":[{"action":"delete","path":"f"}]}`, "expected_blob_id"},
+		{"POST", shop + "/branches", `{"name":"new"}`, "leave it out"},
+		{"DELETE", shop + "/branches/side", "", "expected_head"},
+		{"POST", shop + "/tags", `{"name":"new"}`, "leave it out"},
+		{"DELETE", shop + "/tags/v1.0.0", "", "expected_target"},
+		{"PUT", shop + "/files/f", "two", "If-Match"},
+		{"DELETE", shop + "/files/f", "", "If-Match"},
+	} {
+		conditions := []string{"If-Unmodified-Since", "If-Modified-Since"}
+		if !strings.Contains(tt.path, "/files/") {
+			conditions = append(conditions, "If-Match", "If-None-Match")
+		}
+		for _, name := range conditions {
+			got := c.do(tt.method, tt.path, strings.NewReader(tt.body), header(name, etag)).problem(http.StatusBadRequest, "INVALID_ARGUMENT").field(name)
+			if detail := got.json()["detail"].(string); !strings.Contains(detail, tt.instead) {
+				t.Errorf("%s %s with %s: %q does not say %q", tt.method, tt.path, name, detail, tt.instead)
+			}
+		}
+	}
+	if after := c.state(); after != before {
+		t.Errorf("the store changed from %s to %s", before, after)
+	}
+	c.get(shop+"/files/f", header("If-Modified-Since", "Mon, 02 Jan 2006 15:04:05 GMT")).wants(http.StatusOK)
 }
 
 func TestA405NamesWhatIsAllowed(t *testing.T) {

@@ -19,16 +19,20 @@ type newSignatureJSON struct {
 	Time  *time.Time `json:"time,omitempty" doc:"Now, if it is not given."`
 }
 
-// signature returns the zero one for nil.
-func (s *newSignatureJSON) signature() git.Signature {
+// signature returns the zero one for nil alone: whoever sends an empty one, or a zero time, is not to be taken for
+// somebody who sent none. It fails with INVALID_SIGNATURE.
+func (s *newSignatureJSON) signature(field string) (git.Signature, error) {
 	if s == nil {
-		return git.Signature{}
+		return git.Signature{}, nil
 	}
 	out := git.Signature{Name: s.Name, Email: s.Email}
 	if s.Time != nil {
 		out.When = *s.Time
 	}
-	return out
+	if s.Time != nil || out.IsZero() {
+		return out, out.Validate(field)
+	}
+	return out, nil
 }
 
 // newCommitJSON is the body of a commit. All but the actions is read into it; they are read one by one.
@@ -83,7 +87,8 @@ func (a *api) commitRoutes() []*route {
 			"so the order of the actions does not matter; no two may touch one path.\n\n" +
 			"The body is read as a stream. Put actions last: then a body of any allowed size takes little memory. Members that follow " +
 			"the actions are accepted in a small body only.",
-		body: &content{value: newCommitJSON{}}, answers: commitAnswers(),
+		instead: "use the member expected_head for the branch, and expected_blob_id of an action for its file",
+		body:    &content{value: newCommitJSON{}}, answers: commitAnswers(),
 	}, a.createCommit)}
 }
 
@@ -92,7 +97,7 @@ func (a *api) createCommit(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.body.open(c.r.Header, a.opts.MaxBody); err != nil {
+	if err := c.body.open(c.r.Header, a.opts.MaxBody, "make several commits, or have the operator raise the limit"); err != nil {
 		return err
 	}
 	stream := newCommitStream(c.body, a.opts)
@@ -146,9 +151,14 @@ func (h *newCommitJSON) request() (req ports.CommitFiles, err error) {
 	if req.ExpectedHead, err = h.ExpectedHead.expectation("expected_head"); err != nil {
 		return req, err
 	}
-	req.OnConflict, err = conflictPolicy(h.OnConflict)
+	if req.OnConflict, err = conflictPolicy(h.OnConflict); err != nil {
+		return req, err
+	}
 	req.RequestID, req.Message, req.AllowEmpty, req.DryRun = h.RequestID, h.Message, h.AllowEmpty, h.DryRun
-	req.Author, req.Committer = h.Author.signature(), h.Committer.signature()
+	if req.Author, err = h.Author.signature("author"); err != nil {
+		return req, err
+	}
+	req.Committer, err = h.Committer.signature("committer")
 	return req, err
 }
 

@@ -57,7 +57,7 @@ func newCommitStream(body io.Reader, opts Options) *commitStream {
 // header reads up to the point where all but the actions is known. It fails with INVALID_ARGUMENT, INVALID_REF_NAME,
 // INVALID_REVISION, INVALID_OBJECT_ID and BODY_TOO_LARGE, each naming the member at fault.
 func (s *commitStream) header() (ports.CommitFiles, error) {
-	s.src.allow(maxHeader, "a member")
+	s.src.allow(maxHeader, memberTooLong(""))
 	if err := s.begin(); err != nil {
 		return ports.CommitFiles{}, err
 	}
@@ -101,6 +101,8 @@ func (s *commitStream) member() (bool, error) {
 	if key == "actions" {
 		return true, s.keepActions()
 	}
+	s.src.allow(maxHeader, memberTooLong(key))
+	defer s.src.allow(maxHeader, memberTooLong(""))
 	value, err := s.dec.ReadValue()
 	if err != nil {
 		return false, jsonError("", err)
@@ -110,7 +112,7 @@ func (s *commitStream) member() (bool, error) {
 
 func (s *commitStream) addMember(name string, value jsontext.Value) error {
 	if s.members.Len()+len(name)+len(value) > maxHeader {
-		return tooLong("the commit without its actions", maxHeader, "")
+		return memberTooLong(name)
 	}
 	separator := byte(',')
 	if s.members.Len() == 0 {
@@ -145,7 +147,7 @@ func (s *commitStream) parseMembers() (newCommitJSON, error) {
 		return h, nil
 	}
 	object := append(bytes.Clone(s.members.Bytes()), '}')
-	return h, jsonError("", json.Unmarshal(object, &h, strict))
+	return h, jsonError("", json.Unmarshal(object, &h, withoutNull))
 }
 
 // keepActions reads actions until their end, or until the stream is to be handed over.
@@ -188,11 +190,11 @@ func (s *commitStream) keepActions() error {
 
 // nextAction reads an action, nil at the end of the array. If the header has yet to come, it may take up to room bytes.
 func (s *commitStream) nextAction(headerless bool, room int64) (jsontext.Value, error) {
-	s.src.allow(2*s.opts.MaxActionContent+maxActionOverhead, "an action")
+	s.src.allow(2*s.opts.MaxActionContent+maxActionOverhead, tooLong("an action", 2*s.opts.MaxActionContent+maxActionOverhead, "actions"))
 	if headerless && room < s.src.limit {
 		s.src.limit, s.src.exceeded = room, headerLate(s.opts.MaxBufferedActions)
 	}
-	defer s.src.allow(maxHeader, "a member")
+	defer s.src.allow(maxHeader, memberTooLong(""))
 	if s.dec.PeekKind() == ']' {
 		_, err := s.dec.ReadToken()
 		return nil, jsonError("", err)
@@ -330,6 +332,13 @@ func tooLong(what string, limit int64, field string) error {
 		"%s takes more than %d bytes: send a large file by a PUT of its own", what, limit)
 }
 
+// memberTooLong is for the members of a commit other than actions, which have one limit together.
+func memberTooLong(name string) error {
+	name = clip(name, 64)
+	return errs.InvalidField(errs.ReasonBodyTooLarge, name,
+		"the commit without its actions takes more than %d bytes: make the message shorter, and leave out what is not needed", maxHeader)
+}
+
 // lookahead stops a decoder from taking in more of one value than fits memory.
 type lookahead struct {
 	source io.Reader
@@ -340,9 +349,7 @@ type lookahead struct {
 	exceeded error
 }
 
-func (l *lookahead) allow(limit int64, what string) {
-	l.limit, l.exceeded = limit, tooLong(what, limit, "")
-}
+func (l *lookahead) allow(limit int64, exceeded error) { l.limit, l.exceeded = limit, exceeded }
 
 func (l *lookahead) Read(p []byte) (int, error) {
 	ahead := l.read - l.dec.InputOffset()

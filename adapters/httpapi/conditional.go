@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,6 +62,27 @@ func (t entityTags) matches(tags []string, blob git.ObjectID) bool {
 
 // given reports whether the header was sent, even without a value: a condition that came out empty must not become none.
 func given(h http.Header, name string) bool { return len(h.Values(name)) > 0 }
+
+// conditionHeaders are the conditions that a change can be sent with (RFC 9110, section 13.1).
+var conditionHeaders = []string{"If-Match", "If-None-Match", "If-Unmodified-Since", "If-Modified-Since"}
+
+// refuseConditions fails with INVALID_ARGUMENT if a change is sent with a condition that its route does not declare: to
+// make it all the same would do what the caller wanted to rule out. A read without regard to a condition does no harm.
+func (rt *route) refuseConditions(h http.Header) error {
+	if rt.method == http.MethodGet || rt.method == http.MethodHead {
+		return nil
+	}
+	for _, name := range conditionHeaders {
+		if given(h, name) && !rt.spec.takesHeader(name) {
+			return errs.InvalidField(errs.ReasonInvalidArgument, name, "this operation does not take %s: %s", name, rt.spec.instead)
+		}
+	}
+	return nil
+}
+
+func (s *spec) takesHeader(name string) bool {
+	return slices.ContainsFunc(s.headers, func(p *param) bool { return p.Name == name })
+}
 
 // evaluate applies the conditions of a read in the order of RFC 9110, section 13.2.2. It returns 304 if the caller has
 // the file, and a 412 as an error.

@@ -41,7 +41,8 @@ func (a *api) fileRoutes() []*route {
 			id: "putFile", group: group, summary: "Write a file",
 			description: "Makes a commit of the body. If-Match with an ETag writes only over that version, If-Match: * only " +
 				"over a file that exists, If-None-Match: * only where there is none; what does not hold is 412, and nothing changes.",
-			query: append(writeParams("Update"), boolParam("executable", "The file's new mode; without it a file keeps its mode, and a new one is not executable.")),
+			instead: "use If-Match with the ETag of the file, If-None-Match: *, or the query parameter expected_head",
+			query:   append(writeParams("Update"), boolParam("executable", "The file's new mode; without it a file keeps its mode, and a new one is not executable.")),
 			headers: []*param{
 				headerParam("If-Match", "The ETag that the file must have, or *."),
 				headerParam("If-None-Match", "*: the file must not exist."),
@@ -51,7 +52,8 @@ func (a *api) fileRoutes() []*route {
 		}, a.putFile),
 		newRoute(http.MethodDelete, pattern, spec{
 			id: "deleteFile", group: group, summary: "Delete a file", description: "Makes a commit without the file.",
-			query: writeParams("Delete"), headers: []*param{headerParam("If-Match", "The ETag that the file must have, or *.")},
+			instead: "use If-Match with the ETag of the file, or the query parameter expected_head",
+			query:   writeParams("Delete"), headers: []*param{headerParam("If-Match", "The ETag that the file must have, or *.")},
 			answers: map[int]content{http.StatusOK: {
 				description: "The commit that was made, or before, for the same request_id.", value: commitResultJSON{}, headers: []string{"GitStore-Commit"},
 			}},
@@ -194,7 +196,8 @@ func (a *api) putFile(c *call) error {
 	if c.r.Header.Get("Content-Range") != "" {
 		return errs.InvalidField(errs.ReasonInvalidArgument, "Content-Range", "a file is written whole: send all of it")
 	}
-	if err := c.body.open(c.r.Header, a.opts.MaxBody); err != nil {
+	if err := c.body.open(c.r.Header, a.opts.MaxBody,
+		"a file is written whole, so make it smaller, or have the operator raise the limit"); err != nil {
 		return err
 	}
 	change := git.Change{Action: git.ActionUpsert, Content: c.body, Size: c.body.declared, Executable: c.optionalFlag("executable")}
@@ -245,6 +248,9 @@ func commitOfQuery(c *call, repo ports.InfoReader, message string) (req ports.Co
 	}
 	req.RequestID = c.query.Get("request_id")
 	req.Author = git.Signature{Name: c.query.Get("author_name"), Email: c.query.Get("author_email")}
+	if req.Author.IsZero() && (c.query.Has("author_name") || c.query.Has("author_email")) {
+		return req, req.Author.Validate("author_name")
+	}
 	req.Message = message
 	if c.query.Has("message") {
 		req.Message = c.query.Get("message")

@@ -18,13 +18,21 @@ const maxJSON = 1 << 20
 
 var strict = json.RejectUnknownMembers(true)
 
+// withoutNull is strict and takes null for no value at all: what is left out has a meaning of its own.
+var withoutNull = json.JoinOptions(strict, json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, v any) error {
+	if d.PeekKind() == 'n' {
+		return &json.SemanticError{GoType: reflect.TypeOf(v).Elem()}
+	}
+	return errors.ErrUnsupported
+})))
+
 // decode reads the whole body as one JSON value. It fails with INVALID_ARGUMENT, which names the member at fault, and
 // as the body does.
 func (c *call) decode(v any) error {
-	if err := c.body.open(c.r.Header, maxJSON); err != nil {
+	if err := c.body.open(c.r.Header, maxJSON, "make it smaller"); err != nil {
 		return err
 	}
-	return c.body.blame(jsonError("", json.UnmarshalRead(c.body, v, strict)))
+	return c.body.blame(jsonError("", json.UnmarshalRead(c.body, v, withoutNull)))
 }
 
 // jsonError explains why JSON was not accepted; at is the member that was being read.
@@ -51,6 +59,9 @@ func jsonError(at string, err error) error {
 func semanticError(field string, e *json.SemanticError) error {
 	if errors.Is(e, json.ErrUnknownName) {
 		return errs.InvalidField(errs.ReasonInvalidArgument, field, "member %q is unknown", field)
+	}
+	if field == "" {
+		return errs.New(errs.ReasonInvalidArgument, "the body has to be "+wanted(e.GoType))
 	}
 	return errs.InvalidField(errs.ReasonInvalidArgument, field, "%q has to be %s", field, wanted(e.GoType))
 }

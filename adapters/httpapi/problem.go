@@ -133,7 +133,7 @@ func withField(err error, field string) error {
 	return errs.From(err).WithMeta(errs.MetaField, field)
 }
 
-func bodyTooLarge(limit int64) error {
+func bodyTooLarge(limit int64, advice string) error {
 	return errs.New(errs.ReasonBodyTooLarge, "the request body is larger than "+strconv.FormatInt(limit, 10)+
-		" bytes: send it in parts, or raise the limit of the service", "limit", strconv.FormatInt(limit, 10))
+		" bytes: "+advice, "limit", strconv.FormatInt(limit, 10))
 }

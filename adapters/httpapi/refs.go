@@ -71,11 +71,12 @@ func (a *api) branchRoutes() []*route {
 			query: pageParams(), answers: ok("A page of branches.", list[branchJSON]{}),
 		}, a.listBranches),
 		newRoute(http.MethodPost, "/v1/repositories/{id}/branches", spec{
-			id: "createBranch", group: group, summary: "Create a branch", body: &content{value: newBranchJSON{}},
+			id: "createBranch", group: group, summary: "Create a branch", instead: neverReplaces, body: &content{value: newBranchJSON{}},
 			answers: map[int]content{http.StatusCreated: {description: "The new branch.", value: branchJSON{}}},
 		}, a.createBranch),
 		newRoute(http.MethodDelete, "/v1/repositories/{id}/branches/{name...}", spec{
 			id: "deleteBranch", group: group, summary: "Delete a branch", description: "The default branch cannot be deleted.",
+			instead: "use the query parameter expected_head",
 			query:   []*param{textParam("expected_head", "The commit that the branch must be at.")},
 			answers: map[int]content{http.StatusNoContent: {}},
 		}, a.deleteBranch),
@@ -92,6 +93,7 @@ func (a *api) tagRoutes() []*route {
 		}, a.listTags),
 		newRoute(http.MethodPost, "/v1/repositories/{id}/tags", spec{
 			id: "createTag", group: group, summary: "Create a tag", description: "Annotated if it has a message, else light.",
+			instead: neverReplaces,
 			body:    &content{value: newTagJSON{}},
 			answers: map[int]content{http.StatusCreated: {description: "The new tag.", value: tagJSON{}}},
 		}, a.createTag),
@@ -107,6 +109,7 @@ func (a *api) tagRoutes() []*route {
 		}, a.latestTag),
 		newRoute(http.MethodDelete, "/v1/repositories/{id}/tags/{name...}", spec{
 			id: "deleteTag", group: group, summary: "Delete a tag",
+			instead: "use the query parameter expected_target",
 			query:   []*param{textParam("expected_target", "The object that the tag must point at, as target_id says it.")},
 			answers: map[int]content{http.StatusNoContent: {}},
 		}, a.deleteTag),
@@ -240,7 +243,10 @@ func (in newTagJSON) request() (req ports.CreateTag, err error) {
 	if in.Tagger != nil && in.Message == "" {
 		return req, errs.InvalidField(errs.ReasonInvalidArgument, "tagger", "a light tag has no tagger: give a message, or leave out the tagger")
 	}
-	req.Message, req.Tagger = in.Message, in.Tagger.signature()
+	if req.Tagger, err = in.Tagger.signature("tagger"); err != nil {
+		return req, err
+	}
+	req.Message = in.Message
 	req.Target, err = target(in.Target)
 	return req, err
 }

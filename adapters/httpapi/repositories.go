@@ -21,15 +21,25 @@ type repositoryJSON struct {
 	ObjectFormat  string    `json:"object_format" enum:"sha1,sha256"`
 	Empty         bool      `json:"empty" doc:"Whether there is neither branch nor tag yet."`
 	CreatedAt     time.Time `json:"created_at"`
-	SizeBytes     int64     `json:"size_bytes" doc:"What the objects take on the disk, as of the last minute; 0 in listings."`
+	SizeBytes     *int64    `json:"size_bytes,omitempty" nullable:"false" doc:"What the objects take on the disk; left out in listings."`
 }
 
 func repositoryView(info ports.RepositoryInfo) repositoryJSON {
 	return repositoryJSON{
 		ID: info.ID.String(), DefaultBranch: info.DefaultBranch.Short(), ObjectFormat: info.ObjectFormat.String(),
-		Empty: info.Empty, CreatedAt: info.CreatedAt, SizeBytes: info.SizeBytes,
+		Empty: info.Empty, CreatedAt: info.CreatedAt,
 	}
 }
+
+// sizedRepositoryView also says the size, which listings do not find out.
+func sizedRepositoryView(info ports.RepositoryInfo) repositoryJSON {
+	out := repositoryView(info)
+	out.SizeBytes = &info.SizeBytes
+	return out
+}
+
+// neverReplaces is what an operation that creates takes instead of conditions.
+const neverReplaces = "leave it out, as nothing that exists is ever replaced"
 
 func (a *api) repositoryRoutes() []*route {
 	const group = "Repositories"
@@ -37,6 +47,7 @@ func (a *api) repositoryRoutes() []*route {
 		newRoute(http.MethodPost, "/v1/repositories", spec{
 			id: "createRepository", group: group, summary: "Create a repository",
 			description: "The repository is empty: its default branch has no commit yet, and the first commit makes it.",
+			instead:     neverReplaces,
 			body:        &content{value: newRepositoryJSON{}},
 			answers: map[int]content{http.StatusCreated: {
 				description: "The new repository.", value: repositoryJSON{}, headers: []string{"Location"},
@@ -53,6 +64,7 @@ func (a *api) repositoryRoutes() []*route {
 		}, a.getRepository),
 		newRoute(http.MethodDelete, "/v1/repositories/{id}", spec{
 			id: "deleteRepository", group: group, summary: "Delete a repository", description: "With all it holds, for good.",
+			instead: "leave it out, as a repository is deleted whatever it holds",
 			answers: map[int]content{http.StatusNoContent: {}},
 		}, a.deleteRepository),
 	}
@@ -72,7 +84,7 @@ func (a *api) createRepository(c *call) error {
 		return err
 	}
 	c.w.Header().Set("Location", "/v1/repositories/"+info.ID.String())
-	return c.answer(http.StatusCreated, repositoryView(info))
+	return c.answer(http.StatusCreated, sizedRepositoryView(info))
 }
 
 func (in newRepositoryJSON) request() (req ports.CreateRepository, err error) {
@@ -107,7 +119,7 @@ func (a *api) getRepository(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, repositoryView(info))
+	return c.answer(http.StatusOK, sizedRepositoryView(info))
 }
 
 func (a *api) deleteRepository(c *call) error {

@@ -79,6 +79,9 @@ func (a *api) dispatch(c *call) (err error) {
 	if err := c.takeMinCursor(); err != nil {
 		return err
 	}
+	if err := rt.refuseConditions(c.r.Header); err != nil {
+		return err
+	}
 	return rt.serve(c)
 }
 

@@ -434,3 +434,15 @@ func resolve(doc, v map[string]any) map[string]any {
 	}
 	return found
 }
+
+func TestSizeIsInTheDescriptionAndNotInTheListing(t *testing.T) {
+	c := newShop(t)
+	if size, ok := c.get(shop).wants(http.StatusOK).json()["size_bytes"]; size != 0.0 || !ok {
+		t.Errorf("an empty repository has a size of %v", size)
+	}
+	for _, item := range c.get("/v1/repositories").wants(http.StatusOK).json()["items"].([]any) {
+		if size, ok := item.(map[string]any)["size_bytes"]; ok {
+			t.Errorf("the listing says a size of %v", size)
+		}
+	}
+}

@@ -30,6 +30,8 @@ type spec struct {
 	query []*param
 	// headers are the request headers with a meaning for this operation.
 	headers []*param
+	// instead says what an operation that makes a change takes instead of the conditional headers that it does not have.
+	instead string
 	// body is nil if there is none.
 	body *content
 	// answers are the answers that are not problems, by status.

@@ -95,6 +95,8 @@ type body struct {
 	// declared is the length that the header states, -1 if it states none.
 	declared int64
 	limit    int64
+	// advice is what to do about a body above the limit.
+	advice   string
 	received int64
 	// failure is why the body could not be read to its end: what comes back from a store that was fed by it may be
 	// only a consequence.
@@ -110,17 +112,17 @@ func newBody(w http.ResponseWriter, r *http.Request, idle time.Duration) *body {
 	return b
 }
 
-// open limits the body. It fails with BODY_TOO_LARGE if the declared length is above the limit, and INVALID_ARGUMENT if
+// open limits the body; advice says what to do about a larger one. It fails with BODY_TOO_LARGE if the declared length is above the limit, and INVALID_ARGUMENT if
 // the content is encoded.
-func (b *body) open(header http.Header, limit int64) error {
+func (b *body) open(header http.Header, limit int64, advice string) error {
 	if header.Get("Content-Encoding") != "" && header.Get("Content-Encoding") != "identity" {
 		return withStatus(http.StatusUnsupportedMediaType, errs.InvalidField(errs.ReasonInvalidArgument, "Content-Encoding",
 			"an encoded body is not accepted: send it as it is"))
 	}
 	if b.declared > limit {
-		return bodyTooLarge(limit)
+		return bodyTooLarge(limit, advice)
 	}
-	b.limit = limit
+	b.limit, b.advice = limit, advice
 	b.source = http.MaxBytesReader(b.w, b.source, limit)
 	return nil
 }
@@ -147,7 +149,7 @@ func (b *body) explain(err error) error {
 	var timeout net.Error
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
-		return bodyTooLarge(b.limit)
+		return bodyTooLarge(b.limit, b.advice)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return withStatus(http.StatusRequestTimeout,
 			errs.Wrap(err, errs.ReasonDeadlineExceeded, "the request body stalled: send it without pauses"))

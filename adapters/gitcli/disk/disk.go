@@ -26,9 +26,10 @@ func Error(err error) error {
 
 // SyncDir puts the names in a directory on the disk; no git command does. Names that were created, changed or removed
 // survive a power cut only then.
-func SyncDir(dir string) error { return sync(dir) }
+func SyncDir(dir string) error { return Sync(dir) }
 
-func sync(path string) error {
+// Sync puts the content of a file, or the names in a directory, on the disk.
+func Sync(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return Error(err)
@@ -42,6 +43,6 @@ func SyncTree(dir string) error {
 		if err != nil {
 			return Error(err)
 		}
-		return sync(path)
+		return Sync(path)
 	})
 }

@@ -1,0 +1,113 @@
+package gitcli_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+const requestID = "00000000-0000-4000-8000-000000000001"
+
+func commitWithRequestID(t *testing.T, r ports.GitRepository) (ports.CommitResult, error) {
+	t.Helper()
+	return r.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "Change", RequestID: requestID},
+		changes(upsert(path(t, "a.md"), "one")))
+}
+
+func TestWriteWhoseRefCannotBeSyncedIsNotAcknowledgedAlsoNotToARetry(t *testing.T) {
+	var unsures int
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), Observer: observer(func(e event.Event) {
+		if e.Type() == "unsure" {
+			unsures++
+		}
+	})})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	var broken atomic.Bool
+	s.SyncRefsWith(func(p string) error {
+		if broken.Load() {
+			return disk.Error(os.ErrPermission)
+		}
+		return disk.Sync(p)
+	})
+	r := createShop(t, s)
+	broken.Store(true)
+	_, err = commitWithRequestID(t, r)
+	require.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
+	assert.Equal(t, 1, unsures)
+	_, err = commitWithRequestID(t, r)
+	require.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
+	broken.Store(false)
+	res, err := commitWithRequestID(t, r)
+	require.NoError(t, err)
+	assert.True(t, res.Replayed)
+}
+
+func TestWriteWhoseRefIsSyncedOnASecondAttemptIsAcknowledged(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	var failed atomic.Bool
+	s.SyncRefsWith(func(p string) error {
+		if failed.CompareAndSwap(false, true) {
+			return disk.Error(os.ErrPermission)
+		}
+		return disk.Sync(p)
+	})
+	res, err := commitWithRequestID(t, createShop(t, s))
+	require.NoError(t, err)
+	assert.False(t, res.Replayed)
+	assert.True(t, failed.Load())
+}
+
+// gitThatEndsAfterCommit is a git whose update-ref moves the refs and ends without saying so.
+func gitThatEndsAfterCommit(t *testing.T) string {
+	t.Helper()
+	script := `#!/bin/sh
+if [ "$1" != update-ref ]; then exec git "$@"; fi
+git "$@" | while read -r line; do
+	if [ "$line" = "commit: ok" ]; then echo lost; exit; fi
+	echo "$line"
+done
+`
+	name := filepath.Join(t.TempDir(), "git")
+	require.NoError(t, os.WriteFile(name, []byte(script), 0o700)) //nolint:gosec // it is to be run
+	return name
+}
+
+func TestRefsThatGitMovedBeforeItWasKilledAreSyncedBeforeTheWriteIsAcknowledged(t *testing.T) {
+	root := t.TempDir()
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, GitPath: gitThatEndsAfterCommit(t)})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	var synced []string
+	s.SyncRefsWith(func(p string) error {
+		synced = append(synced, p)
+		return disk.Sync(p)
+	})
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	dir := repositoryDir(t, root)
+	for _, name := range []string{"refs/heads/main", "refs/heads", "refs", "."} {
+		assert.Contains(t, synced, filepath.Join(dir, name))
+	}
+
+	_, err = r.CreateBranch(t.Context(), ports.CreateBranch{Name: value[git.RefName](t)(git.BranchRef("side")), Target: git.Head()})
+	require.NoError(t, err)
+	runGit(t, dir, command.Git("pack-refs", "--all"))
+	synced = nil
+	require.NoError(t, r.DeleteBranch(t.Context(), ports.DeleteRef{Name: value[git.RefName](t)(git.BranchRef("side"))}))
+	assert.True(t, slices.ContainsFunc(synced, func(p string) bool { return strings.HasSuffix(p, "packed-refs") }))
+}
