@@ -49,7 +49,8 @@ type Options struct {
 	MaxRefProcesses int
 	// RefTimeout bounds one ref transaction. The default is 30 seconds.
 	RefTimeout time.Duration
-	// Processes bounds the cat-file processes; its SpoolDir is not used.
+	// Processes bounds the cat-file processes; its SpoolDir is not used, and MaxSpooled is four times
+	// MaxFileSize by default if that is more.
 	Processes catfile.Options
 	// Logger is where failures of git are told. The default discards.
 	Logger *slog.Logger
@@ -63,6 +64,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.GitPath, "git")
 	setDefault(&o.CacheBytes, 128<<20)
 	setDefault(&o.MaxFileSize, 1<<30)
+	setDefault(&o.Processes.MaxSpooled, max(16<<30, 4*o.MaxFileSize))
 	setDefault(&o.MaxQueuedWrites, 1024)
 	setDefault(&o.MaxRefProcesses, 16)
 	setDefault(&o.RefTimeout, 30*time.Second)
