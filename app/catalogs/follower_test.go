@@ -2,6 +2,7 @@ package catalogs_test
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"strings"
 	"testing"
@@ -568,5 +569,42 @@ func TestACursorOfAnotherEpochIsExpired(t *testing.T) {
 		if _, _, err := w.read(t.Context(), event.NewCursor("00000000000000cc", 1)); !errs.Is(err, errs.ReasonCursorExpired) {
 			t.Errorf("a cursor of an epoch that nobody knows: %v", err)
 		}
+	})
+}
+
+// scripted is a source that tells some notices and then nothing.
+type scripted []event.Notice
+
+// Subscribe implements [ports.EventSource].
+func (s scripted) Subscribe(ctx context.Context, _ ports.Subscription) iter.Seq2[event.Notice, error] {
+	return func(yield func(event.Notice, error) bool) {
+		for _, n := range s {
+			if !yield(n, nil) {
+				return
+			}
+		}
+		<-ctx.Done()
+		yield(nil, ctx.Err())
+	}
+}
+
+func TestASourceThatRepeatsItselfDoesNotTurnTheCursorBack(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		at := func(n uint64) event.Cursor { return event.NewCursor("00000000000000aa", n) }
+		done := make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			defer close(done)
+			w.follows.Run(ctx, scripted{event.Heartbeat{Cursor: at(7)}, event.Heartbeat{Cursor: at(3)}})
+		}()
+		synctest.Wait()
+		if _, cursor, err := w.read(t.Context(), event.Cursor{}); err != nil || cursor != at(7) {
+			t.Errorf("the answer is from %s, %v, want %s", cursor, err, at(7))
+		}
+		cancel()
+		<-done
 	})
 }
