@@ -417,3 +417,156 @@ func requireSameEverywhere(t testing.TB, e *editors) {
 		return nil
 	}))
 }
+
+func TestTheAPIServesItsCatalogOnceTheGitServiceIsThere(t *testing.T) {
+	data := t.TempDir()
+	before := newSystem(t, data)
+	before.startGit(t)
+	before.startAPI(t)
+	before.waitReady(t)
+	before.createRepository(t, "shop")
+	imported, _ := before.importCatalog(t, "shop", smallCatalog(1))
+	before.stop(t)
+
+	s := newSystem(t, data, "GITSTORE_CATALOGS=shop")
+	s.startAPI(t)
+	eventually(t, "the API does not answer", func() error { return second(s.try(t.Context(), "GET", "/healthz", nil)) })
+	for _, target := range []string{"/readyz", catalogTarget("shop", ""), productTarget("shop", 1)} {
+		require.Equal(t, "CATALOG_NOT_LOADED", s.get(t, target).problem(t, http.StatusServiceUnavailable).Reason, target)
+	}
+	s.startGit(t)
+	eventually(t, "the git-service is not ready", func() error { return s.gitAdmin.ready(t, s.git) })
+	c := &cluster{s, []*client{s.client}, []*process{s.api}}
+	c.convergesTo(t, "shop", imported)
+	require.NoError(t, s.ready(t, s.api))
+	watcher := watch(t, s.client, "?repository=shop")
+	edited := s.commit(t, "shop", commit{Branch: "main", Message: "Edit", Actions: []action{upsert(smallCatalog(1).ProductPath(1), smallCatalog(1).Product(1, 1))}})
+	watcher.waitFor(t, "refs/heads/main", edited.CommitID)
+	c.convergesTo(t, "shop", edited.CommitID)
+	s.stop(t)
+}
+
+func TestACatalogConvergesAfterABurstOfCommits(t *testing.T) {
+	const writers, commits = 20, 300
+	data := catalogdata.New(1, catalogdata.Options{Products: 500, Categories: 20, Collections: 5})
+	c := startCluster(t, 2, "GITSTORE_CATALOGS=shop")
+	watcher := watch(t, c.replicas[1], "?repository=shop")
+	c.createRepository(t, "shop")
+	imported, _ := c.importCatalog(t, "shop", data)
+	c.convergesTo(t, "shop", imported)
+	r := startReaders(t, c, served("shop", 500))
+	e := &editors{c, data, "shop", make([]int, 100)}
+	require.NoError(t, e.run(t.Context(), writers, commits/writers))
+	head := c.head(t, "shop", "main")
+	c.convergesTo(t, "shop", head)
+	r.finish(t)
+	for i, edits := range e.edits {
+		p, err := c.checkAgainstGit(t.Context(), "shop", c.replicas[i%2].get(t, productTarget("shop", i)))
+		require.NoError(t, err)
+		require.Equal(t, edits, p.Fields.Edits)
+	}
+	watcher.waitFor(t, "refs/heads/main", head)
+	require.Len(t, watcher.moves(t, "shop", "refs/heads/main"), commits+1)
+	c.requireRunning(t)
+}
+
+func TestACatalogIsThatOfARepositoryThatCameAnew(t *testing.T) {
+	c := startCluster(t, 2, "GITSTORE_CATALOGS=shop")
+	watcher := watch(t, c.replicas[1], "?repository=shop")
+	c.createRepository(t, "shop")
+	imported, _ := c.importCatalog(t, "shop", smallCatalog(1))
+	c.convergesTo(t, "shop", imported)
+
+	for range 3 {
+		c.call(t, "DELETE", inRepository("shop", ""), nil).wants(t, http.StatusNoContent)
+		for _, replica := range c.replicas {
+			converges(t, "the catalog is served after its repository", func() error {
+				if a := replica.get(t, productTarget("shop", 1)); a.status != http.StatusNotFound {
+					return fmt.Errorf("%d: %s", a.status, a.body)
+				}
+				return nil
+			})
+		}
+		c.createRepository(t, "shop")
+		again, _ := c.importCatalog(t, "shop", smallCatalog(2))
+		c.convergesTo(t, "shop", again)
+		// Without a pause nobody may be told of the state between.
+		c.call(t, "DELETE", inRepository("shop", ""), nil).wants(t, http.StatusNoContent)
+		c.createRepository(t, "shop")
+		again, _ = c.importCatalog(t, "shop", smallCatalog(1))
+		c.convergesTo(t, "shop", again)
+	}
+	require.Equal(t, slices.Concat([]string{"created", "moved"}, slices.Repeat([]string{"deleted", "created", "moved"}, 6)), watcher.lives(t, 7))
+	c.requireRunning(t)
+}
+
+// lives waits for the beginnings of a number of repositories of one id, and returns what happened to them in order.
+func (w *watcher) lives(t *testing.T, n int) (lives []string) {
+	t.Helper()
+	names := map[string]string{typeRepositoryCreated: "created", typeRepositoryDeleted: "deleted", typeRefUpdated: "moved"}
+	eventually(t, "changes are not told", func() error {
+		lives = nil
+		for _, m := range w.all(t) {
+			if name, ok := names[m.Type]; ok {
+				lives = append(lives, name)
+			}
+		}
+		if len(lives) < 3*n-1 {
+			return fmt.Errorf("%d of them are", len(lives))
+		}
+		return nil
+	})
+	return lives
+}
+
+func TestALiveCatalogFollowsTheHighestRelease(t *testing.T) {
+	data := smallCatalog(1)
+	c := startCluster(t, 2, "GITSTORE_CATALOGS=shop@live")
+	c.createRepository(t, "shop")
+	first, _ := c.importCatalog(t, "shop", data)
+	c.get(t, catalogTarget("shop", "")).wants(t, http.StatusNotFound)
+	c.tag(t, "shop", "v1.0.0", first)
+	c.convergesTo(t, "shop", first)
+	r := startReaders(t, c, served("shop", 60))
+
+	edit := func(edits int) string {
+		return c.commit(t, "shop", commit{Branch: "main", Message: "Edit", Actions: []action{upsert(data.ProductPath(1), data.Product(1, edits))}}).CommitID
+	}
+	second, third := edit(1), edit(2)
+	c.tag(t, "shop", "v0.9.0", third)
+	c.tag(t, "shop", "v2.0.0-rc.1", third)
+	cursor := c.tag(t, "shop", "v0.9.1", third)
+	c.requireRelease(t, cursor, first, "1.0.0", 0)
+
+	cursor = c.tag(t, "shop", "v1.1.0", second)
+	c.requireRelease(t, cursor, second, "1.1.0", 1)
+	cursor = c.call(t, "DELETE", inRepository("shop", "/tags/v1.1.0"), nil).wants(t, http.StatusNoContent).cursor(t)
+	c.requireRelease(t, cursor, first, "1.0.0", 0)
+	for _, replica := range c.replicas {
+		moved := into[catalogStatus](t, replica.get(t, catalogTarget("shop", "")).wants(t, http.StatusOK)).Moved
+		require.NotNil(t, moved)
+		require.Equal(t, "v1.1.0", moved.Tag)
+	}
+	r.finish(t)
+	c.requireRunning(t)
+}
+
+// tag creates a tag and returns the cursor behind it.
+func (c *client) tag(t testing.TB, id, name, target string) string {
+	t.Helper()
+	body := map[string]string{"name": name, "target": target, "message": "Release " + name}
+	return c.post(t, inRepository(id, "/tags"), body).wants(t, http.StatusCreated).cursor(t)
+}
+
+// requireRelease checks that who has seen the cursor is served a release, with its edits of product 1, by all replicas.
+func (c *cluster) requireRelease(t testing.TB, cursor, commitID, version string, edits int) {
+	t.Helper()
+	for _, replica := range c.replicas {
+		a := replica.get(t, catalogTarget("shop", "?min_cursor="+cursor)).wants(t, http.StatusOK)
+		require.Equal(t, commitID, a.header.Get("GitStore-Commit"))
+		require.Equal(t, version, into[catalogStatus](t, a).Release)
+		p, err := replica.checkAgainstGit(t.Context(), "shop", replica.get(t, productTarget("shop", 1)))
+		require.NoError(t, err)
+		require.Equal(t, edits, p.Fields.Edits)
+	}
+}

@@ -41,7 +41,8 @@ func TestEventsOfCommitsSurviveKills(t *testing.T) {
 		eventually(t, "the catalog is not loaded", func() error { return served("shop-0", 1)(t.Context(), replica, random) })
 	}
 	r := startReaders(t, c, served("shop-0", 60))
-	for range 3 {
+	e := &editors{c, smallCatalog(1), "shop-0", make([]int, 60)}
+	for round := range 3 {
 		pause(t.Context(), time.Duration(100+random.IntN(500))*time.Millisecond)
 		c.git.kill()
 		c.restartGit(t)
@@ -52,6 +53,7 @@ func TestEventsOfCommitsSurviveKills(t *testing.T) {
 			}
 			return load.failed()
 		})
+		e.requireShown(t, round)
 	}
 	load.finish(t)
 	head := c.head(t, "shop-0", "main")
@@ -63,6 +65,31 @@ func TestEventsOfCommitsSurviveKills(t *testing.T) {
 	moves := watcher.moves(t, "shop-0", "refs/heads/main")
 	require.Equal(t, head, moves[len(moves)-1])
 	requireTold(t, c, load.oracle, moves)
+
+	again := watch(t, c.replicas[0], "?repository=shop-0&after="+watcher.all(t)[0].Cursor)
+	again.waitFor(t, "refs/heads/main", head)
+	require.Equal(t, moves, again.moves(t, "shop-0", "refs/heads/main"), "what the journal tells afterwards")
+}
+
+// requireShown edits a product and waits until all replicas show the edit.
+func (e *editors) requireShown(t *testing.T, i int) {
+	t.Helper()
+	begin := time.Now()
+	e.edits[i]++
+	converges(t, "an edit is not taken", func() error {
+		e.edits[i]-- // it is the same edit that is tried again
+		return second(e.edit(t.Context(), e.cluster.replicas[0], i))
+	})
+	for _, replica := range e.cluster.replicas {
+		converges(t, "an edit is not shown", func() error {
+			p := into[product](t, replica.get(t, productTarget(e.id, i)).wants(t, http.StatusOK))
+			if p.Fields.Edits != e.edits[i] {
+				return fmt.Errorf("edit %d is shown, not %d", p.Fields.Edits, e.edits[i])
+			}
+			return nil
+		})
+	}
+	t.Logf("an edit was taken and shown within %v", time.Since(begin))
 }
 
 // requireTold checks that every acknowledged commit was told, or is one of several that one synthetic event told of.
