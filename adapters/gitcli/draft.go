@@ -22,6 +22,9 @@ type draft struct {
 	changes []repository.RefChange
 	// requests are the commits of the batch by branch and request id.
 	requests map[requestKey]git.ObjectID
+	// moved are the branches that the batch moved other than by a commit on top, with the requests of the history that
+	// they then have; nil until somebody asks for them.
+	moved map[git.RefName]map[string]git.ObjectID
 }
 
 type made struct {
@@ -37,7 +40,7 @@ type requestKey struct {
 func newDraft(r *repo) *draft {
 	return &draft{
 		objects: r.objects, repo: r, refs: r.refs.Load().clone(),
-		byID: map[git.ObjectID]any{}, requests: map[requestKey]git.ObjectID{},
+		byID: map[git.ObjectID]any{}, requests: map[requestKey]git.ObjectID{}, moved: map[git.RefName]map[string]git.ObjectID{},
 	}
 }
 
@@ -67,14 +70,31 @@ func (d *draft) apply(ctx context.Context, changes []repository.RefChange) error
 		d.refs.set(ref)
 	}
 	d.changes = append(d.changes, changes...)
+	return nil
+}
+
+// index keeps the requests of the batch in step with the changes of a write that can be made.
+func (d *draft) index(changes []repository.RefChange) {
 	for _, c := range changes {
-		if commit, ok := d.byID[c.New].(*git.Commit); ok {
-			if id, _ := repository.RequestOf(commit); id != "" {
-				d.requests[requestKey{c.Name, id}] = c.New
-			}
+		if !d.isCommitOnTop(c) {
+			d.moved[c.Name] = nil
+			continue
+		}
+		id, _ := repository.RequestOf(d.byID[c.New].(*git.Commit))
+		if id == "" {
+			continue
+		}
+		d.requests[requestKey{c.Name, id}] = c.New
+		if known := d.moved[c.Name]; known != nil {
+			known[id] = c.New
 		}
 	}
-	return nil
+}
+
+// isCommitOnTop reports whether the change is a commit of the batch on top of what the branch was at.
+func (d *draft) isCommitOnTop(c repository.RefChange) bool {
+	commit, isOurs := d.byID[c.New].(*git.Commit)
+	return isOurs && len(commit.Parents) > 0 && commit.Parents[0] == c.Old
 }
 
 // events returns what is told of the changes of a write, whose objects are those from the index made on.
@@ -155,14 +175,29 @@ func (d *draft) Peel(ctx context.Context, id git.ObjectID) (git.ObjectID, git.Ob
 
 // CommitOfRequest implements [repository.Draft].
 func (d *draft) CommitOfRequest(ctx context.Context, branch git.RefName, requestID string) (*git.Commit, error) {
-	if id, ok := d.requests[requestKey{branch, requestID}]; ok {
-		return d.Commit(ctx, id)
-	}
-	id, err := d.repo.requests.find(ctx, d.repo, branch, requestID)
+	id, err := d.findRequest(ctx, branch, requestID)
 	if err != nil || id.IsZero() {
 		return nil, err
 	}
 	return d.Commit(ctx, id)
+}
+
+func (d *draft) findRequest(ctx context.Context, branch git.RefName, requestID string) (git.ObjectID, error) {
+	known, moved := d.moved[branch]
+	if moved && known == nil {
+		var err error
+		if known, err = requestsOf(ctx, d, d.Ref(branch)); err != nil {
+			return git.ObjectID{}, err
+		}
+		d.moved[branch] = known
+	}
+	if moved {
+		return known[requestID], nil
+	}
+	if id, ok := d.requests[requestKey{branch, requestID}]; ok {
+		return id, nil
+	}
+	return d.repo.requests.find(ctx, d.repo, branch, requestID)
 }
 
 // requestIndex remembers the requests of branches. It is filled from a branch's history when it is first asked, so
@@ -186,7 +221,7 @@ func (x *requestIndex) find(ctx context.Context, r *repo, branch git.RefName, re
 	return known[requestID], nil
 }
 
-func requestsOf(ctx context.Context, o *objects, head git.ObjectID) (map[string]git.ObjectID, error) {
+func requestsOf(ctx context.Context, o git.ObjectReader, head git.ObjectID) (map[string]git.ObjectID, error) {
 	known := map[string]git.ObjectID{}
 	for range repository.RequestWindow {
 		if head.IsZero() {
@@ -218,8 +253,7 @@ const (
 // commits of the batch is forgotten, and so read anew.
 func (x *requestIndex) record(d *draft) {
 	for _, c := range d.changes {
-		_, isOurs := d.byID[c.New].(*git.Commit)
-		if !isOurs || c.Old.IsZero() || len(x.branches[c.Name]) > maxRemembered {
+		if !d.isCommitOnTop(c) || len(x.branches[c.Name]) > maxRemembered {
 			delete(x.branches, c.Name)
 		}
 	}

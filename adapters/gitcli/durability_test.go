@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
@@ -110,4 +111,63 @@ func TestRefsThatGitMovedBeforeItWasKilledAreSyncedBeforeTheWriteIsAcknowledged(
 	synced = nil
 	require.NoError(t, r.DeleteBranch(t.Context(), ports.DeleteRef{Name: value[git.RefName](t)(git.BranchRef("side"))}))
 	assert.True(t, slices.ContainsFunc(synced, func(p string) bool { return strings.HasSuffix(p, "packed-refs") }))
+}
+
+// inOneBatch makes the writes in their order, and as one batch: of what waits while another write is under way.
+func inOneBatch(t *testing.T, s *gitcli.Store, writes ...func() error) {
+	t.Helper()
+	release := value[func()](t)(s.HoldWriter(shopID(t)))
+	before := func() error {
+		_, err := s.Repository(shopID(t)).CommitFiles(t.Context(),
+			ports.CommitFiles{Branch: mainBranch(t), Message: "Before", AllowEmpty: true}, changes(upsert(path(t, "before.md"), "x")))
+		return err
+	}
+	var group errgroup.Group
+	for i, write := range append([]func() error{before}, writes...) {
+		group.Go(write)
+		require.NoError(t, s.WaitUntilQueued(shopID(t), i))
+	}
+	release()
+	require.NoError(t, group.Wait())
+}
+
+func TestRequestOfACommitThatABatchTookFromItsBranchIsNotReplayed(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	r := createShop(t, s)
+	base := commit(t, r, upsert(path(t, "b.md"), "one"))
+	side := value[git.RefName](t)(git.BranchRef("side"))
+	request := func() (ports.CommitResult, error) {
+		return r.CommitFiles(t.Context(), ports.CommitFiles{Branch: side, Message: "Change", RequestID: requestID},
+			changes(upsert(path(t, "a.md"), "one")))
+	}
+	create := func() error {
+		_, err := r.CreateBranch(t.Context(), ports.CreateBranch{Name: side, Target: git.AtCommit(base.Commit)})
+		return err
+	}
+	require.NoError(t, create())
+	first := value[ports.CommitResult](t)(request())
+
+	var again, third ports.CommitResult
+	inOneBatch(t, s,
+		func() error { return r.DeleteBranch(t.Context(), ports.DeleteRef{Name: side}) },
+		create,
+		func() (err error) { again, err = request(); return err },
+		func() (err error) { third, err = request(); return err },
+	)
+	assert.False(t, again.Replayed)
+	assert.True(t, third.Replayed)
+	assert.Equal(t, again.Commit, third.Commit)
+	assert.Equal(t, again.Commit, value[ports.Resolved](t)(r.ResolveRevision(t.Context(), value[git.Revision](t)(git.ParseRevision("side")))).Commit)
+
+	reset := func(from, to git.ObjectID) func() error {
+		return func() error {
+			_, err := r.UpdateRefs(t.Context(), []git.RefUpdate{{Name: side, Expected: git.ExpectID(from), New: to, Force: true}})
+			return err
+		}
+	}
+	inOneBatch(t, s, reset(again.Commit, base.Commit), reset(base.Commit, first.Commit),
+		func() (err error) { again, err = request(); return err },
+	)
+	assert.True(t, again.Replayed)
+	assert.Equal(t, first.Commit, again.Commit)
 }

@@ -1,5 +1,35 @@
 package gitcli
 
+import (
+	"context"
+	"runtime"
+
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
 // SyncRefsWith makes fn, instead of the disk, put the files and directories of refs on the disk. Call it before the
 // first write.
 func (s *Store) SyncRefsWith(fn func(path string) error) { s.refs.syncPath = fn }
+
+// HoldWriter keeps an open repository from being written to, until release.
+func (s *Store) HoldWriter(id git.RepositoryID) (release func(), err error) {
+	r, err := s.repo(context.Background(), id)
+	if err != nil {
+		return nil, err
+	}
+	r.exclusive.Lock()
+	return r.exclusive.Unlock, nil
+}
+
+// WaitUntilQueued returns when n writes wait behind one that is being written.
+func (s *Store) WaitUntilQueued(id git.RepositoryID, n int) error {
+	r, err := s.repo(context.Background(), id)
+	for queued := -1; err == nil && queued != n; runtime.Gosched() {
+		r.writer.mu.Lock()
+		if queued = len(r.writer.queue); !r.writer.running {
+			queued = -1
+		}
+		r.writer.mu.Unlock()
+	}
+	return err
+}

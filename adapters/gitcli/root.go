@@ -21,6 +21,7 @@ import (
 //	lock                          held for as long as the process lives; holds its pid
 //	repositories/ab/cd/<hash>.git bare repositories; the hash is SHA-256 of the id
 //	tmp/                          repositories that are being created or deleted, and unnamed files that are being read
+//	journal/                      the journal of changes, if it is kept here; it is not this package's
 type root struct {
 	dir  string
 	lock *os.File
@@ -35,18 +36,56 @@ func openRoot(dir string) (*root, error) {
 		return nil, err
 	}
 	r := &root{dir: abs}
-	for _, d := range []string{r.dir, r.repositories(), r.tmp()} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, fmt.Errorf("data directory: %w", err)
-		}
-		if info, err := os.Lstat(d); err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("data directory: %q is not a directory: symbolic links are refused", d)
+	if err := makeDir(r.dir); err != nil {
+		return nil, err
+	}
+	if err := r.checkOurs(); err != nil {
+		return nil, err
+	}
+	for _, d := range []string{r.repositories(), r.tmp()} {
+		if err := makeDir(d); err != nil {
+			return nil, err
 		}
 	}
 	if err := r.acquire(); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("data directory: %q is not a directory: symbolic links are refused", dir)
+	}
+	return nil
+}
+
+// checkOurs refuses a directory that holds something and no repositories: whoever mistyped its name would else find the
+// service running with no repository. What a file system makes by itself does not count, nor what others of this process
+// keep in the root.
+func (r *root) checkOurs() error {
+	entries, err := os.ReadDir(r.dir)
+	if err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	foreign := ""
+	for _, e := range entries {
+		switch name := e.Name(); name {
+		case filepath.Base(r.repositories()):
+			return nil
+		case "lost+found", "journal":
+		default:
+			foreign = name
+		}
+	}
+	if foreign != "" {
+		return fmt.Errorf("data directory: %q holds %q and no repositories of GitStore: name its data directory, or one that is empty or does not exist",
+			r.dir, foreign)
+	}
+	return nil
 }
 
 // acquire takes the lock of flock(2), which the kernel releases however the process ends.

@@ -135,6 +135,25 @@ func TestSymbolicLinkAsRootIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "symbolic links are refused")
 }
 
+func TestDirectoryOfSomethingElseIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600))
+	_, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir})
+	require.Error(t, err)
+	assert.Contains(t, err.Error(), strconv.Quote(dir)+` holds "notes.txt"`)
+	assert.Equal(t, []string{filepath.Join(dir, "notes.txt")}, files(t, dir))
+}
+
+func TestFreshVolumeAndARootWithOtherFilesBesideItsRepositoriesAreAccepted(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "lost+found"), 0o700))
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600))
+	openStore(t, dir)
+}
+
 func TestMissingAndOldGitAreNamed(t *testing.T) {
 	_, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), GitPath: "no-such-git"})
 	require.ErrorContains(t, err, `"no-such-git"`)

@@ -282,8 +282,11 @@ func (w *writer) planOne(d *draft, job *write) error {
 	if err := d.apply(job.ctx, changes); err != nil {
 		return err
 	}
-	job.events, err = d.events(job.ctx, changes, made)
-	return err
+	if job.events, err = d.events(job.ctx, changes, made); err != nil {
+		return err
+	}
+	d.index(changes)
+	return nil
 }
 
 // commit puts the batch on the disk: first the objects, then the refs that lead to them. Only then is it visible to
