@@ -14,8 +14,6 @@ import (
 const (
 	// writerHeader says in each event which Log wrote it.
 	writerHeader = "GitStore-Writer"
-	// maxSent bounds the messages that are not acknowledged: the server takes only so many at a time.
-	maxSent = 1000
 	// appendAttempts bounds how often an append is begun anew where another message was stored in its place.
 	appendAttempts = 3
 )
@@ -72,22 +70,18 @@ func (l *Log) store(ctx context.Context, events []event.Event, payloads [][]byte
 // publish sends the events and waits until they are stored behind the sequence number. It fails with errMoved if none of
 // them is, because there is another event.
 func (l *Log) publish(ctx context.Context, last uint64, events []event.Event, payloads [][]byte) error {
-	p, err := l.link.Load().publisher()
+	p, err := l.publisher(len(events))
 	if err != nil {
 		return err
 	}
 	for i, e := range events {
 		subject := l.opts.Stream + ".event." + e.Repository().String()
-		if err = p.send(subject, last+uint64(i), natsgo.Header{writerHeader: {l.writer}}, payloads[i]); err != nil { //nolint:gosec // an index
-			break
-		}
-		if (i+1)%maxSent == 0 || i+1 == len(events) {
-			if err = p.wait(ctx); err != nil {
-				break
-			}
+		header := natsgo.Header{writerHeader: {l.writer}}
+		if err = p.send(ctx, subject, last+uint64(i), header, payloads[i]); err != nil { //nolint:gosec // an index
+			return l.finish(p, err)
 		}
 	}
-	return l.finish(p, err)
+	return l.finish(p, p.wait(ctx))
 }
 
 // finish ends a publisher. What it did not wait for is waited for by whoever comes next.
@@ -100,10 +94,15 @@ func (l *Log) finish(p *publisher, err error) error {
 	if refusedSequence(p.failed) && p.stored == 0 {
 		return errMoved
 	}
-	if _, ok := errors.AsType[*jetstream.APIError](p.failed); ok && !refusedSequence(p.failed) {
+	l.note(p.failed)
+	return err
+}
+
+// note has the server repaired if it refused a message for another reason than the message's own.
+func (l *Log) note(err error) {
+	if _, ok := errors.AsType[*jetstream.APIError](err); ok && !refusedSequence(err) {
 		l.broken = true
 	}
-	return err
 }
 
 // stored makes the events, which the stream has, known. They are what counts: if the states cannot be brought behind
@@ -119,6 +118,7 @@ func (l *Log) stored(ctx context.Context, before place, events []event.Event) []
 	}
 	err := l.apply(ctx, entries)
 	if err != nil {
+		l.note(err)
 		l.opts.Logger.WarnContext(ctx, "the states of refs are behind the events for now", "error", err)
 	}
 	l.moveTo(before.epoch, before.last+uint64(len(events)), err == nil)

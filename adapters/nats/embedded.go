@@ -24,7 +24,7 @@ type embedded struct {
 	opts   *Options
 	lock   *os.File
 	server *server.Server
-	// empty reports that the server had no files when it was started.
+	// empty reports that the server had no files when it was started, and has made no streams since.
 	empty bool
 }
 
@@ -102,9 +102,11 @@ func (e *embedded) start(ctx context.Context) error {
 	if err := e.dropIndexes(); err != nil {
 		return err
 	}
-	if e.server, err = server.NewServer(e.options()); err != nil {
+	next, err := server.NewServer(e.options())
+	if err != nil {
 		return err
 	}
+	e.server = next
 	e.server.SetLoggerV2(serverLog{e.opts.Logger}, e.opts.Logger.Enabled(ctx, slog.LevelDebug), false, false)
 	e.server.Start()
 	if !e.server.ReadyForConnections(startTimeout) || !e.server.JetStreamEnabled() {
@@ -151,6 +153,12 @@ func (e *embedded) stop() {
 
 // works reports whether the server has not given up.
 func (e *embedded) works() bool { return e.server.Running() && e.server.JetStreamEnabled() }
+
+// takeEmpty reports whether the server has no files, for one who is about to make some.
+func (e *embedded) takeEmpty() bool {
+	defer func() { e.empty = false }()
+	return e.empty
+}
 
 // restart stops the server and starts it again, without its files if wipe is set.
 func (e *embedded) restart(ctx context.Context, wipe bool) error {

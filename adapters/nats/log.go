@@ -172,7 +172,7 @@ func (l *Log) Close() error {
 		close(l.closing)
 		l.turn <- struct{}{}
 		if k := l.link.Load(); k != nil {
-			k.nc.Close()
+			k.close()
 		}
 		if l.server != nil {
 			err = l.server.close()

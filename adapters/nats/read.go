@@ -15,12 +15,12 @@ func (l *Log) Bounds(ctx context.Context) (ports.EventBounds, error) {
 	if err != nil {
 		return ports.EventBounds{}, err
 	}
-	stream, err := l.link.Load().js.Stream(ctx, l.eventStream())
+	info, err := l.info(ctx, l.eventStream())
 	if err != nil {
 		return ports.EventBounds{}, l.lookAgain(ctx, err)
 	}
 	// The events of an append at work count when they are all there.
-	oldest := min(max(stream.CachedInfo().State.FirstSeq, 1)-1, p.last)
+	oldest := min(max(info.State.FirstSeq, 1)-1, p.last)
 	return ports.EventBounds{Oldest: event.NewCursor(p.epoch, oldest), Newest: p.cursor()}, nil
 }
 
@@ -44,7 +44,12 @@ func (l *Log) ReadEvents(ctx context.Context, after event.Cursor, limit int) ([]
 	if !p.mayFollow(after) {
 		return nil, p.expired(after)
 	}
-	return l.read(ctx, p, after, limit)
+	entries, err := l.read(ctx, p, after, limit)
+	if now := l.place(); err == nil && now.epoch != p.epoch {
+		// The events may be those of another epoch under the same numbers.
+		return nil, now.expired(after)
+	}
+	return entries, err
 }
 
 // mayFollow reports whether the cursor is of this journal and not behind its end.
@@ -63,7 +68,7 @@ func (p place) expired(after event.Cursor) error {
 func (l *Log) read(ctx context.Context, p place, after event.Cursor, limit int) ([]event.Entry, error) {
 	var entries []event.Entry
 	for from := after.Sequence() + 1; from <= p.last && len(entries) < limit; {
-		page, more, err := l.fetchEvents(ctx, from, min(p.last, from+uint64(limit-len(entries))-1)) //nolint:gosec // below limit
+		page, more, err := l.fetchEvents(ctx, from, p.last, limit-len(entries))
 		if err != nil {
 			return nil, l.lookAgain(ctx, err)
 		}
@@ -95,10 +100,12 @@ func (p place) gap(entries []event.Entry, after event.Cursor) error {
 	return p.expired(after)
 }
 
-// fetchEvents returns some of the events of these sequence numbers.
-func (l *Log) fetchEvents(ctx context.Context, from, to uint64) (page []record, more bool, err error) {
-	n := int(min(to-from+1, maxPage)) //nolint:gosec // a page is small
-	page, more, err = l.link.Load().fetch(ctx, l.eventStream(), l.opts.Stream+".event.*", from, n)
+// fetchEvents returns up to n events from one sequence number to another. It reports whether there may be more.
+func (l *Log) fetchEvents(ctx context.Context, from, to uint64, n int) (page []record, more bool, err error) {
+	if left := to + 1 - from; left < maxPage {
+		n = min(n, int(left)) //nolint:gosec // a page is small
+	}
+	page, more, err = l.fetch(ctx, l.eventStream(), everything, from, n)
 	for len(page) > 0 && page[len(page)-1].sequence > to {
 		page, more = page[:len(page)-1], false
 	}
@@ -122,14 +129,8 @@ func (l *Log) Wait(ctx context.Context, after event.Cursor) error {
 		if err != nil {
 			return err
 		}
-		if !p.mayFollow(after) {
-			return p.expired(after)
-		}
-		if after.Sequence() < p.last {
-			found, err := l.read(ctx, p, after, 1)
-			if err != nil || len(found) > 0 {
-				return err
-			}
+		if found, err := l.ReadEvents(ctx, after, 1); err != nil || len(found) > 0 {
+			return err
 		}
 		select {
 		case <-p.moved:

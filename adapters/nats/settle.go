@@ -96,8 +96,17 @@ func (l *Log) moveTo(epoch string, last uint64, settled bool) {
 
 // unsettle has the next call find out where the journal ends.
 func (l *Log) unsettle() {
-	p := l.place()
-	l.moveTo(p.epoch, p.last, false)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at.settled = false
+}
+
+// wake has what waits look at the place again.
+func (l *Log) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.at.moved)
+	l.at.moved = make(chan struct{})
 }
 
 // settle finds out where the journal ends, brings the states to there, and begins a new epoch if the journal is not
@@ -150,6 +159,7 @@ func (l *Log) repair(ctx context.Context) error {
 }
 
 func (l *Log) restart(ctx context.Context, wipe bool) error {
+	l.link.Load().close()
 	if err := l.server.restart(ctx, wipe); err != nil {
 		return err
 	}
@@ -207,23 +217,25 @@ func (l *Log) inspect(ctx context.Context) (s streams, lost string, err error) {
 const thereIsNone = "there is none"
 
 // stream returns what the server says of a stream, whose bounds it makes those of the configuration.
-func (l *Log) stream(ctx context.Context, want jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
-	js := l.link.Load().js
-	stream, err := js.Stream(ctx, want.Name)
-	if err != nil {
-		return nil, err
-	}
-	have := stream.CachedInfo().Config
-	if have.MaxAge != want.MaxAge || have.MaxBytes != want.MaxBytes || have.MaxMsgs != want.MaxMsgs {
-		have.MaxAge, have.MaxBytes, have.MaxMsgs = want.MaxAge, want.MaxBytes, want.MaxMsgs
-		if stream, err = js.UpdateStream(ctx, have); err != nil {
-			return nil, err
+func (l *Log) stream(ctx context.Context, want jetstream.StreamConfig) (info *jetstream.StreamInfo, err error) {
+	err = l.request(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+		stream, err := js.Stream(ctx, want.Name)
+		if err != nil {
+			return err
 		}
-	}
-	if stream.CachedInfo().State.NumDeleted > maxDetails {
-		return stream.CachedInfo(), nil
-	}
-	return stream.Info(ctx, jetstream.WithDeletedDetails(true))
+		have := stream.CachedInfo().Config
+		if have.MaxAge != want.MaxAge || have.MaxBytes != want.MaxBytes || have.MaxMsgs != want.MaxMsgs {
+			have.MaxAge, have.MaxBytes, have.MaxMsgs = want.MaxAge, want.MaxBytes, want.MaxMsgs
+			if stream, err = js.UpdateStream(ctx, have); err != nil {
+				return err
+			}
+		}
+		if info = stream.CachedInfo(); info.State.NumDeleted <= maxDetails {
+			info, err = stream.Info(ctx, jetstream.WithDeletedDetails(true))
+		}
+		return err
+	})
+	return info, err
 }
 
 // maxDetails bounds how many numbers the server is asked for to learn whether records are damaged, which it tells along
@@ -276,7 +288,7 @@ func (l *Log) foreign() error {
 // checkWriter fails if an event was written by somebody else.
 func (l *Log) checkWriter(ctx context.Context, from, to uint64) error {
 	for from <= to {
-		page, _, err := l.fetchEvents(ctx, from, to)
+		page, _, err := l.fetchEvents(ctx, from, to, maxPage)
 		if err != nil {
 			return err
 		}
@@ -305,7 +317,10 @@ func (l *Log) begin(ctx context.Context, lost string) (streams, error) {
 	}
 	s := streams{epoch: newEpoch(), first: 1}
 	for _, cfg := range l.configs(s.epoch) {
-		if _, err := l.link.Load().js.CreateStream(ctx, cfg); err != nil {
+		if err := l.request(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+			_, err := js.CreateStream(ctx, cfg)
+			return err
+		}); err != nil {
 			return streams{}, err
 		}
 	}
@@ -315,13 +330,15 @@ func (l *Log) begin(ctx context.Context, lost string) (streams, error) {
 // clear removes the streams. From the server within the process it takes all files, for it may not know of some.
 func (l *Log) clear(ctx context.Context) error {
 	if l.server != nil {
-		if l.server.empty {
+		if l.server.takeEmpty() {
 			return nil
 		}
 		return l.restart(ctx, true)
 	}
 	for _, cfg := range l.configs("") {
-		if err := l.link.Load().js.DeleteStream(ctx, cfg.Name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		if err := l.request(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+			return js.DeleteStream(ctx, cfg.Name)
+		}); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return err
 		}
 	}

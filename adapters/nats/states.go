@@ -39,7 +39,7 @@ func refToken(name git.RefName) string {
 }
 
 func (l *Log) readMark(ctx context.Context) (uint64, error) {
-	page, _, err := l.link.Load().fetch(ctx, l.stateStream(), l.markSubject(), 1, 1)
+	page, _, err := l.fetch(ctx, l.stateStream(), l.markSubject(), 1, 1)
 	if err != nil || len(page) == 0 {
 		return 0, err
 	}
@@ -53,7 +53,7 @@ func (l *Log) readMark(ctx context.Context) (uint64, error) {
 // catchUp brings the states behind the last event. The turn is held.
 func (l *Log) catchUp(ctx context.Context, last uint64) error {
 	for l.applied < last {
-		page, _, err := l.fetchEvents(ctx, l.applied+1, last)
+		page, _, err := l.fetchEvents(ctx, l.applied+1, last, maxSent)
 		if err != nil {
 			return err
 		}
@@ -75,13 +75,12 @@ func (l *Log) catchUp(ctx context.Context, last uint64) error {
 
 // apply brings the states behind the events, which are the next ones. The turn is held.
 func (l *Log) apply(ctx context.Context, entries []event.Entry) error {
-	k := l.link.Load()
-	p, err := k.publisher()
+	p, err := l.publisher(len(entries) + 1)
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	b := &stateBatch{log: l, link: k, publisher: p}
+	b := &stateBatch{log: l, publisher: p}
 	for _, e := range entries {
 		if err := b.add(ctx, e); err != nil {
 			return err
@@ -101,8 +100,8 @@ func (l *Log) apply(ctx context.Context, entries []event.Entry) error {
 // stateBatch brings the states behind some events.
 type stateBatch struct {
 	log       *Log
-	link      *link
 	publisher *publisher
+	stream    jetstream.Stream // nil until it is needed
 }
 
 func (b *stateBatch) add(ctx context.Context, entry event.Entry) error {
@@ -126,14 +125,11 @@ func (b *stateBatch) add(ctx context.Context, entry event.Entry) error {
 }
 
 func (b *stateBatch) put(ctx context.Context, subject string, data []byte) error {
-	if err := b.publisher.send(subject, b.log.lastState, natsgo.Header{}, data); err != nil {
+	if err := b.publisher.send(ctx, subject, b.log.lastState, natsgo.Header{}, data); err != nil {
 		return err
 	}
 	b.log.lastState++
-	if b.publisher.sent-b.publisher.acked < maxSent {
-		return nil
-	}
-	return b.publisher.wait(ctx)
+	return nil
 }
 
 // remove takes the states of a subject away, behind those that were put before.
@@ -141,11 +137,15 @@ func (b *stateBatch) remove(ctx context.Context, subject string) error {
 	if err := b.publisher.wait(ctx); err != nil {
 		return err
 	}
-	stream, err := b.link.js.Stream(ctx, b.log.stateStream())
-	if err != nil {
+	return b.log.request(ctx, func(ctx context.Context, js jetstream.JetStream) (err error) {
+		if b.stream == nil {
+			b.stream, err = js.Stream(ctx, b.log.stateStream())
+		}
+		if err == nil {
+			err = b.stream.Purge(ctx, jetstream.WithPurgeSubject(subject))
+		}
 		return err
-	}
-	return stream.Purge(ctx, jetstream.WithPurgeSubject(subject))
+	})
 }
 
 // repositoryRecord is the state of a repository: the sequence number of the event, and when it was created in seconds.
@@ -176,38 +176,47 @@ func (l *Log) States(ctx context.Context, ids ...git.RepositoryID) iter.Seq2[eve
 	}
 }
 
+// collect reads the states of one epoch.
 func (l *Log) collect(ctx context.Context, ids []git.RepositoryID) (map[git.RepositoryID]*repositoryStates, error) {
-	if _, err := l.settled(ctx); err != nil {
-		return nil, err
-	}
-	names := []string{"*"}
+	subjects := []string{everything}
 	if len(ids) > 0 {
-		names = nil
+		subjects = nil
 	}
 	for _, id := range ids {
-		names = append(names, id.String())
+		subjects = append(subjects, l.stateSubject(id.String(), "*"))
 	}
-	states := map[git.RepositoryID]*repositoryStates{}
-	for _, name := range names {
-		if err := l.collectOf(ctx, l.stateSubject(name, "*"), states); err != nil {
-			return nil, l.lookAgain(ctx, err)
+	for {
+		p, err := l.settled(ctx)
+		if err != nil {
+			return nil, err
+		}
+		states := map[git.RepositoryID]*repositoryStates{}
+		for _, subject := range subjects {
+			if err := l.collectOf(ctx, subject, states); err != nil {
+				return nil, l.lookAgain(ctx, err)
+			}
+		}
+		if l.place().epoch == p.epoch {
+			return states, nil
 		}
 	}
-	return states, nil
 }
 
 func (l *Log) collectOf(ctx context.Context, subject string, states map[git.RepositoryID]*repositoryStates) error {
 	for from, more := uint64(1), true; more; {
 		var page []record
 		var err error
-		if page, more, err = l.link.Load().fetch(ctx, l.stateStream(), subject, from, maxPage); err != nil {
+		if page, more, err = l.fetch(ctx, l.stateStream(), subject, from, maxPage); err != nil {
 			return err
 		}
 		for _, r := range page {
+			from = r.sequence + 1
+			if r.subject == l.markSubject() {
+				continue
+			}
 			if err := see(r, states); err != nil {
 				return errs.Wrap(err, errs.ReasonInternal, fmt.Sprintf("state %d of the journal cannot be read", r.sequence))
 			}
-			from = r.sequence + 1
 		}
 	}
 	return nil

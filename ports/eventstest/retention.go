@@ -28,6 +28,10 @@ func lastEventsAreKept(c *tc) {
 		c.equal("the newest cursor", b.Newest, all[i].Cursor)
 	}
 	j.holds(all[2*kept:])
+	for limit := 1; limit <= kept+1; limit++ {
+		c.equal("the events in pages", j.readAll(event.Cursor{}, limit), all[2*kept:])
+	}
+	c.ok(j.Wait(c.ctx, event.Cursor{}))
 }
 
 func beforeOldest(c *tc) {
