@@ -35,7 +35,7 @@ func (l *Log) Append(ctx context.Context, events ...event.Event) ([]event.Cursor
 	defer l.leaveTurn()
 	before, err := l.store(ctx, events, payloads)
 	if err != nil {
-		l.unsettle()
+		l.note(ctx, err)
 		return nil, l.failure(ctx, err)
 	}
 	return l.stored(ctx, before, events), nil
@@ -94,13 +94,16 @@ func (l *Log) finish(p *publisher, err error) error {
 	if refusedSequence(p.failed) && p.stored == 0 {
 		return errMoved
 	}
-	l.note(p.failed)
 	return err
 }
 
-// note has the server repaired if it refused a message for another reason than the message's own.
-func (l *Log) note(err error) {
-	if _, ok := errors.AsType[*jetstream.APIError](err); ok && !refusedSequence(err) {
+// note has the next call find out where the journal ends, and repair the server if that could not store a message: it
+// then says so, or nothing at all.
+func (l *Log) note(ctx context.Context, err error) {
+	l.unsettle()
+	_, refused := errors.AsType[*jetstream.APIError](err)
+	silent := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
+	if refused && !refusedSequence(err) || silent {
 		l.broken = true
 	}
 }
@@ -117,10 +120,10 @@ func (l *Log) stored(ctx context.Context, before place, events []event.Event) []
 		entries[i] = event.Entry{Cursor: cursors[i], Event: e}
 	}
 	err := l.apply(ctx, entries)
+	l.moveTo(before.epoch, before.last+uint64(len(events)), err == nil)
 	if err != nil {
-		l.note(err)
+		l.note(ctx, err)
 		l.opts.Logger.WarnContext(ctx, "the states of refs are behind the events for now", "error", err)
 	}
-	l.moveTo(before.epoch, before.last+uint64(len(events)), err == nil)
 	return cursors
 }

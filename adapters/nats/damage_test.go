@@ -5,13 +5,18 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gitstore-dev/gitstore/adapters/nats"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
+	"github.com/gitstore-dev/gitstore/domain/git"
 )
 
 // killed returns a copy of the directory of a journal at work: what a process that is killed leaves.
@@ -128,4 +133,32 @@ func TestADirectoryThatIsNoneIsRefused(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	_, err := nats.Open(t.Context(), nats.Options{Dir: path})
 	assert.Error(t, err)
+}
+
+func TestADiskThatTakesNothingIsGotOver(t *testing.T) {
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	l := open(t, nats.Options{Dir: t.TempDir()})
+	fill(t, l, 20)
+	var before syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before))
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 0, Max: before.Max}))
+	defer func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before)) }()
+	for i := range 3 {
+		_, err := l.Append(t.Context(), moved(branch(20), oid(i+1)))
+		assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
+	}
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before))
+	var last event.Cursor
+	eventually(t, func() error {
+		cursors, err := l.Append(t.Context(), created(), moved(branch(20), oid(9)))
+		if err == nil {
+			last = cursors[1]
+		}
+		return err
+	})
+	page, err := l.ReadEvents(t.Context(), event.NewCursor(last.Epoch(), last.Sequence()-1), 10)
+	require.NoError(t, err)
+	assert.Len(t, page, 1)
+	assert.Equal(t, map[git.RefName]git.ObjectID{branch(20): oid(9)}, refs(t, l))
 }
