@@ -77,7 +77,7 @@ func (l *Log) publish(ctx context.Context, last uint64, events []event.Event, pa
 	for i, e := range events {
 		subject := l.opts.Stream + ".event." + e.Repository().String()
 		header := natsgo.Header{writerHeader: {l.writer}}
-		if err = p.send(ctx, subject, last+uint64(i), header, payloads[i]); err != nil { //nolint:gosec // an index
+		if err = p.send(ctx, subject, last+uint64(i), header, payloads[i]); err != nil {
 			return l.finish(p, err)
 		}
 	}
@@ -116,7 +116,7 @@ func (l *Log) stored(ctx context.Context, before place, events []event.Event) []
 	}
 	cursors, entries := make([]event.Cursor, len(events)), make([]event.Entry, len(events))
 	for i, e := range events {
-		cursors[i] = event.NewCursor(before.epoch, before.last+uint64(i)+1) //nolint:gosec // an index
+		cursors[i] = event.NewCursor(before.epoch, before.last+uint64(i)+1)
 		entries[i] = event.Entry{Cursor: cursors[i], Event: e}
 	}
 	err := l.apply(ctx, entries)

@@ -103,7 +103,7 @@ func (p place) gap(entries []event.Entry, after event.Cursor) error {
 // fetchEvents returns up to n events from one sequence number to another. It reports whether there may be more.
 func (l *Log) fetchEvents(ctx context.Context, from, to uint64, n int) (page []record, more bool, err error) {
 	if left := to + 1 - from; left < maxPage {
-		n = min(n, int(left)) //nolint:gosec // a page is small
+		n = min(n, int(left))
 	}
 	page, more, err = l.fetch(ctx, l.eventStream(), everything, from, n)
 	for len(page) > 0 && page[len(page)-1].sequence > to {

@@ -13,8 +13,6 @@ var retentionCases = []testCase{
 	{"a restart drops nothing more", restartOfBounded},
 }
 
-const kept = 10
-
 func lastEventsAreKept(c *tc) {
 	j := c.bounded()
 	var all []event.Entry
