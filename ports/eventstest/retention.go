@@ -13,6 +13,7 @@ var retentionCases = []testCase{
 	{"a restart drops nothing more", restartOfBounded},
 }
 
+// kept is how many events a bounded journal of the suite keeps.
 const kept = 10
 
 func lastEventsAreKept(c *tc) {
