@@ -84,7 +84,7 @@ git "$@" | while read -r line; do
 done
 `
 	name := filepath.Join(t.TempDir(), "git")
-	require.NoError(t, os.WriteFile(name, []byte(script), 0o700)) //nolint:gosec // it is to be run
+	require.NoError(t, os.WriteFile(name, []byte(script), 0o700))
 	return name
 }
 
