@@ -337,7 +337,7 @@ func TestCatalogsOfReplicasAreThatOfGitWhileItIsEdited(t *testing.T) {
 			return err
 		}
 		p, err := replica.checkAgainstGit(ctx, "shop", a)
-		return errors.Join(err, latest.goesForward(replica.address, i, p.Fields.Edits))
+		return errors.Join(err, latest.goesForward(replica.address, i, p.Fields.Edits, a))
 	})
 	for range 4 {
 		require.NoError(t, e.run(t.Context(), writers, edits/writers/4))
@@ -351,29 +351,51 @@ func TestCatalogsOfReplicasAreThatOfGitWhileItIsEdited(t *testing.T) {
 	watcher.waitFor(t, "refs/heads/main", head)
 	moves := watcher.moves(t, "shop", "refs/heads/main")
 	require.Equal(t, head, moves[len(moves)-1])
+	latest.requireCursorsMissNothing(t, watcher.all(t))
 	require.Greater(t, watcher.connections(), 1)
 	t.Logf("%d moves of main were told over %d connections", len(moves), watcher.connections())
 	c.requireRunning(t)
 }
 
-// progress remembers which edit of a product each replica served last.
+// progress remembers which edit of a product each replica served last, and which commit it served with which cursor.
 type progress struct {
-	mu    sync.Mutex
-	edits map[string]int
+	mu      sync.Mutex
+	edits   map[string]int
+	answers map[[2]string]bool
 }
 
-func newProgress() *progress { return &progress{edits: map[string]int{}} }
+func newProgress() *progress {
+	return &progress{edits: map[string]int{}, answers: map[[2]string]bool{}}
+}
 
 // goesForward fails if a replica serves an older state than before.
-func (p *progress) goesForward(replica string, i, edits int) error {
+func (p *progress) goesForward(replica string, i, edits int, a answer) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.answers[[2]string{a.header.Get("GitStore-Commit"), a.header.Get("GitStore-Cursor")}] = true
 	key := fmt.Sprint(replica, "/", i)
 	if edits < p.edits[key] {
 		return fmt.Errorf("%s serves edit %d of product %d after edit %d", replica, edits, i, p.edits[key])
 	}
 	p.edits[key] = edits
 	return nil
+}
+
+// requireCursorsMissNothing checks that the events behind the cursor of an answer told everything that it did not show.
+func (p *progress) requireCursorsMissNothing(t testing.TB, messages []told) {
+	t.Helper()
+	byCursor, byCommit := map[string]int{}, map[string]int{}
+	for i, m := range messages {
+		if m.Type != typeHeartbeat {
+			byCursor[m.Cursor], byCommit[m.Data.New] = i, i
+		}
+	}
+	for a := range p.answers {
+		require.Contains(t, byCommit, a[0])
+		require.Contains(t, byCursor, a[1])
+		require.GreaterOrEqual(t, byCommit[a[0]], byCursor[a[1]], "commit %s was served with the cursor %s, which is past what it shows", a[0], a[1])
+	}
+	t.Logf("%d pairs of commit and cursor were served", len(p.answers))
 }
 
 // readYourWrites checks that whoever gives the cursor of a write reads it at once, wherever they read.

@@ -129,6 +129,7 @@ func TestALostJournalEndsInAResyncAndTheNewState(t *testing.T) {
 	edited := c.head(t, "shop", "main")
 	c.convergesTo(t, "shop", edited)
 	watcher.waitFor(t, "refs/heads/main", edited)
+	lost := watcher.all(t)[5].Cursor
 	r := startReaders(t, c, served("shop", 60))
 
 	c.git.kill()
@@ -151,6 +152,16 @@ func TestALostJournalEndsInAResyncAndTheNewState(t *testing.T) {
 	c.convergesTo(t, "shop", next)
 	r.finish(t)
 	c.requireRunning(t)
+
+	for _, target := range []string{productTarget("shop", 1), inRepository("shop", "/branches")} {
+		p := c.get(t, target+"?min_cursor="+lost).problem(t, http.StatusConflict)
+		require.Equal(t, "CURSOR_EXPIRED", p.Reason)
+		require.NotEmpty(t, p.Metadata["cursor"])
+		require.Equal(t, http.StatusOK, c.get(t, target+"?min_cursor="+p.Metadata["cursor"]).status)
+	}
+	late := watch(t, c.replicas[1], "?repository=shop&after="+lost)
+	require.Equal(t, typeResync, late.all(t)[0].Type, "what follows a cursor of the journal that was lost")
+	require.NoError(t, late.resynced(map[string]string{"shop:refs/heads/main": next}))
 }
 
 // resynced returns nil if a resync named exactly the refs that are wanted, by "repository:ref".

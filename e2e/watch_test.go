@@ -113,7 +113,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	w.mu.Unlock()
 	resp, err := w.client.http.Do(req)
 	if err != nil {
-		return nil //nolint:nilerr // the replica cannot be reached just now
+		return nil // the replica cannot be reached just now
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
