@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"runtime/pprof"
 	"time"
@@ -79,8 +80,16 @@ func bench(ctx context.Context, dir, only, profile string, p pace) (err error) {
 			return fmt.Errorf("%s: %w", idle, err)
 		}
 	}
+	const changes = "changes and catalogs"
+	if chosen.MatchString(changes) {
+		fmt.Fprintln(os.Stderr, changes)
+		if err := rep.follow(ctx, filepath.Join(b.dir, "changes")); err != nil {
+			return fmt.Errorf("%s: %w", changes, err)
+		}
+	}
 	fmt.Println(conditions(ctx, b.dir, b.ours.store.GitVersion(), p) + "\n")
 	rep.print()
+	rep.printChanges()
 	return nil
 }
 

@@ -18,6 +18,8 @@ type report struct {
 	starts int64
 	// idle is the memory of an idle service in bytes, 0 if it was not measured.
 	idle int64
+	// facts are about changes and who follows them.
+	facts []fact
 }
 
 type row struct {
@@ -99,6 +101,17 @@ func (r *report) printFacts() {
 	if r.idle > 0 {
 		fmt.Printf("\nMemory of an idle git-service with %s repositories on the disk: %.1f MiB resident (goal: ≤ %d MiB%s).\n",
 			number(idleRepositories), float64(r.idle)/(1<<20), idleGoal>>20, verdict(r.idle <= idleGoal))
+	}
+}
+
+// printChanges prints what following changes came to.
+func (r *report) printChanges() {
+	if len(r.facts) == 0 {
+		return
+	}
+	fmt.Println("\n| changes and catalogs | figure | goal |\n|---|---|---|")
+	for _, f := range r.facts {
+		fmt.Printf("| %s | %s | %s |\n", f.what, f.figure, f.goal)
 	}
 }
 
