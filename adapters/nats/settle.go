@@ -125,6 +125,10 @@ func (l *Log) reconcile(ctx context.Context) error {
 	if err := l.repair(ctx); err != nil {
 		return err
 	}
+	_, up, err := l.connected()
+	if err != nil {
+		return err
+	}
 	if err := l.readAcks(ctx); err != nil {
 		return err
 	}
@@ -142,7 +146,8 @@ func (l *Log) reconcile(ctx context.Context) error {
 	if err := l.catchUp(ctx, s.last); err != nil {
 		return err
 	}
-	l.moveTo(s.epoch, s.last, true)
+	// What was found before the connection was lost need not hold when it is back.
+	l.moveTo(s.epoch, s.last, up.Err() == nil)
 	return nil
 }
 
