@@ -96,7 +96,7 @@ type Log struct {
 
 	// turn holds one token, which is with the one call that appends or settles. It has what follows.
 	turn chan struct{}
-	// unread has the acknowledgements that an append that failed did not wait for.
+	// unread has the acknowledgements that a call that failed did not wait for.
 	unread *publisher
 	// lastState is the last sequence number in the stream of states.
 	lastState uint64

@@ -171,7 +171,7 @@ func (l *Log) restart(ctx context.Context, wipe bool) error {
 	return l.connect()
 }
 
-// readAcks waits for what an append that failed has sent: what comes after it must come after it in the stream as well.
+// readAcks waits for what a call that failed has sent: what comes after it must come after it in the stream as well.
 func (l *Log) readAcks(ctx context.Context) error {
 	if l.unread == nil {
 		return nil
