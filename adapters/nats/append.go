@@ -18,7 +18,7 @@ const (
 	appendAttempts = 3
 )
 
-var errMoved = errors.New("the stream of events is not as far as expected")
+var errMoved = errors.New("the stream is not as far as expected")
 
 // Append implements [ports.EventLog]. Its events are seen by readers together, behind the last of them.
 func (l *Log) Append(ctx context.Context, events ...event.Event) ([]event.Cursor, error) {
@@ -84,7 +84,8 @@ func (l *Log) publish(ctx context.Context, last uint64, events []event.Event, pa
 	return l.finish(p, p.wait(ctx))
 }
 
-// finish ends a publisher. What it did not wait for is waited for by whoever comes next.
+// finish ends a publisher. What it did not wait for is waited for by whoever comes next. It fails with errMoved if nothing
+// was stored, because something else was.
 func (l *Log) finish(p *publisher, err error) error {
 	if p.acked < p.sent {
 		l.unread = p

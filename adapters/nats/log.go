@@ -14,7 +14,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net/url"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -93,7 +96,7 @@ type Log struct {
 
 	// turn holds one token, which is with the one call that appends or settles. It has what follows.
 	turn chan struct{}
-	// unread has the acknowledgements that an append that failed did not wait for.
+	// unread has the acknowledgements that a call that failed did not wait for.
 	unread *publisher
 	// lastState is the last sequence number in the stream of states.
 	lastState uint64
@@ -133,8 +136,8 @@ var _ ports.EventLog = (*Log)(nil)
 //
 // To find damage Open reads all that is on the disk of the server within the process.
 //
-// It fails with INVALID_ARGUMENT, UNAVAILABLE if an external server cannot be reached, and INTERNAL if the directory
-// cannot be used.
+// It fails with INVALID_ARGUMENT, UNAVAILABLE if a server cannot be reached or does not do what is asked, and INTERNAL
+// if the directory cannot be used. The error shows its cause.
 func Open(ctx context.Context, opts Options) (*Log, error) {
 	opts.setDefaults()
 	if err := opts.check(); err != nil {
@@ -155,14 +158,26 @@ func (l *Log) start(ctx context.Context) error {
 	if l.opts.URL == "" {
 		var err error
 		if l.server, err = openEmbedded(ctx, &l.opts); err != nil {
-			return errs.Wrap(err, errs.ReasonInternal, "the journal's directory cannot be used: see the log")
+			return fmt.Errorf("journal of events: %w", err)
 		}
 	}
 	if err := l.connect(); err != nil {
-		return errs.Wrap(err, errs.ReasonUnavailable, "the journal's NATS server cannot be reached: check its address and credentials")
+		return withCause(errs.Wrap(err, errs.ReasonUnavailable, "the journal's NATS server cannot be reached: check its address and credentials"))
 	}
 	_, err := l.settled(ctx)
-	return err
+	return withCause(err)
+}
+
+// withCause returns an error that shows its cause, to whoever starts the process. A URL may hold a password.
+func withCause(err error) error {
+	cause := errors.Unwrap(err)
+	if e, ok := errors.AsType[*url.Error](cause); ok {
+		cause = e.Err
+	}
+	if cause == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // Close ends the journal. It waits for the append at work; other calls fail with DRAINING.

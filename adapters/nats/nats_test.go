@@ -158,7 +158,7 @@ func TestTheDirectoryBelongsToOneJournal(t *testing.T) {
 	end := fill(t, open(t, nats.Options{Dir: dir}), 3)
 	_, err := nats.Open(t.Context(), nats.Options{Dir: dir})
 	assert.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
-	assert.ErrorContains(t, errs.From(err).Err, "another process has the journal")
+	assert.ErrorContains(t, err, "another process has the journal")
 	assert.NotZero(t, end)
 }
 

@@ -125,6 +125,10 @@ func (l *Log) reconcile(ctx context.Context) error {
 	if err := l.repair(ctx); err != nil {
 		return err
 	}
+	_, up, err := l.connected()
+	if err != nil {
+		return err
+	}
 	if err := l.readAcks(ctx); err != nil {
 		return err
 	}
@@ -142,7 +146,8 @@ func (l *Log) reconcile(ctx context.Context) error {
 	if err := l.catchUp(ctx, s.last); err != nil {
 		return err
 	}
-	l.moveTo(s.epoch, s.last, true)
+	// What was found before the connection was lost need not hold when it is back.
+	l.moveTo(s.epoch, s.last, up.Err() == nil)
 	return nil
 }
 
@@ -166,7 +171,7 @@ func (l *Log) restart(ctx context.Context, wipe bool) error {
 	return l.connect()
 }
 
-// readAcks waits for what an append that failed has sent: what comes after it must come after it in the stream as well.
+// readAcks waits for what a call that failed has sent: what comes after it must come after it in the stream as well.
 func (l *Log) readAcks(ctx context.Context) error {
 	if l.unread == nil {
 		return nil

@@ -79,22 +79,25 @@ func (l *Log) apply(ctx context.Context, entries []event.Entry) error {
 	if err != nil {
 		return err
 	}
-	defer p.close()
+	last := entries[len(entries)-1].Cursor.Sequence()
+	if err := l.finish(p, l.applyWith(ctx, p, entries, last)); err != nil {
+		return err
+	}
+	l.applied = last
+	return nil
+}
+
+func (l *Log) applyWith(ctx context.Context, p *publisher, entries []event.Entry, last uint64) error {
 	b := &stateBatch{log: l, publisher: p}
 	for _, e := range entries {
 		if err := b.add(ctx, e); err != nil {
 			return err
 		}
 	}
-	last := entries[len(entries)-1].Cursor.Sequence()
 	if err := b.put(ctx, l.markSubject(), binary.AppendUvarint(nil, last)); err != nil {
 		return err
 	}
-	if err := b.publisher.wait(ctx); err != nil {
-		return err
-	}
-	l.applied = last
-	return nil
+	return p.wait(ctx)
 }
 
 // stateBatch brings the states behind some events.

@@ -86,7 +86,7 @@ func (j journal) follow(n, limit int) ([]event.Entry, error) {
 
 func readersSeeOneOrder(c *tc) {
 	j := c.open()
-	const appenders, readers, times, size = 4, 6, 40, 3
+	const appenders, readers, times, size = 4, 6, 20, 3
 	seen := make([][]event.Entry, readers)
 	c.together(appenders+readers, func(i int) (err error) {
 		if i < readers {
@@ -108,7 +108,7 @@ func readersSeeOneOrder(c *tc) {
 
 func statesWhileAppending(c *tc) {
 	j := c.open()
-	const refs, rounds = 50, 20
+	const refs, rounds = 50, 5
 	j.append(created(shop, began))
 	for i := range refs {
 		j.append(moved(shop, branch(i), git.ObjectID{}, numbered(0)))
