@@ -167,10 +167,11 @@ func (s *system) shows(ctx context.Context, commit git.ObjectID) error {
 			if status.Catalog != nil && status.Catalog.Commit() == commit {
 				break
 			}
-			if err := ctx.Err(); err != nil {
-				return err
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(100 * time.Microsecond):
 			}
-			time.Sleep(100 * time.Microsecond)
 		}
 	}
 	return nil
@@ -390,7 +391,7 @@ func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapInuse + m.StackInuse) //nolint:gosec // far from the bound
+	return int64(m.HeapInuse + m.StackInuse)
 }
 
 // handshake opens a subscription by hand, of which nothing will be read. An idle one is of a repository that nothing
@@ -424,8 +425,8 @@ func (s *system) delay(ctx context.Context, edition int) ([]time.Duration, error
 	defer cancel()
 	told := make(chan event.Notice, 16)
 	s.running.Go(func() {
-		for notice := range subscriber.Subscribe(ctx, ports.Subscription{}) {
-			if notice == nil {
+		for notice, err := range subscriber.Subscribe(ctx, ports.Subscription{}) {
+			if err != nil {
 				return
 			}
 			select {
