@@ -46,6 +46,10 @@ type Journal struct {
 	unsure map[git.RepositoryID]int
 	// broken is set while the log takes nothing, so that no write waits to find that out again.
 	broken bool
+	// epoch is that of the log; when it changes, the log knows nothing of any repository, and rebuilt is set until that was
+	// seen to.
+	epoch   string
+	rebuilt bool
 	// told is where synthetic events said that refs are, until the next event of the ref: a writer may come late with one
 	// that was found already.
 	told map[git.RepositoryID]map[git.RefName]git.ObjectID
@@ -95,7 +99,18 @@ func (j *Journal) Changed(ctx context.Context, events ...event.Event) []event.Cu
 		j.heal()
 		return nil
 	}
+	j.notice(cursors[0])
 	return j.align(events, news, cursors)
+}
+
+// notice looks at a cursor that the log gave, for a log that was made anew under the journal.
+func (j *Journal) notice(c event.Cursor) {
+	if j.epoch != "" && j.epoch != c.Epoch() {
+		j.logger.Warn("the log of events was made anew: every repository is compared with it", "epoch", c.Epoch())
+		j.rebuilt = true
+		j.heal()
+	}
+	j.epoch = c.Epoch()
 }
 
 // untold leaves out events that a synthetic one told already.
@@ -194,7 +209,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (j *Journal) settled() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.store == nil || len(j.unsure) == 0 && !j.broken
+	return j.store == nil || len(j.unsure) == 0 && !j.broken && !j.rebuilt
 }
 
 // settle heals what there is to heal now.
@@ -202,7 +217,11 @@ func (j *Journal) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, j.opts.AppendTimeout)
 	defer cancel()
 	// Nobody waits for this question; appending holds writers up.
-	if _, err := j.log.Bounds(ctx); err != nil {
+	bounds, err := j.log.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	if err := j.doubtAll(ctx, bounds.Newest); err != nil {
 		return err
 	}
 	for _, id := range j.doubted() {
@@ -210,6 +229,28 @@ func (j *Journal) settle(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// doubtAll has every repository compared if the log was made anew.
+func (j *Journal) doubtAll(ctx context.Context, newest event.Cursor) error {
+	j.mu.Lock()
+	j.notice(newest)
+	rebuilt := j.rebuilt
+	j.mu.Unlock()
+	if !rebuilt {
+		return nil
+	}
+	all, err := states(ctx, j.store)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for id := range all {
+		j.unsure[id]++
+	}
+	j.rebuilt = false
 	return nil
 }
 

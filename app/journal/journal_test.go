@@ -241,6 +241,17 @@ func TestAJournalThatIsGoneIsMadeAnewFromTheRefs(t *testing.T) {
 	b.inStep()
 }
 
+func TestALogThatIsMadeAnewUnderTheJournalIsFilledAgain(t *testing.T) {
+	b := newBed(t)
+	shop, other := b.create("shop"), b.create("other")
+	b.commit(shop, "1")
+	b.commit(other, "1")
+	b.log.EventLog.(*memlog.Log).Rebuild()
+	b.commit(shop, "2")
+	b.inStep()
+	assert.Contains(t, b.entries(), "other refs/heads/main created  synthetic")
+}
+
 func TestWritesGoOnWithoutTheJournalAndItCatchesUp(t *testing.T) {
 	b := newBed(t)
 	shop, other := b.create("shop"), b.create("other")

@@ -17,6 +17,11 @@ func (j *Journal) Reconcile(ctx context.Context, store Store) (appended int, err
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.store = store
+	bounds, err := j.log.Bounds(ctx)
+	if err != nil {
+		return 0, err
+	}
+	j.epoch = bounds.Newest.Epoch()
 	known, err := states(ctx, j.log)
 	if err != nil {
 		return 0, err
