@@ -17,6 +17,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/nats"
 	"github.com/gitstore-dev/gitstore/app/eventhub"
 	"github.com/gitstore-dev/gitstore/app/journal"
+	"github.com/gitstore-dev/gitstore/cmd/internal/eventmetrics"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/ports"
@@ -151,17 +152,14 @@ var (
 	startedDesc      = prometheus.NewDesc("gitstore_git_processes_started_total", "Git processes started.", nil, nil)
 	cacheReadsDesc   = prometheus.NewDesc("gitstore_object_cache_reads_total", "Objects looked for in memory.", nil, nil)
 	cacheHitsDesc    = prometheus.NewDesc("gitstore_object_cache_hits_total", "Objects found in memory.", nil, nil)
-	subscribersDesc  = prometheus.NewDesc("gitstore_event_subscribers", "Subscriptions to events that are under way.", nil, nil)
-	eventsDesc       = prometheus.NewDesc("gitstore_events_total", "Events that were told of.", nil, nil)
-	historyReadsDesc = prometheus.NewDesc("gitstore_event_history_reads_total", "Pages of the journal read for subscribers that are behind what is in memory.", nil, nil)
-	resyncsDesc      = prometheus.NewDesc("gitstore_event_resyncs_total", "Subscribers that were told the present state, as their cursor led nowhere.", nil, nil)
 )
 
 // Describe implements [prometheus.Collector].
 func (s *storage) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc, subscribersDesc, eventsDesc, historyReadsDesc, resyncsDesc} {
+	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc} {
 		descs <- d
 	}
+	eventmetrics.Describe(descs)
 }
 
 // Collect implements [prometheus.Collector].
@@ -170,14 +168,11 @@ func (s *storage) Collect(metrics chan<- prometheus.Metric) {
 	if o == nil {
 		return
 	}
-	stats, events := o.store.Stats(), o.hub.Stats()
+	eventmetrics.Collect(o.hub.Stats(), metrics)
+	stats := o.store.Stats()
 	metrics <- prometheus.MustNewConstMetric(repositoriesDesc, prometheus.GaugeValue, float64(stats.Repositories))
 	metrics <- prometheus.MustNewConstMetric(processesDesc, prometheus.GaugeValue, float64(stats.Processes))
 	metrics <- prometheus.MustNewConstMetric(startedDesc, prometheus.CounterValue, float64(stats.ProcessesStarted))
 	metrics <- prometheus.MustNewConstMetric(cacheReadsDesc, prometheus.CounterValue, float64(stats.CacheReads))
 	metrics <- prometheus.MustNewConstMetric(cacheHitsDesc, prometheus.CounterValue, float64(stats.CacheHits))
-	metrics <- prometheus.MustNewConstMetric(subscribersDesc, prometheus.GaugeValue, float64(events.Subscribers))
-	metrics <- prometheus.MustNewConstMetric(eventsDesc, prometheus.CounterValue, float64(events.Events))
-	metrics <- prometheus.MustNewConstMetric(historyReadsDesc, prometheus.CounterValue, float64(events.HistoryReads))
-	metrics <- prometheus.MustNewConstMetric(resyncsDesc, prometheus.CounterValue, float64(events.Resyncs))
 }

@@ -165,7 +165,7 @@ var table = []row{
 	{
 		pattern: "cmd/gitstore-api",
 		allow: []string{
-			"adapters/grpc/gitclient", "adapters/httpapi", "adapters/ws", "app/catalogs", "app/eventhub", "cmd/internal/service", "domain/...",
+			"adapters/grpc/gitclient", "adapters/httpapi", "adapters/ws", "app/catalogs", "app/eventhub", "cmd/internal/...", "domain/...",
 			"internal/buildinfo", "internal/config", "internal/requestid", "internal/telemetry", "ports",
 			"github.com/prometheus/client_golang/prometheus/...", "go.uber.org/fx/...", "google.golang.org/grpc/...",
 		},
@@ -174,13 +174,14 @@ var table = []row{
 	{
 		pattern: "cmd/gitstore-git-service",
 		allow: []string{
-			"adapters/gitcli", "adapters/grpc/gitserver", "adapters/nats", "adapters/ws", "app/eventhub", "app/journal", "cmd/internal/service", "domain/...",
+			"adapters/gitcli", "adapters/grpc/gitserver", "adapters/nats", "adapters/ws", "app/eventhub", "app/journal", "cmd/internal/...", "domain/...",
 			"internal/buildinfo", "internal/config", "internal/requestid", "internal/telemetry", "ports",
 			"github.com/prometheus/client_golang/prometheus/...", "go.uber.org/fx/...", "google.golang.org/grpc/...",
 		},
 		tests: append([]string{"internal/config/configtest"}, adapterTests...),
 	},
 
+	{pattern: "cmd/internal/eventmetrics", allow: []string{"app/eventhub", "github.com/prometheus/client_golang/prometheus"}},
 	{
 		pattern: "cmd/internal/service",
 		allow:   []string{"internal/buildinfo", "internal/config", "internal/telemetry", "go.uber.org/fx/..."},
