@@ -12,6 +12,7 @@ require (
 	github.com/pjbgf/sha1cd v0.7.0 // indirect
 	github.com/tidwall/btree v1.8.2 // indirect
 	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	znkr.io/diff v1.0.0 // indirect
 )
