@@ -40,7 +40,7 @@ func TestAClientIsSentCloudEvents(t *testing.T) {
 }
 
 func TestTheQuerySaysWhereToBegin(t *testing.T) {
-	w := newWorld(t, memlog.NewBounded(3), eventhub.Options{})
+	w := newWorld(t, memlog.NewBounded(3), eventhub.Options{Buffer: 2})
 	w.repositories(t, "shop")
 	w.append(t, "shop", 5)
 	w.caughtUp(t)
