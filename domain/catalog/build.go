@@ -166,7 +166,7 @@ func (b *builder) original(path string) Change {
 	f, _ := b.files.Get(path)
 	d := f.document
 	content := d.Source
-	if strings.HasSuffix(path, ".md") {
+	if formatOf(d.Path) == formatMarkdown {
 		content = "---\n" + d.Source + "---\n" + d.Body
 	}
 	return Change{Path: d.Path, Blob: d.Blob, Size: int64(len(content)), Content: []byte(content)}
@@ -249,14 +249,11 @@ func (b *builder) judge(path string) {
 }
 
 func (b *builder) problemsOf(d *Document) []Problem {
-	r := &reader{front: front{source: d.Source}, path: d.Path}
-	if strings.HasSuffix(d.Path.String(), ".md") {
-		r.front.line = 1
-	}
+	r := &reader{front: frontOf(d), path: d.Path}
 	var root *yaml.Node
 	place := func(field string) *yaml.Node {
 		if root == nil {
-			root = fieldsOf(d)
+			root = d.root()
 		}
 		n, _ := locate(root, steps(field))
 		return n
@@ -267,6 +264,9 @@ func (b *builder) problemsOf(d *Document) []Problem {
 		}
 	}
 	for _, ref := range d.references() {
+		if r.more {
+			break
+		}
 		if ref.target == "" {
 			continue
 		}
@@ -297,12 +297,13 @@ func steps(field string) []string {
 	return []string{name, strings.TrimSuffix(index, "]")}
 }
 
-func fieldsOf(d *Document) *yaml.Node {
-	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(d.Source), &doc); err != nil || len(doc.Content) == 0 {
+// root reads the fields anew.
+func (d *Document) root() *yaml.Node {
+	root, problem := frontOf(d).parse(d.Path)
+	if problem != nil {
 		return &yaml.Node{Kind: yaml.MappingNode, Line: 1, Column: 1} // it was read before: this does not happen
 	}
-	return doc.Content[0]
+	return root
 }
 
 // inCycle reports whether the line of parents leads back to the category.

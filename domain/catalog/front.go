@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -28,8 +27,7 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 // split finds the fields of a file. It returns false for a file that has none and need not.
 func split(p git.TreePath, content []byte) (front, bool, *Problem) {
 	text := string(bytes.TrimPrefix(content, byteOrderMark))
-	switch path.Ext(p.String()) {
-	case ".yaml", ".yml", ".json":
+	if formatOf(p) != formatMarkdown {
 		return front{source: text}, true, nil
 	}
 	first, rest, _ := strings.Cut(text, "\n")
@@ -47,13 +45,28 @@ func split(p git.TreePath, content []byte) (front, bool, *Problem) {
 	return front{}, true, &Problem{Path: p, Line: 1, Column: 1, Reason: ReasonMalformed, Message: `the front matter has no end: put a line "---" behind it`}
 }
 
-// mapping reads the fields as YAML, which JSON is a part of, and holds them to what a document may use of it.
+// mapping reads the fields and holds them to what a document may use of YAML.
 func (f front) mapping(p git.TreePath) (*yaml.Node, *Problem) {
 	if len(f.source) > MaxFrontMatter {
 		return nil, &Problem{Path: p, Line: 1, Column: 1, Reason: ReasonTooLarge, Message: fmt.Sprintf("the fields take more than %d bytes", MaxFrontMatter)}
 	}
 	if !utf8.ValidString(f.source) || !utf8.ValidString(f.body) {
 		return nil, &Problem{Path: p, Line: 1, Column: 1, Reason: ReasonMalformed, Message: "the file is not UTF-8"}
+	}
+	root, problem := f.parse(p)
+	if problem != nil {
+		return nil, problem
+	}
+	if root.Kind != yaml.MappingNode {
+		return nil, f.at(p, root, "", ReasonMalformed, "the fields of a document are a map")
+	}
+	return root, f.check(p, root, "", 1)
+}
+
+// parse reads the fields in the format of the file.
+func (f front) parse(p git.TreePath) (*yaml.Node, *Problem) {
+	if formatOf(p) == formatJSON {
+		return f.readJSON(p)
 	}
 	var doc yaml.Node
 	decoder := yaml.NewDecoder(strings.NewReader(f.source))
@@ -66,11 +79,7 @@ func (f front) mapping(p git.TreePath) (*yaml.Node, *Problem) {
 	if len(doc.Content) == 0 {
 		return nil, f.malformed(p, io.EOF)
 	}
-	root := doc.Content[0]
-	if root.Kind != yaml.MappingNode {
-		return nil, f.at(p, root, "", ReasonMalformed, "the fields of a document are a map")
-	}
-	return root, f.check(p, root, "", 1)
+	return doc.Content[0], nil
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: line (\d+): (.*)`)
@@ -86,7 +95,7 @@ func (f front) malformed(p git.TreePath, err error) *Problem {
 		line, _ := strconv.Atoi(m[1])
 		problem.Line, message = line+f.line, m[2]
 	}
-	problem.Message = "the fields cannot be read: " + message
+	problem.Message = "the fields cannot be read: " + clip(message)
 	return problem
 }
 
@@ -109,6 +118,9 @@ func (f front) check(p git.TreePath, n *yaml.Node, field string, depth int) *Pro
 		return f.at(p, n, clip(field), ReasonMalformed, "anchors and aliases are not taken: write the value out")
 	case !plainTags[n.ShortTag()]:
 		return f.at(p, n, clip(field), ReasonMalformed, "the tag %.40q is not taken", n.ShortTag())
+	case isNumber(n) && !isBoundedNumber(n.Value):
+		return f.at(p, n, clip(field), ReasonMalformed,
+			"the number has more than %d characters or an exponent beyond %d: put it in quotes", maxDigits, maxExponent)
 	case n.Kind == yaml.MappingNode:
 		return f.checkMap(p, n, field, depth)
 	}

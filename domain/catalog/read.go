@@ -31,11 +31,8 @@ func Reads(p git.TreePath) bool { return isCandidate(p) || isSchema(p) }
 
 // isCandidate reports whether a file may be a document.
 func isCandidate(p git.TreePath) bool {
-	switch path.Ext(p.String()) {
-	case ".md", ".yaml", ".yml", ".json":
-		return !strings.EqualFold(strings.TrimSuffix(path.Base(p.String()), path.Ext(p.String())), "readme") && !isSchema(p)
-	}
-	return false
+	name := path.Base(p.String())
+	return formatOf(p) != formatNone && !strings.EqualFold(strings.TrimSuffix(name, path.Ext(name)), "readme") && !isSchema(p)
 }
 
 // folderKind is the kind that a file has by its first folder, "" if by none.
@@ -125,9 +122,22 @@ type reader struct {
 	front    front
 	path     git.TreePath
 	problems []Problem
+	// more reports that there are more problems than are kept.
+	more bool
 }
 
+// maxProblems is how many problems of a document are kept, and of its links to others: a file of a few KiB may have
+// thousands.
+const maxProblems = 50
+
 func (r *reader) problem(n *yaml.Node, field string, reason Reason, format string, args ...any) {
+	if len(r.problems) == maxProblems {
+		if !r.more {
+			r.problems[maxProblems-1].Message += "; the file has more problems than are listed"
+		}
+		r.more = true
+		return
+	}
 	r.problems = append(r.problems, *r.front.at(r.path, n, field, reason, format, args...))
 }
 

@@ -1,10 +1,10 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -53,14 +53,19 @@ func compile(c Change) (*jsonschema.Schema, *Problem) {
 	if c.Size > MaxFrontMatter || len(c.Content) > MaxFrontMatter {
 		return nil, fail(ReasonTooLarge, "the schema is larger than %d bytes", MaxFrontMatter)
 	}
-	document, err := jsonschema.UnmarshalJSON(strings.NewReader(string(c.Content)))
-	if err != nil {
-		return nil, fail(ReasonInvalidSchema, "the schema is no JSON: %s", clip(err.Error()))
+	f := front{source: string(bytes.TrimPrefix(c.Content, byteOrderMark))}
+	root, problem := f.readJSON(c.Path)
+	if problem == nil {
+		problem = f.check(c.Path, root, "", 1)
+	}
+	if problem != nil {
+		problem.Reason = ReasonInvalidSchema
+		return nil, problem
 	}
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(nowhere{})
 	const address = "gitstore:schema"
-	if err := compiler.AddResource(address, document); err != nil {
+	if err := compiler.AddResource(address, plain(root)); err != nil {
 		return nil, fail(ReasonInvalidSchema, "the schema is invalid: %s", clip(err.Error()))
 	}
 	schema, err := compiler.Compile(address)
@@ -139,33 +144,17 @@ func plain(n *yaml.Node) any {
 	case "!!bool":
 		return strings.EqualFold(n.Value, "true")
 	case "!!int", "!!float":
-		if number, ok := jsonNumber(n.Value); ok {
+		if number, ok := jsonNumber(n); ok {
 			return number
 		}
 	}
 	return n.Value
 }
 
-// jsonNumber returns a number of YAML as one of JSON, false where JSON has none, such as for .nan.
-func jsonNumber(s string) (json.Number, bool) {
-	if f, err := strconv.ParseFloat(s, 64); err == nil && !math.IsInf(f, 0) && json.Valid([]byte(s)) {
-		return json.Number(s), true
-	}
-	var i int64
-	if yaml.Unmarshal([]byte(s), &i) == nil {
-		return json.Number(strconv.FormatInt(i, 10)), true
-	}
-	return "", false
-}
-
 // Fields returns the document's fields as a JSON object, in the order in which they are written, those that no rule
 // knows included. It reads the source anew: callers that need it often keep it.
 func (d *Document) Fields() json.RawMessage {
-	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(d.Source), &doc); err != nil || len(doc.Content) == 0 {
-		return json.RawMessage("{}") // it was read before: this does not happen
-	}
-	return appendJSON(nil, doc.Content[0])
+	return appendJSON(nil, d.root())
 }
 
 func appendJSON(b []byte, n *yaml.Node) []byte {

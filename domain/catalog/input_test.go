@@ -1,0 +1,127 @@
+package catalog_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const personKind = "---\nkind: Person\nid: p1\n"
+
+func TestNumbersKeepTheirValue(t *testing.T) {
+	for written, want := range map[string]string{
+		"123456789012345678901234567890": "123456789012345678901234567890",
+		"18446744073709551615":           "18446744073709551615",
+		"0.1000000000000000055511151":    "0.1000000000000000055511151",
+		".5":                             "0.5",
+		"-.5":                            "-0.5",
+		"5.":                             "5",
+		"+1.50":                          "1.50",
+		"1_000.25":                       "1000.25",
+		"18_446_744_073_709_551_615":     "18446744073709551615",
+		"0xff":                           "255",
+		"0x1e9999":                       "2005401",
+		"-0o17":                          "-15",
+		"1e-400":                         "1e-400",
+		".nan":                           `".nan"`,
+	} {
+		s := build(map[string]string{"a.md": personKind + "n: " + written + "\n---\n", "schemas/Person.schema.json": "{}"})
+		require.Empty(t, problems(s), written)
+		assert.Contains(t, string(s.Document("p1").Fields()), `"n":`+want+`}`, written)
+	}
+	s := build(map[string]string{
+		"a.md":                       personKind + "n: 1_000.25\nbig: 9007199254740993\n---\n",
+		"schemas/Person.schema.json": `{"properties":{"n":{"const":1000.25},"big":{"const":9007199254740993}}}`,
+	})
+	assert.Empty(t, problems(s))
+}
+
+func TestNumbersThatTakeLongToCompareAreRefused(t *testing.T) {
+	for _, n := range []string{"1e-999999", "1e-1_001", strings.Repeat("7", 100) + strings.Repeat("0", 1000) + ".5"} {
+		s := build(map[string]string{"a.json": `{"kind":"Person","id":"p1","n":` + strings.ReplaceAll(n, "_", "") + `}`, "schemas/Person.schema.json": "{}"})
+		assert.Nil(t, s.Document("p1"), n)
+		s = build(map[string]string{"products/a.yaml": "n: " + n + "\n", "schemas/Person.schema.json": "{}"})
+		if len(n) < 300 { // YAML takes what is beyond a float for text
+			assert.Equal(t, []string{"products/a.yaml:1:4 n MALFORMED"}, problems(s), n)
+		}
+	}
+	s := build(map[string]string{"schemas/Person.schema.json": "{\n \"minimum\": 1e-999999}"})
+	assert.Equal(t, []string{"schemas/Person.schema.json:2:13 minimum INVALID_SCHEMA"}, problems(s))
+}
+
+func TestJSONIsReadAsJSON(t *testing.T) {
+	for name, test := range map[string]struct{ content, want string }{
+		"YAML":                {"id: a\n", ":1:1  MALFORMED"},
+		"a comment":           {"{\n # no\n}", ":2:2  MALFORMED"},
+		"a comma too much":    {"{\n \"id\": \"a\",\n}", ":3:1  MALFORMED"},
+		"single quotes":       {"{'id': 'a'}", ":1:2  MALFORMED"},
+		"a key twice":         {"{\"id\": \"ä\", \"id\": \"b\"}", ":1:13 id MALFORMED"},
+		"a key twice below":   {"{\"x\": [\n{\"y\": 1,\n  \"y\": 2}]}", ":3:3 x[0].y MALFORMED"},
+		"two values":          {"{}\n {}", ":2:2  MALFORMED"},
+		"no end":              {"{\"id\": ", ":1:8  MALFORMED"},
+		"a list":              {" []", ":1:2  MALFORMED"},
+		"nothing":             {" \n", ":2:1  MALFORMED"},
+		"a hexadecimal":       {"{\"id\": 0x10}", ":1:9  MALFORMED"},
+		"an infinity":         {"{\"id\": .inf}", ":1:8  MALFORMED"},
+		"a number for an id":  {"{\"kind\": \"Person\",\n \"id\": 7}", ":2:8 id WRONG_TYPE"},
+		"not a number's text": {"{\"kind\": \"Person\", \"id\": \"a\",\n\t\"n\": \"7\"}", ":2:7 n SCHEMA_VIOLATION"},
+	} {
+		s := build(map[string]string{"products/a.json": test.content, "schemas/Person.schema.json": `{"properties":{"n":{"type":"integer"}}}`})
+		got := problems(s)
+		if assert.Len(t, got, 1, name) {
+			assert.Equal(t, "products/a.json"+test.want, got[0], name)
+		}
+	}
+	s := build(map[string]string{
+		"a.json":                     "{\"kind\":\"Person\",\"id\":\"a\\/b\",\t\"<<\": {\"y\": no}}",
+		"b.json":                     "{\"kind\":\"Person\",\"id\":\"b\",\t\"<<\": {\"y\": \"no\", \"z\": [null, true, 1e5]}}",
+		"schemas/Person.schema.json": "{}",
+	})
+	assert.Empty(t, problems(s), "a file in no folder that cannot be read is no document")
+	assert.JSONEq(t, `{"kind":"Person","id":"b","<<":{"y":"no","z":[null,true,1e5]}}`, string(s.Document("b").Fields()))
+}
+
+func TestSchemasAreJSONWithoutDoubleKeys(t *testing.T) {
+	s := build(map[string]string{"schemas/Person.schema.json": "{\"type\": \"object\",\n \"type\": \"string\"}"})
+	assert.Equal(t, []string{"schemas/Person.schema.json:2:2 type INVALID_SCHEMA"}, problems(s))
+}
+
+func TestTheProblemsOfADocumentAreBounded(t *testing.T) {
+	const most = 50
+	many := strings.TrimSuffix(strings.Repeat("x,", 20_000), ",")
+	s := build(map[string]string{
+		"collections/links.md": "---\nid: c\nslug: c\ntitle: C\nproducts: [" + many + "]\n---\n",
+		"categories/tags.md":   coffee,
+		"products/mug.md":      strings.Replace(mug, "slug: mug", "slug: mug\ntags: ["+strings.ReplaceAll(many, "x", "1")+"]", 1),
+	})
+	var links, tags, last int
+	for p := range s.Problems() {
+		switch p.Path.String() {
+		case "collections/links.md":
+			links++
+		case "products/mug.md":
+			tags++
+		}
+		if strings.HasSuffix(p.Message, "the file has more problems than are listed") {
+			last++
+		}
+	}
+	assert.Equal(t, []int{most, most, 2}, []int{links, tags, last})
+	assert.NotNil(t, s.Document("c"), "a document with broken references is served")
+}
+
+func TestTheEndOfANameIsTakenInEitherCase(t *testing.T) {
+	person := personKind + "---\n"
+	for _, name := range []string{"a.MD", "a.markdown", "a.Markdown", "people/a.Md"} {
+		s := build(map[string]string{name: person, "schemas/Person.schema.json": "{}"})
+		assert.Empty(t, problems(s), name)
+		assert.NotNil(t, s.Document("p1"), name)
+	}
+	for name, content := range map[string]string{"products/a.MD": "# A\n", "products/a.YML": "[", "products/a.JSON": "id: a\n"} {
+		assert.Equal(t, []string{fmt.Sprintf("%s:1:1  MALFORMED", name)}, problems(build(map[string]string{name: content})))
+	}
+	assert.Empty(t, problems(build(map[string]string{"products/Readme.MARKDOWN": "# A\n"})))
+}
