@@ -31,6 +31,36 @@ run: build ## Build both services and run them on loopback with a sample catalog
 build: ## Build the binaries into bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
+# --- containers ---------------------------------------------------------
+
+GITSTORE_IMAGE_TAG ?= dev
+export GITSTORE_IMAGE_TAG
+# An image with git to build on; without it one is made from Debian's packages.
+export GIT_BASE
+VERSION  ?= $(shell git describe --tags --always --dirty)
+REVISION ?= $(shell git rev-parse HEAD)
+SOURCE   := https://$(shell awk '$$1 == "module" { print $$2 }' go.mod)
+
+# Told by the linker, so that a binary is the same from any directory, with or without a Git work tree around it.
+BUILDINFO := $(shell awk '$$1 == "module" { print $$2 }' go.mod)/internal/buildinfo
+DIST_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+	-ldflags '-s -w -buildid= -X $(BUILDINFO).version=$(VERSION) -X $(BUILDINFO).commit=$(REVISION)'
+
+.PHONY: dist
+dist: ## Build the binaries of the images into bin/dist/
+	@mkdir -p bin/dist/data
+	GOOS=linux $(DIST_BUILD) -o bin/dist/ ./cmd/gitstore-api ./cmd/gitstore-git-service
+
+.PHONY: images
+images: dist ## Build the images gitstore-api and gitstore-git-service
+	@base=$$(deploy/base.sh); \
+	for target in api git-service; do \
+		docker build --quiet --file deploy/Dockerfile --target $$target --build-arg GIT_BASE=$$base \
+			--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg SOURCE=$(SOURCE) \
+			--tag gitstore-$$target:$(GITSTORE_IMAGE_TAG) bin/dist >/dev/null; \
+		docker image ls gitstore-$$target:$(GITSTORE_IMAGE_TAG); \
+	done
+
 # --- test ---------------------------------------------------------------
 # `test` is a list of stages. Tests that need Docker are a stage of their own.
 

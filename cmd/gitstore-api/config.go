@@ -31,6 +31,9 @@ type settings struct {
 	targets []catalogs.Target
 }
 
+// HealthAddress is where /healthz and /readyz are served.
+func (s *settings) HealthAddress() string { return s.HTTPListen }
+
 // Validate checks what no single setting knows.
 func (s *settings) Validate() (err error) {
 	if _, err := ws.NewSubscriber(s.EventsURL, ws.SubscriberOptions{}); err != nil {

@@ -50,13 +50,14 @@ func TestAPortInUseIsOneLine(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	program.CheckUsage(t,
-		program.Usage{Name: "help", Args: []string{"--help"}, Says: []string{"Usage: gitstore-api", "--git-address", "$GITSTORE_HTTP_LISTEN", "1GiB"}},
+		program.Usage{Name: "help", Args: []string{"--help"}, Says: []string{"Usage: gitstore-api", "--git-address", "$GITSTORE_HTTP_LISTEN", "1GiB", "gitstore-api healthcheck ready"}},
 		program.Usage{Name: "version", Args: []string{"--version"}, Says: []string{"gitstore-api ", "commit ", " go1."}},
 		program.Usage{Name: "unknown flag", Args: []string{"--http-listn=:1"}, Code: 2, Says: []string{"--http-listn", "--http-listen"}},
 		program.Usage{Name: "wrong address", Args: []string{"--git-address=git"}, Code: 2, Says: []string{"--git-address", "host:port"}},
 		program.Usage{Name: "wrong size", Env: []string{"GITSTORE_MAX_BODY=1GB"}, Code: 2, Says: []string{"GITSTORE_MAX_BODY", "1KiB to 1TiB"}},
 		program.Usage{Name: "wrong duration", Args: []string{"--body-idle-timeout=60"}, Code: 2, Says: []string{"--body-idle-timeout", "1s to 1h"}},
 		program.Usage{Name: "an extra word", Args: []string{"serve"}, Code: 2, Says: []string{"unexpected argument serve"}},
+		program.Usage{Name: "nobody to ask for health", Args: []string{"healthcheck", "--http-listen=127.0.0.1:1"}, Code: 1, Says: []string{"127.0.0.1:1"}},
 		program.Usage{Name: "wrong log format", Env: []string{"GITSTORE_LOG_FORMAT=xml"}, Code: 2, Says: []string{"GITSTORE_LOG_FORMAT", "json, text"}},
 	)
 }

@@ -47,6 +47,9 @@ type settings struct {
 	config.Common
 }
 
+// HealthAddress is where /healthz and /readyz are served.
+func (s *settings) HealthAddress() string { return s.EventsListen }
+
 // Validate checks what no single setting knows.
 func (s *settings) Validate() error {
 	if s.DataDir == "" {

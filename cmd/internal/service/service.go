@@ -23,9 +23,9 @@ import (
 
 // Exit codes of a service.
 const (
-	// ExitOK follows a stop that was asked for, and --help and --version.
+	// ExitOK follows a stop that was asked for, --help and --version, and a health check that says yes.
 	ExitOK = 0
-	// ExitFailure follows a failure to start or to go on.
+	// ExitFailure follows a failure to start or to go on, and a health check that says no.
 	ExitFailure = 1
 	// ExitUsage follows a wrong setting.
 	ExitUsage = 2
@@ -34,22 +34,29 @@ const (
 // Settings are the settings of a service: a pointer to a struct that embeds [config.Common].
 type Settings interface {
 	Base() *config.Common
+	// HealthAddress is where the service listens that answers /healthz and /readyz.
+	HealthAddress() string
 }
 
 // Fail ends the service with [ExitFailure] after an orderly stop. It never blocks; errors after the first are dropped.
 type Fail func(error)
 
-// Main runs a service from its arguments to its end and returns the exit code. The module is made once the settings are
+// Main runs a service from its arguments to its end, or asks one for its health, and returns the exit code. The module is made once the settings are
 // known; it may ask for *slog.Logger, buildinfo.Info and Fail.
 func Main(name, description string, settings Settings, module func() fx.Option) int {
 	build := buildinfo.Read()
+	health, args := healthPath(os.Args[1:])
+	description += "\n\n" + fmt.Sprintf(healthHelp, name)
 	program := config.Program{Name: name, Description: description, Version: build.String()}
-	switch err := config.Parse(program, settings, os.Args[1:], os.Stdout); {
+	switch err := config.Parse(program, settings, args, os.Stdout); {
 	case errors.Is(err, config.ErrDone):
 		return ExitOK
 	case err != nil:
 		_, _ = fmt.Fprintf(os.Stderr, "%s: %v\nSee %s --help.\n", name, err, name)
 		return ExitUsage
+	}
+	if health != "" {
+		return checkHealth(context.Background(), name, settings.HealthAddress(), health, os.Stderr)
 	}
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	return run(ctx, restore, name, build, settings.Base(), module(), os.Stderr)
