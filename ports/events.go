@@ -43,7 +43,8 @@ type EventLog interface {
 // StateReader tells where refs are.
 type StateReader interface {
 	// States yields the state of each repository in no order: of those named, or of all if none is. Repositories that do
-	// not exist are left out. An error ends it.
+	// not exist are left out; one that exists and cannot be read is yielded as unreadable, so that it is not taken for one
+	// that is gone. An error ends it.
 	States(ctx context.Context, ids ...git.RepositoryID) iter.Seq2[event.RepositoryState, error]
 }
 

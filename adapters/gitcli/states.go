@@ -17,7 +17,7 @@ import (
 )
 
 // States implements [ports.StateReader]: it tells where the refs of repositories are, without opening those that are not
-// open. A repository that cannot be read is logged and left out.
+// open. A repository that cannot be read is logged and yielded as unreadable.
 func (s *Store) States(ctx context.Context, ids ...git.RepositoryID) iter.Seq2[event.RepositoryState, error] {
 	return func(yield func(event.RepositoryState, error) bool) {
 		for _, h := range s.handlesOf(ids) {
@@ -26,9 +26,16 @@ func (s *Store) States(ctx context.Context, ids ...git.RepositoryID) iter.Seq2[e
 				return
 			}
 			state, err := s.state(ctx, h)
-			if err != nil {
-				s.logger.ErrorContext(ctx, "the refs of a repository cannot be read", "repository", h.id.String(), "error", err)
+			switch {
+			case err == nil:
+			case ctx.Err() != nil:
+				yield(event.RepositoryState{}, errs.From(ctx.Err()))
+				return
+			case !h.present.Load(): // it was deleted meanwhile
 				continue
+			default:
+				s.logger.ErrorContext(ctx, "the refs of a repository cannot be read", "repository", h.id.String(), "error", err)
+				state = event.RepositoryState{ID: h.id, Unreadable: true}
 			}
 			if !yield(state, nil) {
 				return
@@ -105,7 +112,7 @@ func readRefFiles(dir string) (map[git.RefName]git.ObjectID, error) {
 			}
 			return readLooseRef(dir, path, refs)
 		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil { // also if something is not there: git always leaves both directories
 			return nil, err
 		}
 	}

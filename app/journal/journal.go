@@ -44,6 +44,8 @@ type Journal struct {
 	store Store
 	// unsure holds the repositories whose events are left to be found by comparing, and how many of their events were.
 	unsure map[git.RepositoryID]int
+	// unreadable holds those of them that exist and could not be read when they were last compared.
+	unreadable map[git.RepositoryID]struct{}
 	// broken is set while the log takes nothing, so that no write waits to find that out again.
 	broken bool
 	// epoch is that of the log; when it changes, the log knows nothing of any repository, and rebuilt is set until that was
@@ -68,7 +70,7 @@ func New(log ports.EventLog, opts Options) *Journal {
 	}
 	return &Journal{
 		log: log, opts: opts, logger: opts.Logger, wake: make(chan struct{}, 1),
-		unsure: map[git.RepositoryID]int{}, told: map[git.RepositoryID]map[git.RefName]git.ObjectID{},
+		unsure: map[git.RepositoryID]int{}, unreadable: map[git.RepositoryID]struct{}{}, told: map[git.RepositoryID]map[git.RefName]git.ObjectID{},
 	}
 }
 
@@ -164,10 +166,20 @@ func (j *Journal) heal() {
 	}
 }
 
-// Backoff of attempts to heal, with full jitter.
+// Unreadable returns how many repositories could not be read when they were last compared with the journal. Their
+// changes are told of when they can be read again.
+func (j *Journal) Unreadable() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.unreadable)
+}
+
+// Backoff of attempts to heal, with full jitter. A repository that cannot be read is waited for longer: that does not
+// pass by itself.
 const (
-	minBackoff = 50 * time.Millisecond
-	maxBackoff = 2 * time.Second
+	minBackoff        = 50 * time.Millisecond
+	maxBackoff        = 2 * time.Second
+	unreadableBackoff = 15 * time.Second
 )
 
 // Run heals repositories that the journal is unsure of until the context ends. One call goes on at a time.
@@ -180,29 +192,34 @@ func (j *Journal) Run(ctx context.Context) {
 			return
 		}
 		for !j.settled() {
-			if err := j.settle(ctx); err == nil {
+			most := maxBackoff
+			switch err := j.settle(ctx); {
+			case err == nil && j.Unreadable() == 0:
 				backoff = minBackoff
 				continue
-			} else if ctx.Err() == nil {
+			case err == nil:
+				most = unreadableBackoff
+			case ctx.Err() == nil:
 				j.logger.WarnContext(ctx, "the journal cannot be brought in step yet", "error", err)
 			}
-			if !sleep(ctx, rand.N(backoff)) { //nolint:gosec // jitter
+			if !j.pause(ctx, rand.N(min(backoff, most))) { //nolint:gosec // jitter
 				return
 			}
-			backoff = min(2*backoff, maxBackoff)
+			backoff = min(2*backoff, most)
 		}
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) bool {
+// pause returns after the duration, or when there is something new to heal. It reports whether the context lasts.
+func (j *Journal) pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
+	case <-j.wake:
 	case <-timer.C:
-		return true
 	case <-ctx.Done():
-		return false
 	}
+	return ctx.Err() == nil
 }
 
 // settled reports whether there is nothing to heal.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -227,6 +229,50 @@ func TestWhatAJournalMissedIsFoundAtTheStart(t *testing.T) {
 			assert.False(t, ref.Commit.IsZero(), "the commit of %s", describe(ref))
 		}
 	}
+}
+
+func TestARepositoryThatCannotBeReadIsNotTakenForDeleted(t *testing.T) {
+	b := newBed(t)
+	shop := b.create("shop")
+	b.create("other")
+	b.commit(shop, "1")
+	before := len(b.entries())
+	b.stop()
+	// It moves while nobody listens, and then cannot be read.
+	store := value[*gitcli.Store](t)(gitcli.Open(t.Context(), gitcli.Options{Dir: b.root}))
+	listening := b.store
+	b.commit(store.Repository(id(t, "shop")), "2")
+	require.NoError(t, store.Close())
+	b.store = listening
+	refs := filepath.Join(b.find("shop"), "refs")
+	require.NoError(t, os.Rename(refs, refs+".away"))
+
+	assert.Zero(t, b.start())
+	assert.Equal(t, 1, b.journal.Unreadable())
+	other := b.store.Repository(id(t, "other"))
+	b.commit(other, "1")
+	b.journal.Unsure(id(t, "other"))
+	b.journal.Unsure(id(t, "shop"))
+	assert.Equal(t, []string{"other refs/heads/main created "}, b.entries()[before:])
+
+	require.NoError(t, os.RemoveAll(refs))
+	require.NoError(t, os.Rename(refs+".away", refs))
+	b.inStep()
+	assert.Equal(t, []string{"other refs/heads/main created ", "shop refs/heads/main updated  synthetic"}, b.entries()[before:])
+	require.Eventually(t, func() bool { return b.journal.Unreadable() == 0 }, 10*time.Second, 10*time.Millisecond)
+}
+
+// find returns the directory of a repository.
+func (b *bed) find(name string) (dir string) {
+	b.t.Helper()
+	require.NoError(b.t, filepath.WalkDir(b.root, func(path string, e os.DirEntry, err error) error {
+		if err == nil && e.Name() == "gitstore.json" && strings.Contains(string(value[[]byte](b.t)(os.ReadFile(path))), `"`+name+`"`) {
+			dir = filepath.Dir(path)
+		}
+		return err
+	}))
+	require.NotEmpty(b.t, dir)
+	return dir
 }
 
 func TestAJournalThatIsGoneIsMadeAnewFromTheRefs(t *testing.T) {

@@ -12,7 +12,8 @@ import (
 )
 
 // Reconcile appends what the journal does not know of the store, which nobody writes to yet, and goes with that store
-// from now on. It returns how many events it appended.
+// from now on. It returns how many events it appended. Of a repository that cannot be read the journal keeps what it
+// knows, until [Journal.Run] can read it.
 func (j *Journal) Reconcile(ctx context.Context, store Store) (appended int, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -32,6 +33,12 @@ func (j *Journal) Reconcile(ctx context.Context, store Store) (appended int, err
 		}
 		old, isKnown := known[state.ID]
 		delete(known, state.ID)
+		if state.Unreadable {
+			j.unsure[state.ID]++
+			j.unreadable[state.ID] = struct{}{}
+			j.heal()
+			continue
+		}
 		n, err := j.append(ctx, j.difference(ctx, found{old, isKnown}, found{state, true}))
 		if appended += n; err != nil {
 			return appended, err
@@ -82,6 +89,9 @@ func (j *Journal) compare(ctx context.Context, id git.RepositoryID) error {
 	if err != nil {
 		return err
 	}
+	if j.markUnreadable(id, inStore.Unreadable); inStore.Unreadable {
+		return nil
+	}
 	events := j.difference(ctx, inLog, inStore)
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -95,6 +105,14 @@ func (j *Journal) compare(ctx context.Context, id git.RepositoryID) error {
 	delete(j.unsure, id)
 	j.remember(id, events)
 	return nil
+}
+
+func (j *Journal) markUnreadable(id git.RepositoryID, unreadable bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if delete(j.unreadable, id); unreadable {
+		j.unreadable[id] = struct{}{}
+	}
 }
 
 func (j *Journal) doubts(id git.RepositoryID) int {

@@ -151,12 +151,13 @@ var (
 	processesDesc    = prometheus.NewDesc("gitstore_git_read_processes", "Git processes that serve reads, busy or idle.", nil, nil)
 	startedDesc      = prometheus.NewDesc("gitstore_git_processes_started_total", "Git processes started.", nil, nil)
 	cacheReadsDesc   = prometheus.NewDesc("gitstore_object_cache_reads_total", "Objects looked for in memory.", nil, nil)
+	unreadableDesc   = prometheus.NewDesc("gitstore_journal_unreadable_repositories", "Repositories whose refs could not be read to compare them with the journal.", nil, nil)
 	cacheHitsDesc    = prometheus.NewDesc("gitstore_object_cache_hits_total", "Objects found in memory.", nil, nil)
 )
 
 // Describe implements [prometheus.Collector].
 func (s *storage) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc} {
+	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc, unreadableDesc} {
 		descs <- d
 	}
 	eventmetrics.Describe(descs)
@@ -175,4 +176,5 @@ func (s *storage) Collect(metrics chan<- prometheus.Metric) {
 	metrics <- prometheus.MustNewConstMetric(startedDesc, prometheus.CounterValue, float64(stats.ProcessesStarted))
 	metrics <- prometheus.MustNewConstMetric(cacheReadsDesc, prometheus.CounterValue, float64(stats.CacheReads))
 	metrics <- prometheus.MustNewConstMetric(cacheHitsDesc, prometheus.CounterValue, float64(stats.CacheHits))
+	metrics <- prometheus.MustNewConstMetric(unreadableDesc, prometheus.GaugeValue, float64(o.journal.Unreadable()))
 }

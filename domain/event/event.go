@@ -145,4 +145,6 @@ type RepositoryState struct {
 	CreatedAt time.Time
 	// Refs are its branches and tags and what they point at, tags not followed.
 	Refs map[git.RefName]git.ObjectID
+	// Unreadable reports that the repository exists, and that nothing else is known of it now: ID is all that is set.
+	Unreadable bool
 }
