@@ -61,6 +61,26 @@ images: dist ## Build the images gitstore-api and gitstore-git-service
 		docker image ls gitstore-$$target:$(GITSTORE_IMAGE_TAG); \
 	done
 
+# Version 2 is a plugin of docker, version 1 a program.
+COMPOSE = $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else command -v docker-compose; fi)
+
+.PHONY: compose
+compose:
+	@[[ -n "$(COMPOSE)" ]] || { echo 'docker compose is missing: install its plugin, or docker-compose 1.29' >&2; exit 1; }
+
+.PHONY: up
+up: compose images ## Run a git-service and three API replicas in containers, with the sample catalog
+	$(COMPOSE) --project-name gitstore --file deploy/compose.yaml up --detach
+	@for port in 8080 8082 8083; do \
+		curl -fsS -o /dev/null --retry 60 --retry-delay 1 --retry-all-errors http://127.0.0.1:$$port/readyz; \
+	done
+	@go run ./scripts/run -import http://127.0.0.1:8080
+	@for port in 8080 8082 8083; do echo "curl http://127.0.0.1:$$port/v1/repositories/shop/files/README.md"; done
+
+.PHONY: down
+down: compose ## Stop those containers; the volume with the repositories is kept
+	$(COMPOSE) --project-name gitstore --file deploy/compose.yaml down
+
 # --- test ---------------------------------------------------------------
 # `test` is a list of stages. Tests that need Docker are a stage of their own.
 

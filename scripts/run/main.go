@@ -21,7 +21,15 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin", "`directory` of the services' binaries")
 	flag.StringVar(&o.data, "data", ".data", "`directory` for the repositories and the logs")
 	flag.StringVar(&o.catalog, "catalog", "examples/catalog", "`directory` to import")
+	api := flag.String("import", "", "only import the catalog through the API at this `URL`, which runs already")
 	flag.Parse()
+	if *api != "" {
+		if err := (shop{*api + "/v1/repositories/shop"}).importIfMissing(context.Background(), o.catalog); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if err := run(o, signals, os.Stdout); err != nil {
