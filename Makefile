@@ -67,6 +67,7 @@ COMPOSE = $(shell if docker compose version >/dev/null 2>&1; then echo docker co
 .PHONY: compose
 compose:
 	@[[ -n "$(COMPOSE)" ]] || { echo 'docker compose is missing: install its plugin, or docker-compose 1.29' >&2; exit 1; }
+	@command -v curl >/dev/null || { echo 'curl is missing: `make up` asks with it whether the services are ready' >&2; exit 1; }
 
 .PHONY: up
 up: compose images ## Run a git-service and three API replicas in containers, with the sample catalog

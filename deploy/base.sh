@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Prints the name of an image with git, which the git-service's image is built on, after making sure that it is there:
 #
-#  1. GIT_BASE, if it names one: as it is here, else pulled. It has to have git 2.39 or newer;
+#  1. GIT_BASE, if it names one: as it is here, else pulled. It has to have git 2.39.5 or newer;
 #  2. else the image that this script made before;
-#  3. else one made from Debian's packages, which takes about a minute, and root.
+#  3. else one made from Debian's packages, which takes some minutes, and root.
 #
 # If GIT_BASE cannot be pulled the script says so and goes on with the others.
 set -euo pipefail
@@ -13,6 +13,15 @@ made=gitstore-git-base:$suite
 
 say() { echo "deploy/base.sh: $*" >&2; }
 fail() { say "$@"; exit 1; }
+# 2.39.5 is what the images were tried with; releases before it lack fixes of vulnerabilities in git.
+has_git() {
+  local version
+  version=$(docker run --rm --network none --entrypoint git "$1" version) || fail "git does not run in $1"
+  version=$(awk '{ print $3 }' <<<"$version")
+  [[ $(printf '%s\n' 2.39.5 "$version" | sort -V | head -n 1) == 2.39.5 ]] ||
+    fail "$1 has git $version, and the git-service needs 2.39.5 or newer"
+  say "git $version is in $1"
+}
 has() { docker image inspect "$1" >/dev/null 2>&1; }
 
 command -v docker >/dev/null || fail "docker is missing: install Docker Engine 20.10 or newer"
@@ -20,13 +29,14 @@ docker version --format '{{.Server.Version}}' >/dev/null || fail "no Docker daem
 
 if [[ -n ${GIT_BASE:-} ]]; then
   if has "$GIT_BASE" || docker pull --quiet "$GIT_BASE" >&2; then
-    docker run --rm --network none --entrypoint git "$GIT_BASE" version >&2 || fail "$GIT_BASE has no git that runs"
+    has_git "$GIT_BASE"
     echo "$GIT_BASE"
     exit
   fi
   say "$GIT_BASE cannot be pulled: taking an image of Debian's packages instead"
 fi
 if has "$made"; then
+  has_git "$made"
   echo "$made"
   exit
 fi
@@ -40,7 +50,7 @@ fi
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [[ -e $keyring ]] || apt-get install --yes debian-archive-keyring >&2 || fail "$keyring is missing: install debian-archive-keyring"
 
-say "making $made from Debian's packages"
+say "making $made from Debian's packages: this takes some minutes"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # What a program without a terminal never reads is left out (copyright files stay), and so is what git needs to talk to
@@ -54,5 +64,5 @@ mmdebstrap --quiet --variant=essential --include=git,ca-certificates --keyring="
   --customize-hook='rm -rf "$1"/usr/bin/perl* "$1"/usr/lib/*/perl* "$1"/usr/lib/*/libperl* "$1"/usr/lib/*/gconv "$1"/usr/share/perl*' \
   "$suite" "$scratch/base.tar" >&2 || fail "mmdebstrap failed: does a mirror of Debian answer?"
 docker import --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' "$scratch/base.tar" "$made" >/dev/null
-docker run --rm --network none "$made" git version >&2 || fail "git does not run in $made"
+has_git "$made"
 echo "$made"
