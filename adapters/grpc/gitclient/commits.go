@@ -139,6 +139,8 @@ func (c *commit) finish(ctx context.Context) (ports.CommitResult, error) {
 }
 
 func (c *commit) commitOne(ctx context.Context) (ports.CommitResult, error) {
+	ctx, cancel := withDeadline(ctx, gitv1.CommitService_CommitFile_FullMethodName)
+	defer cancel()
 	m, err := repeated(ctx, c.req.RequestID, func() (*gitv1.CommitFileResponse, error) {
 		return c.commits.CommitFile(ctx, wire.EncodeCommitFile(c.id, c.req, c.only))
 	})
@@ -146,7 +148,7 @@ func (c *commit) commitOne(ctx context.Context) (ports.CommitResult, error) {
 }
 
 // repeated makes a call that its request id makes safe to repeat, and repeats it while it fails with UNAVAILABLE.
-// gRPC's own retries would repeat calls without an id as well.
+// gRPC's own retries would repeat calls without an id as well. The context has the deadline that all attempts share.
 func repeated[M any](ctx context.Context, requestID string, call func() (M, error)) (M, error) {
 	for attempt := 1; ; attempt++ {
 		m, err := call()
@@ -168,6 +170,8 @@ func (r repository) PublishRelease(ctx context.Context, req ports.PublishRelease
 	if err != nil {
 		return ports.ReleaseResult{}, errs.From(err)
 	}
+	ctx, cancel := withDeadline(ctx, gitv1.CommitService_PublishRelease_FullMethodName)
+	defer cancel()
 	m, err := repeated(ctx, req.RequestID, func() (*gitv1.PublishReleaseResponse, error) {
 		return r.commits.PublishRelease(ctx, wire.EncodePublishRelease(r.id, req, actions), largeAnswer)
 	})
