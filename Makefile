@@ -86,12 +86,12 @@ down: compose ## Stop those containers; the volume with the repositories is kept
 # `test` is a list of stages. Tests that need Docker are a stage of their own.
 
 .PHONY: test
-test: test-go test-embed e2e ## Run every test
+test: test-go test-embed e2e test-containers ## Run every test
 
 .PHONY: test-go
-test-go: ## Run the tests of all packages but e2e, with the race detector
+test-go: ## Run the tests of all packages but those in e2e, with the race detector
 	$(if $(RACE),,@echo 'no C compiler found: running without the race detector' >&2)
-	go test $(RACE) -timeout 20m $$(go list ./... | grep -v '/e2e$$')
+	go test $(RACE) -timeout 20m $$(go list ./... | grep -v '/e2e')
 
 .PHONY: test-embed
 test-embed: ## Run the embedder's program, a module of its own
@@ -100,6 +100,11 @@ test-embed: ## Run the embedder's program, a module of its own
 .PHONY: e2e
 e2e: ## Run the end-to-end tests against real processes
 	go test -count 1 -timeout 15m ./e2e
+
+.PHONY: test-containers
+test-containers: images ## Build the images and run the tests against containers; needs Docker
+	GITSTORE_IMAGE_TAG=$(GITSTORE_IMAGE_TAG) TESTCONTAINERS_RYUK_DISABLED=true \
+		go test -count 1 -timeout 20m ./e2e/containers
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s) each

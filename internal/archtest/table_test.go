@@ -210,4 +210,15 @@ var table = []row{
 	},
 	{pattern: "scripts/run", allow: []string{"os/exec"}}, // it starts the services
 	{pattern: "e2e"},
+	{
+		pattern: "e2e/containers",
+		tests:   []string{"adapters/...", "domain/...", "gitstoretest", "ports/...", "github.com/moby/moby/...", "github.com/testcontainers/testcontainers-go/..."},
+	},
+	{
+		pattern: "gitstoretest",
+		allow: []string{
+			"adapters/grpc/gitclient", "github.com/google/uuid", "github.com/moby/moby/...",
+			"github.com/testcontainers/testcontainers-go/...",
+		},
+	},
 }

@@ -31,7 +31,7 @@ type journalled struct {
 	server *gitserver.Server
 }
 
-func serveJournalled(t *testing.T) journalled {
+func serveJournalled(t testing.TB) journalled {
 	t.Helper()
 	log := memlog.New()
 	j := journal.New(log, journal.Options{})

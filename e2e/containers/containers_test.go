@@ -1,0 +1,332 @@
+package containers
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"debug/buildinfo"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/testcontainers/testcontainers-go"
+	"go.uber.org/goleak"
+
+	"github.com/gitstore-dev/gitstore/adapters/ws"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/gitstoretest"
+	"github.com/gitstore-dev/gitstore/ports"
+	"github.com/gitstore-dev/gitstore/ports/eventstest"
+	"github.com/gitstore-dev/gitstore/ports/gitrepotest"
+)
+
+// The idle connections to the Docker Engine are its client's, which has closed them once the last test is over.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+}
+
+func TestTheGitServiceIsAGitRepository(t *testing.T) {
+	gitrepotest.Run(t, gitrepotest.Harness{
+		New:      func(t testing.TB) ports.RepositoryStore { return gitstoretest.Run(t.Context(), t) },
+		NoImport: "a git-service is the only one that writes to its repositories, and its contract has no import",
+		Reopen: func(t testing.TB, store ports.RepositoryStore) ports.RepositoryStore {
+			g := store.(*gitstoretest.GitStore)
+			g.Git.Shutdown(t.Context())
+			g.Git.Restart(t.Context())
+			return g
+		},
+	})
+}
+
+func TestChangesAreToldByEveryTransport(t *testing.T) {
+	g := gitstoretest.Run(t.Context(), t, gitstoretest.WithReplicas(1))
+	overWebSocket := func(url string) func(t testing.TB) (ports.RepositoryStore, ports.EventSource) {
+		return func(t testing.TB) (ports.RepositoryStore, ports.EventSource) {
+			s, err := ws.NewSubscriber(url, ws.SubscriberOptions{})
+			require.NoError(t, err)
+			return g, s
+		}
+	}
+	sources := map[string]func(t testing.TB) (ports.RepositoryStore, ports.EventSource){
+		"grpc":                func(testing.TB) (ports.RepositoryStore, ports.EventSource) { return g, g.Journal() },
+		"websocket":           overWebSocket(g.Git.EventsURL()),
+		"websocket of an API": overWebSocket("ws://" + g.API(0).Address() + "/v1/events"),
+	}
+	for name, source := range sources {
+		t.Run(name, func(t *testing.T) {
+			t.Cleanup(func() { dropRepositories(t, g) })
+			eventstest.RunSource(t, eventstest.SourceHarness{New: source})
+		})
+	}
+}
+
+// dropRepositories lets the cases of the next transport begin with the same names.
+func dropRepositories(t *testing.T, g *gitstoretest.GitStore) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	page, err := g.ListRepositories(ctx, ports.Page{})
+	require.NoError(t, err)
+	for _, r := range page.Items {
+		require.NoError(t, g.DeleteRepository(ctx, r.ID))
+	}
+}
+
+// web calls the replicas; no call of a test takes as long as its timeout.
+var web = &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+
+// answer is what an API answered.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func call(ctx context.Context, method, url string, body []byte, header ...string) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := web.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header, b}, err
+}
+
+func want(t testing.TB, status int, method, url string, body []byte, header ...string) answer {
+	t.Helper()
+	a, err := call(t.Context(), method, url, body, header...)
+	require.NoError(t, err)
+	require.Equal(t, status, a.status, "%s %s: %.2000s", method, url, a.body)
+	return a
+}
+
+// newShop creates a repository through a replica and returns the path of its resources.
+func newShop(t testing.TB, a *gitstoretest.API) string {
+	t.Helper()
+	want(t, 201, "POST", a.URL()+"/v1/repositories", []byte(`{"id":"shop"}`), "Content-Type", "application/json")
+	return "/v1/repositories/shop"
+}
+
+func TestReplicasServeOneGitService(t *testing.T) {
+	g := gitstoretest.Run(t.Context(), t, gitstoretest.WithReplicas(3))
+	shop := newShop(t, g.API(0))
+	one, two, three := g.API(0).URL()+shop, g.API(1).URL()+shop, g.API(2).URL()+shop
+
+	t.Run("what one writes the others read", func(t *testing.T) {
+		big := make([]byte, 20<<20)
+		_, err := rand.Read(big)
+		require.NoError(t, err)
+		put := want(t, 201, "PUT", one+"/files/big.bin?message=Big", big)
+		cursor := put.header.Get("GitStore-Cursor")
+		require.NotEmpty(t, cursor)
+		for _, replica := range []string{one, two, three} {
+			got := want(t, 200, "GET", replica+"/files/big.bin?min_cursor="+cursor, nil)
+			assert.True(t, bytes.Equal(big, got.body), "the content that %s read is not what was written", replica)
+			part := want(t, 206, "GET", replica+"/files/big.bin", nil, "Range", "bytes=1000-1999")
+			assert.Equal(t, big[1000:2000], part.body)
+			want(t, 304, "GET", replica+"/files/big.bin", nil, "If-None-Match", got.header.Get("ETag"))
+		}
+	})
+
+	t.Run("who lost a race is told so by any of them", func(t *testing.T) {
+		first := want(t, 201, "PUT", one+"/files/note.md?message=First", []byte("first"))
+		etag := want(t, 200, "GET", two+"/files/note.md", nil).header.Get("ETag")
+		want(t, 201, "PUT", two+"/files/note.md?message=Second", []byte("second"), "If-Match", etag)
+		lost := want(t, 412, "PUT", three+"/files/note.md?message=Third", []byte("third"), "If-Match", etag)
+		assert.Equal(t, "application/problem+json", lost.header.Get("Content-Type"))
+		assert.Contains(t, string(lost.body), `"reason"`)
+		var made struct {
+			Commit string `json:"commit_id"`
+		}
+		require.NoError(t, json.Unmarshal(first.body, &made))
+		want(t, 409, "POST", three+"/commits", fmt.Appendf(nil, `{"branch":"main","message":"Late","expected_head":%q,
+			"actions":[{"action":"upsert","path":"note.md","content":"late"}]}`, made.Commit), "Content-Type", "application/json")
+	})
+
+	t.Run("bad input is answered clearly", func(t *testing.T) {
+		for _, bad := range []struct {
+			status       int
+			method, path string
+			body         string
+		}{
+			{404, "GET", "/files/none.md", ""},
+			{400, "GET", "/files/..%2Fetc%2Fpasswd", ""},
+			{400, "PUT", "/files/.git/config?message=No", "x"},
+			{404, "GET", "/tree?ref=none", ""},
+			{400, "POST", "/commits", `{"branch":"main","message":"No","actions":[],"unknown":1}`},
+			{400, "POST", "/tags", `{"name":"a..b","target":"main"}`},
+		} {
+			a := want(t, bad.status, bad.method, one+bad.path, []byte(bad.body), "Content-Type", "application/json")
+			assert.Contains(t, string(a.body), `"reason"`, bad.path)
+		}
+	})
+
+	t.Run("writers through all of them lose nothing", func(t *testing.T) {
+		const writers, each = 12, 10
+		var wg sync.WaitGroup
+		for w := range writers {
+			wg.Go(func() {
+				for i := range each {
+					replica := g.API((w+i)%3).URL() + shop
+					a, err := call(t.Context(), "PUT", fmt.Sprintf("%s/files/w%d/%d.md?message=Write", replica, w, i), fmt.Appendf(nil, "%d %d", w, i))
+					if assert.NoError(t, err) {
+						assert.Equal(t, 201, a.status, "%s", a.body)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		for w := range writers {
+			for i := range each {
+				a := want(t, 200, "GET", fmt.Sprintf("%s/files/w%d/%d.md", g.API(i%3).URL()+shop, w, i), nil)
+				assert.Equal(t, fmt.Sprint(w, " ", i), string(a.body))
+			}
+		}
+	})
+
+	t.Run("a request that is given up changes nothing and harms nobody", func(t *testing.T) {
+		before := want(t, 200, "GET", one+"/commits?page_size=1", nil).body
+		ctx, cancel := context.WithCancel(t.Context())
+		body, w := io.Pipe()
+		req, err := http.NewRequestWithContext(ctx, http.MethodPut, two+"/files/half.bin?message=Half", body)
+		require.NoError(t, err)
+		ended := make(chan error, 1)
+		go func() {
+			resp, err := web.Do(req)
+			if err == nil {
+				_ = resp.Body.Close()
+			}
+			ended <- err
+		}()
+		_, err = w.Write(make([]byte, 3<<20))
+		require.NoError(t, err)
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+		_ = w.Close()
+		assert.Equal(t, string(before), string(want(t, 200, "GET", three+"/commits?page_size=1", nil).body))
+		want(t, 404, "GET", two+"/files/half.bin", nil)
+		want(t, 201, "PUT", two+"/files/half.bin?message=Whole", []byte("whole"))
+	})
+
+	t.Run("an API has no volume, no git, and wrote nothing", func(t *testing.T) {
+		docker, err := testcontainers.NewDockerClientWithOpts(t.Context())
+		require.NoError(t, err)
+		defer func() { _ = docker.Close() }()
+		for _, a := range g.APIs() {
+			inspected, err := docker.ContainerInspect(t.Context(), a.GetContainerID(), client.ContainerInspectOptions{})
+			require.NoError(t, err)
+			assert.Empty(t, inspected.Container.Mounts)
+			assert.Empty(t, inspected.Container.HostConfig.Binds)
+			assert.Empty(t, inspected.Container.HostConfig.Tmpfs)
+			assert.True(t, inspected.Container.HostConfig.ReadonlyRootfs)
+			assert.Equal(t, "65532:65532", inspected.Container.Config.User)
+			diff, err := docker.ContainerDiff(t.Context(), a.GetContainerID(), client.ContainerDiffOptions{})
+			require.NoError(t, err)
+			assert.Empty(t, diff.Changes)
+			checkFiles(t, docker, a)
+		}
+	})
+}
+
+// checkFiles looks into an API's whole file system: its binary is the only program, and has no Git library in it.
+func checkFiles(t *testing.T, docker *testcontainers.DockerClient, a *gitstoretest.API) {
+	t.Helper()
+	exported, err := docker.ContainerExport(t.Context(), a.GetContainerID(), client.ContainerExportOptions{})
+	require.NoError(t, err)
+	defer func() { _ = exported.Close() }()
+	files, binary := filesOf(t, exported, "gitstore-api")
+	// The Engine makes these in every container, empty.
+	engine := []string{".dockerenv", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf", "dev/console"}
+	for _, name := range files {
+		if name != "gitstore-api" {
+			assert.Contains(t, engine, name)
+		}
+	}
+	info, err := buildinfo.Read(bytes.NewReader(binary))
+	require.NoError(t, err)
+	require.NotEmpty(t, info.Deps)
+	for _, dep := range info.Deps {
+		assert.False(t, strings.Contains(dep.Path, "go-git") || strings.Contains(dep.Path, "git2go"), dep.Path)
+	}
+}
+
+func TestNoAcknowledgedWriteIsLostWhenTheGitServiceIsKilled(t *testing.T) {
+	g := gitstoretest.Run(t.Context(), t, gitstoretest.WithReplicas(2))
+	shop := newShop(t, g.API(0))
+	want(t, 201, "PUT", g.API(0).URL()+shop+"/files/first.md?message=First", []byte("first"))
+	ctx, stop := context.WithCancel(t.Context())
+	var mu sync.Mutex
+	acknowledged := map[string]string{}
+	var writing sync.WaitGroup
+	for w := range 8 {
+		writing.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				name, content := fmt.Sprintf("w%d/%d.md", w, i), fmt.Sprint(w, i)
+				a, err := call(ctx, "PUT", g.API(w%2).URL()+shop+"/files/"+name+"?message=Write", []byte(content))
+				if err == nil && a.status == http.StatusCreated {
+					mu.Lock()
+					acknowledged[name] = content
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	moreThan := func(n int) {
+		require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(acknowledged) > n }, time.Minute, 10*time.Millisecond)
+	}
+	faults := []func(){
+		func() { g.Git.Kill(t.Context()); g.Git.Restart(t.Context()) },
+		func() { g.Git.Pause(t.Context()); g.Git.Unpause(t.Context()) },
+		func() { g.Git.Shutdown(t.Context()); g.Git.Restart(t.Context()) },
+		func() { g.API(0).Kill(t.Context()); g.API(0).Restart(t.Context()) },
+		func() {
+			g.Git.Kill(t.Context())
+			g.API(1).Kill(t.Context())
+			g.Git.Restart(t.Context())
+			g.API(1).Restart(t.Context())
+		},
+	}
+	for _, fault := range faults {
+		mu.Lock()
+		n := len(acknowledged)
+		mu.Unlock()
+		moreThan(n + 20)
+		fault()
+	}
+	moreThan(len(faults) * 20)
+	stop()
+	writing.Wait()
+	t.Logf("%d writes were acknowledged through %d faults", len(acknowledged), len(faults))
+	repository, err := git.ParseRepositoryID("shop")
+	require.NoError(t, err)
+	for name, content := range acknowledged {
+		path, err := git.ParseTreePath(name)
+		require.NoError(t, err)
+		file, err := g.Repository(repository).GetFile(t.Context(), git.Head(), path)
+		if assert.NoError(t, err, name) {
+			assert.Equal(t, content, string(file.Content), name)
+		}
+	}
+	// One shell line looks at all repositories: fsck, and what writers leave behind when they do not clean up.
+	code, out, err := g.Git.Exec(t.Context(), []string{"sh", "-c",
+		`for r in $(find /data -name '*.git' -type d); do git -C "$r" fsck --strict --full --no-dangling || exit 1; done;
+		find /data \( -name '*.lock' -o -name 'tmp_*' -o -name 'incoming-*' \) -not -name 'gitstore.lock' | grep . && exit 1; exit 0`})
+	require.NoError(t, err)
+	printed, err := io.ReadAll(out)
+	require.NoError(t, err)
+	assert.Zero(t, code, "%s", printed)
+}

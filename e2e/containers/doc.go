@@ -1,0 +1,4 @@
+// Package containers holds the images to the contracts that the services are held to as processes: the conformance suites
+// over gRPC and WebSocket, the flows of the HTTP API through several replicas, and that no replica has a repository, a
+// volume or git. `make test-containers` builds the images and runs it.
+package containers
