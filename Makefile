@@ -86,7 +86,7 @@ down: compose ## Stop those containers; the volume with the repositories is kept
 # `test` is a list of stages. Tests that need Docker are a stage of their own.
 
 .PHONY: test
-test: test-go test-embed e2e test-containers ## Run every test
+test: test-go test-embed test-tools e2e test-containers ## Run every test
 
 .PHONY: test-go
 test-go: ## Run the tests of all packages but those in e2e, with the race detector
@@ -96,6 +96,10 @@ test-go: ## Run the tests of all packages but those in e2e, with the race detect
 .PHONY: test-embed
 test-embed: ## Run the embedder's program, a module of its own
 	go test -C examples/embed -count 1 ./...
+
+.PHONY: test-tools
+test-tools: ## Run the tests of what checks the Kubernetes manifests, a module of its own
+	go test -C tools/kubecheck ./...
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests against real processes
@@ -117,7 +121,7 @@ bench: ## Run the benchmarks and print the table
 # --- lint ---------------------------------------------------------------
 
 .PHONY: lint
-lint: lint-fmt lint-mod lint-proto lint-gen lint-go ## Check formatting, modules, contracts, generated code and Go code
+lint: lint-fmt lint-mod lint-proto lint-gen lint-kubernetes lint-go ## Check formatting, modules, contracts, generated code, manifests and Go code
 
 .PHONY: lint-fmt
 lint-fmt:
@@ -136,6 +140,11 @@ lint-proto: $(BUF)
 .PHONY: lint-gen
 lint-gen: $(BUF) $(PROTOC_GEN)
 	PATH="$(BIN):$$PATH" tools/gen.sh --check
+
+.PHONY: lint-kubernetes
+lint-kubernetes:
+	go vet -C tools/kubecheck .
+	go run -C tools/kubecheck . $(CURDIR)/deploy/kubernetes
 
 .PHONY: lint-go
 lint-go: $(LINT)

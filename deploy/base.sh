@@ -19,7 +19,7 @@ has_git() {
   version=$(docker run --rm --network none --entrypoint git "$1" version) || fail "git does not run in $1"
   version=$(awk '{ print $3 }' <<<"$version")
   [[ $(printf '%s\n' 2.39.5 "$version" | sort -V | head -n 1) == 2.39.5 ]] ||
-    fail "$1 has git $version, and the git-service needs 2.39.5 or newer"
+    fail "$1 has git $version, which is too old: 2.39.5 or newer is needed"
   say "git $version is in $1"
 }
 has() { docker image inspect "$1" >/dev/null 2>&1; }
