@@ -44,7 +44,7 @@ type EventLog interface {
 type StateReader interface {
 	// States yields the state of each repository in no order: of those named, or of all if none is. Repositories that do
 	// not exist are left out; one that exists and cannot be read is yielded as unreadable, so that it is not taken for one
-	// that is gone. An error ends it.
+	// that is gone, though not among all if its id cannot be read either. An error ends it.
 	States(ctx context.Context, ids ...git.RepositoryID) iter.Seq2[event.RepositoryState, error]
 }
 

@@ -41,7 +41,30 @@ func (s *Store) States(ctx context.Context, ids ...git.RepositoryID) iter.Seq2[e
 				return
 			}
 		}
+		for _, id := range ids {
+			if !s.isNameless(id) {
+				continue
+			}
+			s.logger.ErrorContext(ctx, "the metadata of a repository could not be read at the start", "repository", id.String())
+			if !yield(event.RepositoryState{ID: id, Unreadable: true}, nil) {
+				return
+			}
+		}
 	}
+}
+
+// isNameless reports whether the repository was not found at the start, and its directory is there: its metadata, which
+// has its id, could not be read then.
+func (s *Store) isNameless(id git.RepositoryID) bool {
+	s.mu.Lock()
+	_, found := s.handles.Get(id.String())
+	s.mu.Unlock()
+	dir := s.root.path(id)
+	if _, ok := s.nameless[dir]; !ok || found {
+		return false
+	}
+	_, err := os.Lstat(dir)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // handlesOf returns the repositories that exist: those named, or all if none is.

@@ -110,6 +110,9 @@ type Store struct {
 	mu      sync.Mutex
 	handles btree.Map[string, *handle]
 	closed  bool
+
+	// nameless are the directories that did not tell at the start whose they are. It does not change after that.
+	nameless map[string]struct{}
 }
 
 // handle is a repository that exists, open or not. While it is being created or deleted it is there and not usable.
@@ -148,6 +151,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		cache:     newObjectCache(uint64(opts.CacheBytes)), //nolint:gosec // not negative
 		refs:      &refProcesses{runner: runner, most: opts.MaxRefProcesses, syncPath: disk.Sync},
 		repacking: semaphore.NewWeighted(1),
+		nameless:  map[string]struct{}{},
 	}
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("data directory: %w", err), r.close())
@@ -167,6 +171,7 @@ func (s *Store) recover() error {
 		id, ok := repositoryOf(dir)
 		if !ok || s.root.path(id) != dir {
 			s.logger.Warn("ignoring a directory that is not a repository of GitStore", "directory", dir)
+			s.nameless[dir] = struct{}{}
 			return nil
 		}
 		h := newHandle(id, dir)

@@ -262,6 +262,28 @@ func TestARepositoryThatCannotBeReadIsNotTakenForDeleted(t *testing.T) {
 	require.Eventually(t, func() bool { return b.journal.Unreadable() == 0 }, 10*time.Second, 10*time.Millisecond)
 }
 
+func TestARepositoryWithoutItsMetadataIsNotTakenForDeleted(t *testing.T) {
+	b := newBed(t)
+	b.commit(b.create("shop"), "1")
+	before := b.entries()
+	metadata := filepath.Join(b.find("shop"), "gitstore.json")
+	intact := value[[]byte](t)(os.ReadFile(metadata))
+	require.NoError(t, os.WriteFile(metadata, []byte("{"), 0o600))
+
+	assert.Zero(t, b.restart())
+	assert.Equal(t, 1, b.journal.Unreadable())
+	assert.Equal(t, before, b.entries())
+
+	require.NoError(t, os.WriteFile(metadata, intact, 0o600))
+	assert.Zero(t, b.restart())
+	assert.Zero(t, b.journal.Unreadable())
+
+	require.NoError(t, os.Remove(metadata))
+	assert.Zero(t, b.restart())
+	require.NoError(t, os.RemoveAll(filepath.Dir(metadata)))
+	assert.Equal(t, 1, b.restart(), "it is gone now")
+}
+
 // find returns the directory of a repository.
 func (b *bed) find(name string) (dir string) {
 	b.t.Helper()

@@ -34,9 +34,7 @@ func (j *Journal) Reconcile(ctx context.Context, store Store) (appended int, err
 		old, isKnown := known[state.ID]
 		delete(known, state.ID)
 		if state.Unreadable {
-			j.unsure[state.ID]++
-			j.unreadable[state.ID] = struct{}{}
-			j.heal()
+			j.keep(state.ID)
 			continue
 		}
 		n, err := j.append(ctx, j.difference(ctx, found{old, isKnown}, found{state, true}))
@@ -44,13 +42,28 @@ func (j *Journal) Reconcile(ctx context.Context, store Store) (appended int, err
 			return appended, err
 		}
 	}
-	for _, old := range known {
-		n, err := j.append(ctx, j.difference(ctx, found{old, true}, found{}))
+	for id, old := range known {
+		now, err := lookUp(ctx, store, id) // by its id: one that does not tell its own is not among all
+		if err != nil {
+			return appended, err
+		}
+		if now.Unreadable {
+			j.keep(id)
+			continue
+		}
+		n, err := j.append(ctx, j.difference(ctx, found{old, true}, now))
 		if appended += n; err != nil {
 			return appended, err
 		}
 	}
 	return appended, nil
+}
+
+// keep leaves what the journal says of a repository that cannot be read, until it can.
+func (j *Journal) keep(id git.RepositoryID) {
+	j.unsure[id]++
+	j.unreadable[id] = struct{}{}
+	j.heal()
 }
 
 func states(ctx context.Context, from ports.StateReader, ids ...git.RepositoryID) (map[git.RepositoryID]event.RepositoryState, error) {
