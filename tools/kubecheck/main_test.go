@@ -26,7 +26,7 @@ func TestMistakesAreFound(t *testing.T) {
 		"service without pods":   {"api.yaml", "selector: {app.kubernetes.io/name: gitstore-api}", "selector: {app: other}", "selects no pods"},
 		"service without port":   {"api.yaml", "targetPort: http", "targetPort: grpc", "have no port grpc"},
 		"policy without port":    {"network-policy.yaml", "port: 50051", "port: 50052", "have no port 50052"},
-		"set without service":    {"git-service.yaml", "serviceName: gitstore-git-service", "serviceName: other", "there is no Service other"},
+		"set without service":    {"git-service.yaml", "serviceName: gitstore-git-service-pods", "serviceName: other", "there is no Service other"},
 		"image that is writable": {"api.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "may write"},
 		"root":                   {"git-service.yaml", "runAsNonRoot: true", "runAsNonRoot: false", "may run as root"},
 		"probe of no port":       {"api.yaml", "path: /healthz, port: http", "path: /healthz, port: events", "does not have"},
