@@ -167,6 +167,12 @@ func TestALostJournalEndsInAResyncAndTheNewState(t *testing.T) {
 	late := watch(t, c.replicas[1], "?repository=shop&after="+lost)
 	require.Equal(t, typeResync, late.all(t)[0].Type, "what follows a cursor of the journal that was lost")
 	require.NoError(t, late.resynced(map[string]string{"shop:refs/heads/main": next}))
+
+	read := c.get(t, inRepository("shop", "/branches")).wants(t, http.StatusOK)
+	after := c.commit(t, "shop", commit{Branch: "main", Message: "Go on again", Actions: []action{upsert("a.txt", "b")}}).CommitID
+	follower := watch(t, c.replicas[1], "?repository=shop&after="+read.cursor(t))
+	follower.waitFor(t, "refs/heads/main", after)
+	require.NotEqual(t, typeResync, follower.all(t)[0].Type, "what follows the cursor of a read")
 }
 
 // resynced returns nil if a resync named exactly the refs that are wanted, by "repository:ref".

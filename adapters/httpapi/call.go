@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
 	"github.com/gitstore-dev/gitstore/ports"
@@ -34,6 +35,8 @@ type call struct {
 	body  *body
 	// receipt is of the call of the store that the whole answer is at least as new as; nil if there was none.
 	receipt *ports.Receipt
+	// position is as [Options.Position].
+	position func() event.Cursor
 }
 
 // parseQuery reads the query and holds it to the parameters that the route declares.

@@ -23,14 +23,16 @@ const (
 // minCursorParams may be given to every read. The document declares them once, by these names.
 var minCursorParams = map[string]*param{
 	"MinCursorQuery": textParam(minCursorQuery, "Answer from a state in which everything up to this "+cursorHeader+" of another answer, or cursor "+
-		"of an event, has happened: whoever gives the cursor of a write reads it from any replica. 503 if that takes too long."),
+		"of an event, has happened: whoever gives the cursor of a write reads it from any replica. 503 if that takes too long. Pages "+
+		"of one commit are of that of the first page: there it has to be given."),
 	"MinCursorHeader": headerParam(minCursorHeader, "The same as "+minCursorQuery+"."),
 }
 
 // cursorHeaders are the headers of every answer with a cursor. The document declares them once.
 var cursorHeaders = map[string]*huma.Header{cursorHeader: {
 	Description: "Where in the journal of changes the answer is: behind the changes that a write made; for a read, a place from which on " +
-		"/v1/events tells every change that the answer does not show. It is left out where it is not known in time.",
+		"/v1/events tells every change that the answer does not show. It is left out where it is not known in time, and on pages " +
+		"after the first.",
 	Schema: &huma.Schema{Type: huma.TypeString},
 }}
 
@@ -88,6 +90,10 @@ func parseMinCursor(name string, values []string) (event.Cursor, error) {
 // between them is then told behind the cursor. What a write did is behind that of its last.
 func (c *call) ctx() context.Context {
 	receipt := new(ports.Receipt)
+	// A page after the first may be of the commit of the first, which is older than the position.
+	if c.receipt == nil && c.route.isRead() && !c.query.Has("page_token") {
+		receipt.Cursor = c.position()
+	}
 	if c.receipt == nil || !c.route.isRead() {
 		c.receipt = receipt
 	}

@@ -245,3 +245,23 @@ func TestTheDocumentDeclaresCursorsOnce(t *testing.T) {
 		}
 	}
 }
+
+// The store tells no cursors: the API goes by what it was told of the journal before it asked the store.
+func TestAReadNamesAPlaceBeforeIt(t *testing.T) {
+	store, place := newStore(t), at(7)
+	c := serve(t, store, httpapi.Options{Position: func() event.Cursor { return place }})
+	c.post("/v1/repositories", `{"id":"shop"}`).wants(http.StatusCreated).cursor("")
+	for _, name := range []string{"a", "b"} {
+		c.put(shop+"/files/"+name, name).wants(http.StatusCreated).cursor("")
+	}
+	place = at(8)
+	for _, path := range []string{"/v1/repositories", shop, shop + "/files/a", shop + "/commits", shop + "/branches", shop + "/compare/main...main"} {
+		c.get(path).wants(http.StatusOK).cursor(place.String())
+	}
+	c.get(shop + "/files/none").wants(http.StatusNotFound).cursor(place.String())
+	first := c.get(shop + "/tree?page_size=1").wants(http.StatusOK).cursor(place.String())
+	place = at(9)
+	c.get(shop + "/tree?page_size=1&page_token=" + first.next()).wants(http.StatusOK).cursor("")
+	place = event.Cursor{}
+	c.get(shop).wants(http.StatusOK).cursor("")
+}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -48,6 +49,9 @@ type Options struct {
 	// their types, nothing else was checked. It ends the connections it took over, also when the server shuts down. Nil
 	// serves none; without Events as well the path does not exist.
 	EventSocket http.Handler
+	// Position returns a cursor behind nothing that the store does not show: reads whose own place in the journal the store
+	// does not tell name it. It is asked before the store, and may return the zero cursor. Nil always does.
+	Position func() event.Cursor
 	// MaxEventStreams is how many streams of Server-Sent Events there may be at a time; 0 is 5,000.
 	MaxEventStreams int64
 	// Catalogs serves the catalogs of repositories; nil leaves their paths out.
@@ -63,6 +67,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Ready == nil {
 		o.Ready = func(context.Context) error { return nil }
+	}
+	if o.Position == nil {
+		o.Position = func() event.Cursor { return event.Cursor{} }
 	}
 	if o.Version == "" {
 		o.Version = "0.0.0"

@@ -44,7 +44,7 @@ func (a *api) begin(w http.ResponseWriter, r *http.Request) *call {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", userContentPolicy)
 	r = r.WithContext(requestid.With(r.Context(), id))
-	c := &call{w: newRecorder(w, a.opts.IdleTimeout), r: r, id: id}
+	c := &call{w: newRecorder(w, a.opts.IdleTimeout), r: r, id: id, position: a.opts.Position}
 	c.w.onHeader = c.nameCursor
 	c.body = newBody(w, r, a.opts.IdleTimeout)
 	return c

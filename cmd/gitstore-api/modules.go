@@ -143,7 +143,7 @@ func newHTTPServer(
 	opts := s.api()
 	opts.Logger, opts.Registerer, opts.Metrics = logger, reg, telemetry.MetricsHandler(reg)
 	opts.Ready, opts.Version = ready.check, build.Version
-	opts.Events, opts.EventSocket, opts.Catalogs = f.hub, publisher, f.catalogs
+	opts.Events, opts.EventSocket, opts.Position, opts.Catalogs = f.hub, publisher, f.hub.Position, f.catalogs
 	return httpapi.NewServer(httpapi.New(store, opts), s.HTTPListen, opts)
 }
 
