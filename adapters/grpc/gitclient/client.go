@@ -31,7 +31,7 @@ const (
 	pingWait       = 5 * time.Second
 	connectTimeout = 5 * time.Second
 	minBackoff     = 100 * time.Millisecond
-	maxBackoff     = 2 * time.Second
+	maxBackoff     = time.Second
 	maxHeaderBytes = 128 << 10
 	streamWindow   = 1 << 20
 	connWindow     = 4 << 20
