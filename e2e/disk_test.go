@@ -23,6 +23,12 @@ func repositoryDirs(t testing.TB, data string) []string {
 	return dirs
 }
 
+// repositoryDir returns the directory of a repository, as docs/operations.md tells operators to find it.
+func repositoryDir(data, id string) string {
+	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(id)))
+	return filepath.Join(data, "repositories", hash[:2], hash[2:4], hash+".git")
+}
+
 // git runs git on a repository of the data directory and returns what it prints.
 func git(t testing.TB, dir string, args ...string) string {
 	t.Helper()
