@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -257,6 +258,32 @@ func TestACategoryHasItsPlaceInTheTree(t *testing.T) {
 	w.edit(map[string]string{"categories/new.md": categoryFile("new", "root", 0)})
 	if again := w.get(shopCatalog+"/categories/root", header("If-None-Match", root.header.Get("ETag"))).wants(http.StatusOK); !strings.Contains(string(again.body), `"children":[{"id":"new"`) {
 		t.Errorf("the new child is not shown: %s", again.body)
+	}
+}
+
+func TestTheAnswerOfACategoryStaysSmallInALargeTree(t *testing.T) {
+	files := map[string]string{}
+	for n := range 103 {
+		files[fmt.Sprintf("categories/line%03d.md", n)] = categoryFile(fmt.Sprintf("line%03d", n), fmt.Sprintf("line%03d", n-1), 0)
+	}
+	for n := range 1002 {
+		files[fmt.Sprintf("categories/leaf%04d.md", n)] = categoryFile(fmt.Sprintf("leaf%04d", n), "line102", n)
+	}
+	w := openShop(t, files)
+	var got struct {
+		Ancestors, Children []struct{ ID string }
+	}
+	if err := json.Unmarshal(w.get(shopCatalog+"/categories/line102").wants(http.StatusOK).body, &got); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(got.Ancestors); n != 100 || got.Ancestors[0].ID != "line002" || got.Ancestors[99].ID != "line101" {
+		t.Errorf("there are %d ancestors: %v", n, got.Ancestors)
+	}
+	if n := len(got.Children); n != 1000 || got.Children[0].ID != "leaf0000" || got.Children[999].ID != "leaf0999" {
+		t.Errorf("there are %d children: %v", n, got.Children)
+	}
+	if last := w.get(shopCatalog + "/categories?parent=line102&page_size=1000").wants(http.StatusOK).next(); last == "" {
+		t.Error("the listing has no second page")
 	}
 }
 

@@ -161,14 +161,14 @@ type wholeCategoryJSON struct {
 	Position   int               `json:"position" doc:"Its place among the categories of the same parent."`
 	Fields     fieldsJSON        `json:"fields" doc:"All other fields of the front matter, as they are written."`
 	Body       string            `json:"body" doc:"The Markdown behind the front matter."`
-	Ancestors  []categoryRefJSON `json:"ancestors" nullable:"false" doc:"The categories above, the root first."`
-	Children   []categoryRefJSON `json:"children" nullable:"false" doc:"The categories right below, in their order."`
+	Ancestors  []categoryRefJSON `json:"ancestors" nullable:"false" doc:"The categories above, the root first; of more than 100 the nearest."`
+	Children   []categoryRefJSON `json:"children" nullable:"false" doc:"The categories right below, in their order; of more than 1000 the first. The listing with parent has them all."`
 }
 
 // placeJSON is where in the tree a category is.
 type placeJSON struct {
-	Ancestors []categoryRefJSON `json:"ancestors" nullable:"false" doc:"The categories above, the root first."`
-	Children  []categoryRefJSON `json:"children" nullable:"false" doc:"The categories right below, in their order."`
+	Ancestors []categoryRefJSON `json:"ancestors" nullable:"false" doc:"The categories above, the root first; of more than 100 the nearest."`
+	Children  []categoryRefJSON `json:"children" nullable:"false" doc:"The categories right below, in their order; of more than 1000 the first. The listing with parent has them all."`
 }
 
 type categoryRefJSON struct {
@@ -233,11 +233,20 @@ func categoryRefView(d *catalog.Document) categoryRefJSON {
 	return categoryRefJSON{d.ID, d.Slug, d.Title}
 }
 
+// maxChildren is how many of the categories right below another are told with it.
+const maxChildren = 1000
+
 // categoryPlace writes the members that tell a category's place in the tree.
 func categoryPlace(s *catalog.Snapshot, d *catalog.Document) []byte {
+	var children []*catalog.Document
+	for child := range s.Children(d.ID) {
+		if len(children) == maxChildren {
+			break
+		}
+		children = append(children, child)
+	}
 	place := encodeJSON(placeJSON{
-		Ancestors: views(s.Ancestors(d.ID), categoryRefView),
-		Children:  views(slices.Collect(s.Children(d.ID)), categoryRefView),
+		Ancestors: views(s.Ancestors(d.ID), categoryRefView), Children: views(children, categoryRefView),
 	})
 	place[0] = ','
 	return place[:len(place)-1]

@@ -18,7 +18,10 @@ func Build(base *Snapshot, commit git.ObjectID, changes []Change) *Snapshot {
 	if base == nil {
 		base = empty()
 	}
-	b := &builder{Snapshot: base.edit(commit), base: base, keysTouched: map[string]bool{}, paths: map[string]bool{}}
+	b := &builder{
+		Snapshot: base.edit(commit), base: base,
+		keysTouched: map[string]bool{}, paths: map[string]bool{}, circular: map[string]bool{},
+	}
 	var documents []Change
 	for _, c := range changes {
 		if isSchema(c.Path) {
@@ -45,6 +48,8 @@ type builder struct {
 	keysTouched map[string]bool
 	// paths are files whose problems with others, and whose being served, have to be judged anew.
 	paths map[string]bool
+	// circular says of the categories whose line of parents was walked, by id, whether they are above themselves.
+	circular map[string]bool
 }
 
 func (b *builder) takeSchema(c Change) {
@@ -180,9 +185,11 @@ func (b *builder) link() {
 	for path := range b.paths {
 		near = append(near, path)
 	}
-	for _, path := range near {
-		b.addUsers(b.base, path)
-		b.addUsers(b.Snapshot, path)
+	for _, s := range []*Snapshot{b.base, b.Snapshot} {
+		users := users{s, b.paths, map[string]bool{}, map[string]bool{}}
+		for _, path := range near {
+			users.add(path)
+		}
 	}
 	for path := range b.paths {
 		b.judge(path)
@@ -202,31 +209,50 @@ func (b *builder) addSharers(s *Snapshot) {
 	}
 }
 
-// addUsers adds the documents that refer to the one at a path, and the categories that are in a line above it.
-func (b *builder) addUsers(s *Snapshot, path string) {
-	f, ok := s.files.Get(path)
+// users gathers the documents of a snapshot that have to do with others. Whatever it comes by again it has gathered: a
+// line of parents is walked once, however many categories it leads through.
+type users struct {
+	*Snapshot
+	paths map[string]bool
+	// gathered are the keys of uses that were looked up, walked the ids of categories whose line of parents was.
+	gathered, walked map[string]bool
+}
+
+// add adds the documents that refer to the one at a path, and the categories that are in a line above it.
+func (u *users) add(path string) {
+	f, ok := u.files.Get(path)
 	if !ok || f.document == nil {
 		return
 	}
 	d := f.document
-	prefixes := []string{key(inCategory, d.ID), key(inParent, d.ID)}
 	if d.Product != nil {
-		prefixes = []string{key(inCollection, d.Product.SKU)}
+		u.addReferring(key(inCollection, d.Product.SKU))
+		return
 	}
-	for _, prefix := range prefixes {
-		s.uses.Ascend(prefix, func(k string, user *Document) bool {
-			if !strings.HasPrefix(k, prefix) {
-				return false
-			}
-			b.paths[user.Path.String()] = true
-			return true
-		})
+	u.addReferring(key(inCategory, d.ID))
+	u.addReferring(key(inParent, d.ID))
+	if d.Category == nil {
+		return
 	}
-	if d.Category != nil {
-		for _, c := range s.Ancestors(d.ID) {
-			b.paths[c.Path.String()] = true
+	for c := u.category(d.ID); c != nil && !u.walked[c.ID]; c = u.category(c.Category.Parent) {
+		u.walked[c.ID] = true
+		u.paths[c.Path.String()] = true
+	}
+}
+
+// addReferring adds the documents that refer to something, by the key of uses.
+func (u *users) addReferring(prefix string) {
+	if u.gathered[prefix] {
+		return
+	}
+	u.gathered[prefix] = true
+	u.uses.Ascend(prefix, func(k string, user *Document) bool {
+		if !strings.HasPrefix(k, prefix) {
+			return false
 		}
-	}
+		u.paths[user.Path.String()] = true
+		return true
+	})
 }
 
 // judge finds the problems that the document at a path has with others, and keeps the counts.
@@ -306,14 +332,28 @@ func (d *Document) root() *yaml.Node {
 	return root
 }
 
-// inCycle reports whether the line of parents leads back to the category.
+// inCycle reports whether the line of parents leads back to the category. It walks the line as far as it is not known, and
+// then knows it of all categories on the way.
 func (b *builder) inCycle(d *Document) bool {
-	seen := map[string]bool{}
-	for c := b.category(d.Category.Parent); c != nil && !seen[c.ID]; c = b.category(c.Category.Parent) {
-		if c.ID == d.ID {
-			return true
+	var line []string
+	at := map[string]int{}
+	for c := d; c != nil; c = b.category(c.Category.Parent) {
+		if _, known := b.circular[c.ID]; known {
+			break
 		}
-		seen[c.ID] = true
+		if from, met := at[c.ID]; met {
+			for _, id := range line[from:] {
+				b.circular[id] = true
+			}
+			break
+		}
+		at[c.ID] = len(line)
+		line = append(line, c.ID)
 	}
-	return false
+	for _, id := range line {
+		if !b.circular[id] {
+			b.circular[id] = false // it leads to a circle at most
+		}
+	}
+	return b.circular[d.ID]
 }

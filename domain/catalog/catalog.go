@@ -40,6 +40,9 @@ const (
 	MaxDepth = 64
 )
 
+// MaxAncestors is how many of the categories above another are told: a tree that people find their way in has a few levels.
+const MaxAncestors = 100
+
 // Change is a file that differs between two commits.
 type Change struct {
 	Path git.TreePath

@@ -205,11 +205,12 @@ func (s *Snapshot) Descendants(id string) iter.Seq[*Document] {
 	}
 }
 
-// Ancestors returns the categories above the one of that id, the root first.
+// Ancestors returns the categories above the one of that id, the root first; of more than [MaxAncestors] those nearest to
+// it.
 func (s *Snapshot) Ancestors(id string) []*Document {
 	var above []*Document
 	seen := map[string]bool{id: true}
-	for c := s.category(id); c != nil; {
+	for c := s.category(id); c != nil && len(above) < MaxAncestors; {
 		if c = s.category(c.Category.Parent); c == nil || seen[c.ID] {
 			break
 		}
