@@ -25,7 +25,11 @@ func note(t *testing.T, base *catalog.Snapshot, text string) *catalog.Snapshot {
 	}
 	content := []byte("id: a\nslug: a\ntitle: A\nproducts: []\nnote: " + text + "\n")
 	id := git.SHA1.HashObject(git.BlobObject, content)
-	return catalog.Build(base, id, []catalog.Change{{Path: path, Blob: id, Size: int64(len(content)), Content: content}})
+	s, err := catalog.Build(t.Context(), base, id, []catalog.Change{{Path: path, Blob: id, Size: int64(len(content)), Content: content}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func TestADocumentIsEncodedOnceAndForgottenWithIt(t *testing.T) {

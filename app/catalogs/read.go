@@ -39,7 +39,11 @@ func (f *feed) read(ctx context.Context, base *catalog.Snapshot, commit git.Obje
 		}
 		changes = append(changes, change)
 	}
-	return catalog.Build(base, commit, changes), read, nil
+	snapshot, err := catalog.Build(ctx, base, commit, changes)
+	if err != nil {
+		return nil, read, errs.From(err)
+	}
+	return snapshot, read, nil
 }
 
 // changeOf takes a file out of the stream. The content of one that is too large for a document stays behind.

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,10 @@ import (
 // to them. It reads the files that changed and looks at the documents that have to do with them: what it costs does not
 // grow with the catalog, but for a schema that changed, which all documents of its kind are read for again. A change of a
 // path that came before replaces it. The contents are kept: do not write to them afterwards.
-func Build(base *Snapshot, commit git.ObjectID, changes []Change) *Snapshot {
+//
+// Build fails when the context ends, with the context's error and nothing else: what is wrong with a file is a [Problem].
+// It looks at the context before each file, so it goes on for as long as one file takes.
+func Build(ctx context.Context, base *Snapshot, commit git.ObjectID, changes []Change) (*Snapshot, error) {
 	if base == nil {
 		base = empty()
 	}
@@ -25,17 +29,26 @@ func Build(base *Snapshot, commit git.ObjectID, changes []Change) *Snapshot {
 	var documents []Change
 	for _, c := range changes {
 		if isSchema(c.Path) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 			b.takeSchema(c)
 			continue
 		}
 		documents = append(documents, c)
 	}
-	b.takeAll(documents)
-	for kind := range b.kindsTouched {
-		b.readAgain(kind)
+	if err := b.takeAll(ctx, documents); err != nil {
+		return nil, err
 	}
-	b.link()
-	return b.Snapshot
+	for kind := range b.kindsTouched {
+		if err := b.readAgain(ctx, kind); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.link(ctx); err != nil {
+		return nil, err
+	}
+	return b.Snapshot, nil
 }
 
 // builder makes a snapshot from another.
@@ -77,13 +90,13 @@ func (b *builder) takeSchema(c Change) {
 const maxReaders = 8
 
 // takeAll takes files in their order. Reading is most of the work, and is shared by all cores.
-func (b *builder) takeAll(changes []Change) {
+func (b *builder) takeAll(ctx context.Context, changes []Change) error {
 	files := make([]*file, len(changes))
 	var next atomic.Int64
 	var reading sync.WaitGroup
 	for range min(maxReaders, len(changes)) {
 		reading.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(changes)); i = next.Add(1) - 1 {
+			for i := next.Add(1) - 1; i < int64(len(changes)) && ctx.Err() == nil; i = next.Add(1) - 1 {
 				if c := changes[i]; !c.Deleted {
 					files[i] = read(c, b.schemas)
 				}
@@ -92,8 +105,12 @@ func (b *builder) takeAll(changes []Change) {
 	}
 	reading.Wait()
 	for i, c := range changes {
+		if err := ctx.Err(); err != nil {
+			return err // not all files may have been read
+		}
 		b.take(c, files[i])
 	}
+	return nil
 }
 
 // take puts what a file came to in the place of what was at its path; nil is nothing.
@@ -150,7 +167,7 @@ func (b *builder) index(d *Document) {
 }
 
 // readAgain reads all files of a kind, whose schema changed.
-func (b *builder) readAgain(kind Kind) {
+func (b *builder) readAgain(ctx context.Context, kind Kind) error {
 	var again []Change
 	prefix := key(string(kind))
 	b.kinds.Ascend(prefix, func(k string, _ struct{}) bool {
@@ -160,7 +177,7 @@ func (b *builder) readAgain(kind Kind) {
 		}
 		return ok
 	})
-	b.takeAll(again)
+	return b.takeAll(ctx, again)
 }
 
 // original returns the file that a document was read from, or what comes to the same.
@@ -178,7 +195,7 @@ func (b *builder) original(path string) Change {
 }
 
 // link judges anew what the documents that changed, and those that have to do with them, are to each other.
-func (b *builder) link() {
+func (b *builder) link(ctx context.Context) error {
 	b.addSharers(b.base)
 	b.addSharers(b.Snapshot)
 	near := make([]string, 0, len(b.paths))
@@ -188,12 +205,19 @@ func (b *builder) link() {
 	for _, s := range []*Snapshot{b.base, b.Snapshot} {
 		users := users{s, b.paths, map[string]bool{}, map[string]bool{}}
 		for _, path := range near {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			users.add(path)
 		}
 	}
 	for path := range b.paths {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		b.judge(path)
 	}
+	return nil
 }
 
 // addSharers adds the documents that have one of the keys touched.

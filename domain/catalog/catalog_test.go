@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -37,12 +38,21 @@ func deletion(path string) catalog.Change {
 	return c
 }
 
+// after is the catalog after changes of a base.
+func after(base *catalog.Snapshot, changes []catalog.Change) *catalog.Snapshot {
+	s, err := catalog.Build(context.Background(), base, git.ObjectID{}, changes)
+	if err != nil {
+		panic(err) // the context does not end
+	}
+	return s
+}
+
 func build(files map[string]string) *catalog.Snapshot {
 	var changes []catalog.Change
 	for path, content := range files {
 		changes = append(changes, change(path, content))
 	}
-	return catalog.Build(nil, git.ObjectID{}, changes)
+	return after(nil, changes)
 }
 
 const (
@@ -188,7 +198,7 @@ func TestHostileYAMLIsRefusedCheaply(t *testing.T) {
 		large,
 		change("categories/coffee.md", coffee), change("products/mug.md", mug),
 	}
-	s := catalog.Build(nil, git.ObjectID{}, hostile)
+	s := after(nil, hostile)
 	var reasons []string
 	for p := range s.Problems() {
 		reasons = append(reasons, p.Path.String()+" "+string(p.Reason))
@@ -227,7 +237,7 @@ func TestOfDocumentsWithAKeyTheFirstByPathHasIt(t *testing.T) {
 	assert.Equal(t, 1, s.Count(catalog.KindProduct))
 	assert.Equal(t, "products/a.md", s.BySKU("MUG").Path.String())
 	assert.Nil(t, s.Document("prod-2"))
-	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{deletion("products/a.md")})
+	s = after(s, []catalog.Change{deletion("products/a.md")})
 	assert.Empty(t, problems(s))
 	assert.Equal(t, 2, s.Count(catalog.KindProduct))
 }
@@ -241,7 +251,7 @@ func TestCyclesOfCategoriesAreToldAndDoNotLoop(t *testing.T) {
 	assert.Equal(t, 4, s.Count(catalog.KindCategory))
 	assert.ElementsMatch(t, []string{"b", "c", "d"}, ids(s.Descendants("a")))
 	assert.Len(t, s.Ancestors("d"), 3)
-	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{change("categories/c.md", strings.Replace(category("c", "a"), "parent: a\n", "", 1))})
+	s = after(s, []catalog.Change{change("categories/c.md", strings.Replace(category("c", "a"), "parent: a\n", "", 1))})
 	assert.Empty(t, problems(s))
 	assert.Equal(t, []string{"c", "b", "a"}, ids(slices.Values(s.Ancestors("d"))))
 }
@@ -251,14 +261,14 @@ func TestKindsOfOnesOwnHaveASchema(t *testing.T) {
 	person := "---\nkind: Person\nid: p1\nemail: a@example.com\nage: 7\n---\n"
 	s := build(map[string]string{"people/a.md": person})
 	assert.Equal(t, []string{"people/a.md:2:7 kind UNKNOWN_KIND"}, problems(s))
-	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{change("schemas/Person.schema.json", schema)})
+	s = after(s, []catalog.Change{change("schemas/Person.schema.json", schema)})
 	assert.Empty(t, problems(s))
 	assert.Equal(t, []string{"p1"}, ids(s.List("Person", "")))
-	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{change("people/a.md", strings.Replace(person, "age: 7", "age: old", 1))})
+	s = after(s, []catalog.Change{change("people/a.md", strings.Replace(person, "age: 7", "age: old", 1))})
 	assert.Equal(t, []string{"people/a.md:5:6 age SCHEMA_VIOLATION"}, problems(s))
-	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{change("schemas/Person.schema.json", `{"properties":{"age":{"type":"string"}}}`)})
+	s = after(s, []catalog.Change{change("schemas/Person.schema.json", `{"properties":{"age":{"type":"string"}}}`)})
 	assert.Empty(t, problems(s))
-	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{deletion("schemas/Person.schema.json")})
+	s = after(s, []catalog.Change{deletion("schemas/Person.schema.json")})
 	assert.Equal(t, []string{"people/a.md:2:7 kind UNKNOWN_KIND"}, problems(s))
 }
 
@@ -340,7 +350,7 @@ func TestACatalogOfChangesIsThatOfTheFiles(t *testing.T) {
 				files[path] = content
 				changes = append(changes, change(path, content))
 			}
-			s = catalog.Build(s, git.ObjectID{}, changes)
+			s = after(s, changes)
 			if diff := cmp.Diff(answers(build(files)), answers(s)); diff != "" {
 				t.Fatalf("differs from the catalog of all files (-all +changes):\n%s", diff)
 			}
@@ -364,7 +374,7 @@ func generated(opts catalogdata.Options) (catalogdata.Catalog, []catalog.Change)
 
 func TestTheGeneratedCatalogHasTheProblemsThatItIsGiven(t *testing.T) {
 	_, changes := generated(catalogdata.Options{Products: 400, Categories: 40, Collections: 10, Bad: 40})
-	s := catalog.Build(nil, git.ObjectID{}, changes)
+	s := after(nil, changes)
 	reasons := map[string]string{}
 	for p := range s.Problems() {
 		reasons[p.Path.String()] = string(p.Reason)
@@ -394,7 +404,7 @@ func FuzzBuild(f *testing.F) {
 			return
 		}
 		c := catalog.Change{Path: p, Size: int64(len(content)), Content: []byte(content)}
-		s := catalog.Build(nil, git.ObjectID{}, []catalog.Change{change("products/mug.md", mug), c})
+		s := after(nil, []catalog.Change{change("products/mug.md", mug), c})
 		for p := range s.Problems() {
 			if p.Reason == "" || p.Message == "" {
 				t.Errorf("a problem without reason or message: %+v", p)
@@ -410,13 +420,13 @@ func BenchmarkBuild(b *testing.B) {
 	data, changes := generated(catalogdata.Options{})
 	b.Run("10200 documents", func(b *testing.B) {
 		for b.Loop() {
-			catalog.Build(nil, git.ObjectID{}, changes)
+			after(nil, changes)
 		}
 	})
-	base := catalog.Build(nil, git.ObjectID{}, changes)
+	base := after(nil, changes)
 	b.Run("one change", func(b *testing.B) {
 		for i := 0; b.Loop(); i++ {
-			catalog.Build(base, git.ObjectID{}, []catalog.Change{change(data.ProductPath(i%9900), data.Product(i%9900, i))})
+			after(base, []catalog.Change{change(data.ProductPath(i%9900), data.Product(i%9900, i))})
 		}
 	})
 	b.Run("by sku", func(b *testing.B) {

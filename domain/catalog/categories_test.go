@@ -11,7 +11,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/gitstore-dev/gitstore/domain/catalog"
-	"github.com/gitstore-dev/gitstore/domain/git"
 )
 
 func categoryAt(path, id, parent string) catalog.Change {
@@ -36,12 +35,12 @@ func TestInALongLineOfCategoriesOnlyACircleIsAProblem(t *testing.T) {
 	for n := range long {
 		changes = append(changes, categoryBelow(n, n-1))
 	}
-	s := catalog.Build(nil, git.ObjectID{}, changes)
+	s := after(nil, changes)
 	assert.Empty(t, problems(s))
 	assert.Equal(t, long, s.Count(catalog.KindCategory))
 
 	const half = long / 2
-	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{categoryBelow(0, half-1)})
+	s = after(s, []catalog.Change{categoryBelow(0, half-1)})
 	var told []string
 	for p := range s.Problems() {
 		require.Equal(t, catalog.ReasonCategoryCycle, p.Reason)
@@ -50,9 +49,9 @@ func TestInALongLineOfCategoriesOnlyACircleIsAProblem(t *testing.T) {
 	require.Len(t, told, half, "those below the circle are not in it")
 	assert.Equal(t, []string{"categories/c00000.md", "categories/c09999.md"}, []string{told[0], told[half-1]})
 
-	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{categoryBelow(half/2, -1)})
+	s = after(s, []catalog.Change{categoryBelow(half/2, -1)})
 	assert.Empty(t, problems(s), "the circle is opened within")
-	s = catalog.Build(s, git.ObjectID{}, []catalog.Change{deletion("categories/c10000.md")})
+	s = after(s, []catalog.Change{deletion("categories/c10000.md")})
 	assert.Equal(t, []string{"categories/c10001.md:5:9 parent BROKEN_REFERENCE"}, problems(s))
 }
 
@@ -61,7 +60,7 @@ func TestOfALongLineTheNearestAncestorsAreTold(t *testing.T) {
 	for n := range catalog.MaxAncestors + 3 {
 		changes = append(changes, categoryBelow(n, n-1))
 	}
-	s := catalog.Build(nil, git.ObjectID{}, changes)
+	s := after(nil, changes)
 	above := ids(slices.Values(s.Ancestors("c00102")))
 	assert.Len(t, above, catalog.MaxAncestors)
 	assert.Equal(t, []string{"c00002", "c00101"}, []string{above[0], above[len(above)-1]})
@@ -104,7 +103,7 @@ func TestCirclesAreThoseThatAWalkFromEachCategoryFinds(t *testing.T) {
 				changes = append(changes, c)
 				files[path] = c
 			}
-			s = catalog.Build(s, git.ObjectID{}, changes)
+			s = after(s, changes)
 			var told []string
 			for p := range s.Problems() {
 				if p.Reason == catalog.ReasonCategoryCycle {
@@ -118,7 +117,7 @@ func TestCirclesAreThoseThatAWalkFromEachCategoryFinds(t *testing.T) {
 			for _, c := range files {
 				all = append(all, c)
 			}
-			if diff := cmp.Diff(problems(catalog.Build(nil, git.ObjectID{}, all)), problems(s)); diff != "" {
+			if diff := cmp.Diff(problems(after(nil, all)), problems(s)); diff != "" {
 				t.Fatalf("differs from the catalog of all files (-all +changes):\n%s", diff)
 			}
 		}
