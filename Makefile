@@ -86,7 +86,7 @@ down: compose ## Stop those containers; the volume with the repositories is kept
 # `test` is a list of stages. Tests that need Docker are a stage of their own.
 
 .PHONY: test
-test: test-go test-embed test-tools e2e test-containers ## Run every test
+test: test-go test-embed test-tools e2e test-reproducible test-containers ## Run every test
 
 .PHONY: test-go
 test-go: ## Run the tests of all packages but those in e2e, with the race detector
@@ -104,6 +104,13 @@ test-tools: ## Run the tests of what checks the Kubernetes manifests, a module o
 .PHONY: e2e
 e2e: ## Run the end-to-end tests against real processes
 	go test -count 1 -timeout 15m ./e2e
+
+.PHONY: test-reproducible
+test-reproducible: dist ## Build the binaries of the images again in another directory, without Git around it, and compare
+	@copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
+	git ls-files -z --cached --others --exclude-standard --deduplicate | tar --null --files-from=- -cf - | tar -C "$$copy" -xf -; \
+	$(MAKE) -C "$$copy" dist VERSION=$(VERSION) REVISION=$(REVISION); \
+	cd bin/dist; sha256sum gitstore-api gitstore-git-service | (cd "$$copy/bin/dist" && sha256sum --check)
 
 .PHONY: test-containers
 test-containers: images ## Build the images and run the tests against containers; needs Docker
