@@ -114,8 +114,8 @@ test-reproducible: dist ## Build the binaries of the images again in another dir
 
 .PHONY: test-containers
 test-containers: images ## Build the images and run the tests against containers; needs Docker
-	GITSTORE_IMAGE_TAG=$(GITSTORE_IMAGE_TAG) TESTCONTAINERS_RYUK_DISABLED=true \
-		go test -count 1 -timeout 20m ./e2e/containers
+	TESTCONTAINERS_RYUK_DISABLED=true go test -count 1 -timeout 20m ./e2e/containers
+	TESTCONTAINERS_RYUK_DISABLED=true go test -C examples/integrationtest -count 1 ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s) each
@@ -137,7 +137,7 @@ lint-fmt:
 
 .PHONY: lint-mod
 lint-mod:
-	go mod tidy -diff
+	for module in . examples/embed examples/integrationtest tools/kubecheck; do go mod tidy -C $$module -diff; done
 
 .PHONY: lint-proto
 lint-proto: $(BUF)
