@@ -28,6 +28,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
 	"github.com/gitstore-dev/gitstore/domain/repository"
+	"github.com/gitstore-dev/gitstore/domain/tree"
 )
 
 // RepositoryStore creates, lists, deletes and gives access to repositories.
@@ -265,7 +266,9 @@ type TreeReader interface {
 	// Prefix is no directory, and INVALID_PATTERN.
 	ListFiles(ctx context.Context, q ListFiles) (git.ObjectID, iter.Seq2[FileInfo, error], error)
 	// ReadTree yields every file below the prefixes with its content, ordered by the bytes of their paths, submodules left
-	// out; with a Base only what differs from it, deletions included. It fails as the revisions do.
+	// out; with a Base only what differs from it, deletions included. Neither the files that Suffixes leave out nor the
+	// contents above MaxFileSize are read or moved. It fails as the revisions do, with INVALID_PATTERN and with
+	// INVALID_ARGUMENT.
 	ReadTree(ctx context.Context, q ReadTree) (git.ObjectID, iter.Seq2[TreeFile, error], error)
 }
 
@@ -300,9 +303,19 @@ type ReadTree struct {
 	Revision git.Revision
 	// Prefixes are files or directories; none is the root. One that does not exist selects nothing.
 	Prefixes []git.TreePath
+	// Suffixes keep only files whose name ends with one of them, such as ".md"; the letters A to Z equal a to z, all other
+	// bytes only themselves. None keeps all. At most [MaxSuffixes], each of 1 to 255 bytes without "/" and NUL; others are
+	// INVALID_PATTERN.
+	Suffixes []string
+	// MaxFileSize is the size, in bytes, above which a file comes without its content; 0 is no limit, negative is
+	// INVALID_ARGUMENT.
+	MaxFileSize int64
 	// Base is the commit that the caller has; zero is none.
 	Base git.ObjectID
 }
+
+// MaxSuffixes is the most suffixes that ReadTree takes.
+const MaxSuffixes = tree.MaxSuffixes
 
 // TreeFile is one file of ReadTree.
 type TreeFile struct {
@@ -311,9 +324,11 @@ type TreeFile struct {
 	Deleted bool
 	Mode    git.FileMode
 	Blob    git.ObjectID
-	// Size is the content's, in bytes.
+	// Size is the whole content's, in bytes, also of a file that comes without it.
 	Size int64
-	// Content is to be read before the next file is asked for.
+	// Omitted reports that the file is larger than MaxFileSize and comes without its content.
+	Omitted bool
+	// Content is to be read before the next file is asked for; nil if the file is Deleted or Omitted.
 	Content io.Reader
 }
 

@@ -121,6 +121,48 @@ func TestMetadataOfALargeFileTakesNoProcessOfItsOwn(t *testing.T) {
 	assert.Equal(t, before, s.Stats().ProcessesStarted)
 }
 
+func TestContentThatATreeIsReadWithoutIsNotAskedOfGit(t *testing.T) {
+	root := t.TempDir()
+	r := createShop(t, openStore(t, root))
+	commit(t, r, upsert(path(t, "a.md"), "small"))
+	commit(t, r, upsert(path(t, "large.md"), noise(1, 2<<20)), upsert(path(t, "photo.jpg"), noise(2, 2<<20)))
+	for _, name := range files(t, root) {
+		if info, err := os.Stat(name); err == nil && info.Size() > 1<<20 {
+			content := value[[]byte](t)(os.ReadFile(name))
+			clear(content[1<<10 : len(content)-1<<10]) // all but where large.md begins, and the end
+			require.NoError(t, os.Chmod(name, 0o600))
+			require.NoError(t, os.WriteFile(name, content, 0o600))
+		}
+	}
+	readTree := func(q ports.ReadTree) (read []string, err error) {
+		q.Revision = git.Head()
+		_, tree, err := r.ReadTree(t.Context(), q)
+		require.NoError(t, err)
+		for f, err := range tree {
+			if err != nil {
+				return read, err
+			}
+			content := "-"
+			if !f.Omitted {
+				b, err := io.ReadAll(f.Content)
+				if err != nil {
+					return read, err
+				}
+				content = string(b)
+			}
+			read = append(read, fmt.Sprint(f.Path, " ", f.Size, " ", content))
+		}
+		return read, nil
+	}
+	read, err := readTree(ports.ReadTree{Suffixes: []string{".md"}, MaxFileSize: 1 << 20})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a.md 5 small", "large.md 2097152 -"}, read)
+	_, err = readTree(ports.ReadTree{Suffixes: []string{".md"}})
+	assert.Equal(t, errs.ReasonRepositoryCorrupt, errs.ReasonOf(err), "the content is there after all: %v", err)
+	_, err = readTree(ports.ReadTree{Suffixes: []string{".jpg"}})
+	assert.Equal(t, errs.ReasonRepositoryCorrupt, errs.ReasonOf(err), "the content is there after all: %v", err)
+}
+
 func TestAbandonedReadsOfLargeFilesLeaveNothing(t *testing.T) {
 	root := t.TempDir()
 	s := openStore(t, root)

@@ -312,25 +312,33 @@ func (g *gitRepository) ListFiles(ctx context.Context, q ports.ListFiles) (git.O
 	if err != nil {
 		return git.ObjectID{}, nil, err
 	}
-	return at.Commit, withSizes(ctx, v, entries), nil
+	files := func(yield func(ports.FileInfo, error) bool) {
+		for e, err := range entries {
+			if !yield(ports.FileInfo{Path: e.Path, Mode: e.Mode, ID: e.ID}, err) {
+				return
+			}
+		}
+	}
+	return at.Commit, withSizes(ctx, v, files, infoSize), nil
 }
 
 // sizeBatch is how many sizes are asked for at once.
 const sizeBatch = 512
 
-// withSizes adds the sizes of blobs.
-func withSizes(ctx context.Context, o git.ObjectReader, entries iter.Seq2[tree.Entry, error]) iter.Seq2[ports.FileInfo, error] {
-	return func(yield func(ports.FileInfo, error) bool) {
-		batches := inBatches(ctx, entries, sizeBatch, func(ctx context.Context, entries []tree.Entry) ([]ports.FileInfo, error) {
-			return sized(ctx, o, entries)
+// withSizes adds the sizes of blobs to items; target tells which blob is an item's, zero if none, and where its size goes.
+func withSizes[T any](ctx context.Context, o git.ObjectReader, items iter.Seq2[T, error], target func(*T) (git.ObjectID, *int64)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		batches := inBatches(ctx, items, sizeBatch, func(ctx context.Context, items []T) ([]T, error) {
+			return items, addSizes(ctx, o, items, target)
 		})
-		for infos, err := range batches {
+		for batch, err := range batches {
 			if err != nil {
-				yield(ports.FileInfo{}, err)
+				var none T
+				yield(none, err)
 				return
 			}
-			for _, info := range infos {
-				if !yield(info, nil) {
+			for _, item := range batch {
+				if !yield(item, nil) {
 					return
 				}
 			}
@@ -338,29 +346,41 @@ func withSizes(ctx context.Context, o git.ObjectReader, entries iter.Seq2[tree.E
 	}
 }
 
-func sized(ctx context.Context, o git.ObjectReader, entries []tree.Entry) ([]ports.FileInfo, error) {
-	blobs := make([]git.ObjectID, 0, len(entries))
-	for _, e := range entries {
-		if e.Mode.IsFile() {
-			blobs = append(blobs, e.ID)
+func addSizes[T any](ctx context.Context, o git.ObjectReader, items []T, target func(*T) (git.ObjectID, *int64)) error {
+	blobs := make([]git.ObjectID, 0, len(items))
+	for i := range items {
+		if blob, _ := target(&items[i]); !blob.IsZero() {
+			blobs = append(blobs, blob)
 		}
 	}
 	sizes, err := o.Sizes(ctx, blobs)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	infos := make([]ports.FileInfo, len(entries))
-	for i, e := range entries {
-		infos[i] = ports.FileInfo{Path: e.Path, Mode: e.Mode, ID: e.ID}
-		if e.Mode.IsFile() {
-			infos[i].Size, sizes = sizes[0], sizes[1:]
+	for i := range items {
+		if blob, size := target(&items[i]); !blob.IsZero() {
+			*size, sizes = sizes[0], sizes[1:]
 		}
 	}
-	return infos, nil
+	return nil
+}
+
+func infoSize(f *ports.FileInfo) (git.ObjectID, *int64) {
+	if !f.Mode.IsFile() {
+		return git.ObjectID{}, nil
+	}
+	return f.ID, &f.Size
 }
 
 // ReadTree implements [ports.TreeReader].
 func (g *gitRepository) ReadTree(ctx context.Context, q ports.ReadTree) (git.ObjectID, iter.Seq2[ports.TreeFile, error], error) {
+	if q.MaxFileSize < 0 {
+		return git.ObjectID{}, nil, errs.InvalidField(errs.ReasonInvalidArgument, "max_file_size", "the largest size of files must not be negative")
+	}
+	suffixes, err := tree.ParseSuffixes(q.Suffixes)
+	if err != nil {
+		return git.ObjectID{}, nil, err
+	}
 	v, at, err := g.at(ctx, q.Revision)
 	if err != nil {
 		return git.ObjectID{}, nil, err
@@ -379,15 +399,35 @@ func (g *gitRepository) ReadTree(ctx context.Context, q ports.ReadTree) (git.Obj
 	}
 	files := func(yield func(ports.TreeFile, error) bool) {
 		for c, err := range tree.Changes(ctx, trees, base, at.Tree, q.Prefixes) {
-			if f, ok := treeFile(c); err != nil || ok {
-				if !yield(f, err) {
-					return
-				}
+			f, ok := treeFile(c)
+			if err == nil && (!ok || !suffixes.Match(c.Path)) {
+				continue
+			}
+			if !yield(f, err) {
+				return
 			}
 		}
 	}
-	return at.Commit, withContents(ctx, v.objects, files, treeTarget), nil
+	return at.Commit, withContents(ctx, v.objects, omitLarge(ctx, v, files, q.MaxFileSize), treeTarget), nil
 }
+
+// omitLarge omits the contents of files above the limit, so that git is asked for the sizes of those and for no more; 0
+// is no limit.
+func omitLarge(ctx context.Context, o git.ObjectReader, files iter.Seq2[ports.TreeFile, error], limit int64) iter.Seq2[ports.TreeFile, error] {
+	if limit == 0 {
+		return files
+	}
+	return func(yield func(ports.TreeFile, error) bool) {
+		for f, err := range withSizes(ctx, o, files, treeSize) {
+			f.Omitted = f.Size > limit
+			if !yield(f, err) {
+				return
+			}
+		}
+	}
+}
+
+func treeSize(f *ports.TreeFile) (git.ObjectID, *int64) { return f.Blob, &f.Size }
 
 // treeFile tells what a change means to a reader of files; a submodule means nothing.
 func treeFile(c git.PathChange) (ports.TreeFile, bool) {
@@ -398,6 +438,9 @@ func treeFile(c git.PathChange) (ports.TreeFile, bool) {
 }
 
 func treeTarget(f *ports.TreeFile) contentTarget {
+	if f.Omitted {
+		return contentTarget{}
+	}
 	return contentTarget{f.Blob, &f.Size, &f.Content}
 }
 

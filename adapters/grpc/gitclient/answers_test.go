@@ -114,6 +114,7 @@ func TestATreeThatBreaksTheContractIsTheServicesFault(t *testing.T) {
 		"another file amid a content":   {{CommitId: commit, Files: []*gitv1.TreeFile{file("a", 3, "1")}}, {Files: []*gitv1.TreeFile{file("b", 0, "")}}},
 		"an empty message in a content": {{CommitId: commit, Files: []*gitv1.TreeFile{file("a", 3, "1")}}, {}},
 		"a path that climbs":            {{CommitId: commit, Files: []*gitv1.TreeFile{file("../a", 0, "")}}},
+		"a content that is omitted":     {{CommitId: commit, Files: []*gitv1.TreeFile{{File: file("a", 9, "").GetFile(), Omitted: true}}}},
 		"a negative size":               {{CommitId: commit, Files: []*gitv1.TreeFile{file("a", -1, "")}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 
@@ -368,20 +369,26 @@ func (r repository) ReadTree(ctx context.Context, q ports.ReadTree) (git.ObjectI
 		return git.ObjectID{}, nil, err
 	}
 	at, err := commitOf(s, "commit_id", (*gitv1.ReadTreeResponse).GetCommitId)
-	return at, listContents(s, treePart, decodeTreeFile, withTreeContent), err
+	decode := func(m *gitv1.TreeFile) (ports.TreeFile, []byte, int64, error) {
+		f, err := wire.DecodeTreeFile(m)
+		size := f.Size
+		if f.Omitted {
+			size = 0
+			if err == nil && (q.MaxFileSize == 0 || f.Size <= q.MaxFileSize) {
+				err = fmt.Errorf("a file of %d bytes was omitted, and %d are the limit", f.Size, q.MaxFileSize)
+			}
+		}
+		return f, m.GetData(), size, err
+	}
+	return at, listContents(s, treePart, decode, withTreeContent), err
 }
 
 func treePart(m *gitv1.ReadTreeResponse) part[*gitv1.TreeFile] {
 	return part[*gitv1.TreeFile]{m.GetMore(), m.GetFiles()}
 }
 
-func decodeTreeFile(m *gitv1.TreeFile) (ports.TreeFile, []byte, int64, error) {
-	f, err := wire.DecodeTreeFile(m)
-	return f, m.GetData(), f.Size, err
-}
-
 func withTreeContent(f *ports.TreeFile, c *content) error {
-	if !f.Deleted {
+	if !f.Deleted && !f.Omitted {
 		f.Content = c
 	}
 	return nil

@@ -101,10 +101,14 @@ func (s contentService) ReadTree(m *gitv1.ReadTreeRequest, stream grpc.ServerStr
 
 func treeFile(f ports.TreeFile) item[*gitv1.TreeFile] {
 	m := wire.EncodeTreeFile(f)
-	return item[*gitv1.TreeFile]{
+	i := item[*gitv1.TreeFile]{
 		file: m, overhead: fileOverhead + len(m.GetFile().GetPath()), size: f.Size, content: f.Content,
 		set: func(data []byte) { m.Data = data },
 	}
+	if f.Omitted {
+		i.size = 0
+	}
+	return i
 }
 
 func (s contentService) BatchGetFiles(m *gitv1.BatchGetFilesRequest, stream grpc.ServerStreamingServer[gitv1.BatchGetFilesResponse]) error {

@@ -104,6 +104,7 @@ func DecodeFileInfo(m *gitv1.TreeEntry) (ports.FileInfo, error) {
 func EncodeReadTree(id git.RepositoryID, q ports.ReadTree) *gitv1.ReadTreeRequest {
 	return &gitv1.ReadTreeRequest{
 		Repository: id.String(), Revision: encodeRevision(q.Revision), Prefixes: encodePaths(q.Prefixes), BaseCommitId: q.Base.String(),
+		Suffixes: encodePatterns(q.Suffixes), MaxFileSize: q.MaxFileSize,
 	}
 }
 
@@ -113,7 +114,7 @@ func DecodeReadTree(m *gitv1.ReadTreeRequest) (git.RepositoryID, ports.ReadTree,
 	id := d.repositoryID(m.GetRepository())
 	q := ports.ReadTree{
 		Revision: d.revision("revision", m.GetRevision()), Prefixes: d.paths("prefixes", m.GetPrefixes()),
-		Base: d.objectID("base_commit_id", m.GetBaseCommitId()),
+		Base: d.objectID("base_commit_id", m.GetBaseCommitId()), Suffixes: d.patterns("suffixes", m.GetSuffixes()), MaxFileSize: m.GetMaxFileSize(),
 	}
 	return id, q, d.err
 }
@@ -123,14 +124,14 @@ func EncodeTreeFile(f ports.TreeFile) *gitv1.TreeFile {
 	if f.Deleted {
 		return &gitv1.TreeFile{File: &gitv1.File{Path: []byte(f.Path.String())}, Deleted: true}
 	}
-	return &gitv1.TreeFile{File: encodeFile(ports.File{Path: f.Path, Mode: f.Mode, Blob: f.Blob, Size: f.Size})}
+	return &gitv1.TreeFile{File: encodeFile(ports.File{Path: f.Path, Mode: f.Mode, Blob: f.Blob, Size: f.Size}), Omitted: f.Omitted}
 }
 
 // DecodeTreeFile reads a file of an answer, without its content.
 func DecodeTreeFile(m *gitv1.TreeFile) (ports.TreeFile, error) {
 	var d decoder
 	f := d.file(git.ObjectID{}, m.GetFile())
-	return ports.TreeFile{Path: f.Path, Deleted: m.GetDeleted(), Mode: f.Mode, Blob: f.Blob, Size: f.Size}, d.err
+	return ports.TreeFile{Path: f.Path, Deleted: m.GetDeleted(), Mode: f.Mode, Blob: f.Blob, Size: f.Size, Omitted: m.GetOmitted()}, d.err
 }
 
 // EncodeBatchGetFiles makes the request of ContentService.BatchGetFiles.

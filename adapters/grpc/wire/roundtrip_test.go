@@ -373,13 +373,16 @@ func TestRequestsAndAnswersArriveAsTheyWereSent(t *testing.T) {
 			same(t, want, got, err)
 		},
 		"ReadTree": func(t *rapid.T) {
-			want := ports.ReadTree{Revision: orZero(revision).Draw(t, "revision"), Prefixes: paths.Draw(t, "prefixes"), Base: orZero(objectID).Draw(t, "base")}
+			want := ports.ReadTree{
+				Revision: orZero(revision).Draw(t, "revision"), Prefixes: paths.Draw(t, "prefixes"), Base: orZero(objectID).Draw(t, "base"),
+				Suffixes: strs.Draw(t, "suffixes"), MaxFileSize: size.Draw(t, "max file size"),
+			}
 			_, got, err := wire.DecodeReadTree(sent(t, wire.EncodeReadTree(repositoryID.Draw(t, "id"), want)))
 			same(t, want, got, err)
 		},
 		"TreeFile": func(t *rapid.T) {
 			f := file.Draw(t, "file")
-			want := ports.TreeFile{Path: f.Path, Mode: f.Mode, Blob: f.Blob, Size: f.Size}
+			want := ports.TreeFile{Path: f.Path, Mode: f.Mode, Blob: f.Blob, Size: f.Size, Omitted: rapid.Bool().Draw(t, "omitted")}
 			if rapid.Bool().Draw(t, "deleted") {
 				want = ports.TreeFile{Path: f.Path, Deleted: true}
 			}

@@ -331,6 +331,13 @@ func (s snapshot) size(ctx context.Context, id git.ObjectID) (int64, error) {
 
 // ReadTree implements [ports.TreeReader].
 func (r repository) ReadTree(ctx context.Context, q ports.ReadTree) (git.ObjectID, iter.Seq2[ports.TreeFile, error], error) {
+	if q.MaxFileSize < 0 {
+		return git.ObjectID{}, nil, errs.InvalidField(errs.ReasonInvalidArgument, "max_file_size", "the largest size of files must not be negative")
+	}
+	suffixes, err := tree.ParseSuffixes(q.Suffixes)
+	if err != nil {
+		return git.ObjectID{}, nil, err
+	}
 	s, at, err := r.at(ctx, q.Revision)
 	if err != nil {
 		return git.ObjectID{}, nil, err
@@ -346,10 +353,15 @@ func (r repository) ReadTree(ctx context.Context, q ports.ReadTree) (git.ObjectI
 			f := ports.TreeFile{Path: c.Path}
 			switch {
 			case err != nil:
+			case !suffixes.Match(c.Path):
+				continue
 			case isFile(c.NewMode):
 				var content []byte
 				content, err = s.Blob(ctx, c.NewID)
-				f.Mode, f.Blob, f.Size, f.Content = c.NewMode, c.NewID, int64(len(content)), bytes.NewReader(content)
+				f.Mode, f.Blob, f.Size = c.NewMode, c.NewID, int64(len(content))
+				if f.Omitted = q.MaxFileSize > 0 && f.Size > q.MaxFileSize; !f.Omitted {
+					f.Content = bytes.NewReader(content)
+				}
 			case isFile(c.OldMode):
 				f.Deleted = true
 			default:

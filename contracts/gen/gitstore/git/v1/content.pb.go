@@ -603,7 +603,12 @@ type ReadTreeRequest struct {
 	// Files or directories; none is the root.
 	Prefixes [][]byte `protobuf:"bytes,3,rep,name=prefixes,proto3" json:"prefixes,omitempty"`
 	// The commit that the caller has; only what differs from it is sent.
-	BaseCommitId  string `protobuf:"bytes,4,opt,name=base_commit_id,json=baseCommitId,proto3" json:"base_commit_id,omitempty"`
+	BaseCommitId string `protobuf:"bytes,4,opt,name=base_commit_id,json=baseCommitId,proto3" json:"base_commit_id,omitempty"`
+	// Keeps only files whose name ends with one of them, such as ".md", A to Z taken for a to z; none keeps all. At most
+	// 100, each of 1 to 255 bytes without "/" and NUL.
+	Suffixes [][]byte `protobuf:"bytes,5,rep,name=suffixes,proto3" json:"suffixes,omitempty"`
+	// The size, in bytes, above which a file comes without its content; 0 is no limit.
+	MaxFileSize   int64 `protobuf:"varint,6,opt,name=max_file_size,json=maxFileSize,proto3" json:"max_file_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -666,6 +671,20 @@ func (x *ReadTreeRequest) GetBaseCommitId() string {
 	return ""
 }
 
+func (x *ReadTreeRequest) GetSuffixes() [][]byte {
+	if x != nil {
+		return x.Suffixes
+	}
+	return nil
+}
+
+func (x *ReadTreeRequest) GetMaxFileSize() int64 {
+	if x != nil {
+		return x.MaxFileSize
+	}
+	return 0
+}
+
 // TreeFile is a file of a tree with its content, or the beginning of it.
 type TreeFile struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -674,7 +693,9 @@ type TreeFile struct {
 	Deleted bool `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	// The first bytes of the content. If there are fewer than the file's size, the rest follows in "more" of the next
 	// messages.
-	Data          []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	Data []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	// The file is larger than max_file_size: it has its size, and no content comes.
+	Omitted       bool `protobuf:"varint,4,opt,name=omitted,proto3" json:"omitted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -728,6 +749,13 @@ func (x *TreeFile) GetData() []byte {
 		return x.Data
 	}
 	return nil
+}
+
+func (x *TreeFile) GetOmitted() bool {
+	if x != nil {
+		return x.Omitted
+	}
+	return false
 }
 
 type ReadTreeResponse struct {
@@ -1145,18 +1173,21 @@ const file_gitstore_git_v1_content_proto_rawDesc = "" +
 	"\x04size\x18\x04 \x01(\x03R\x04size\"f\n" +
 	"\x11ListFilesResponse\x12\x1b\n" +
 	"\tcommit_id\x18\x01 \x01(\tR\bcommitId\x124\n" +
-	"\aentries\x18\x02 \x03(\v2\x1a.gitstore.git.v1.TreeEntryR\aentries\"\xaa\x01\n" +
+	"\aentries\x18\x02 \x03(\v2\x1a.gitstore.git.v1.TreeEntryR\aentries\"\xea\x01\n" +
 	"\x0fReadTreeRequest\x12\x1e\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\tR\n" +
 	"repository\x125\n" +
 	"\brevision\x18\x02 \x01(\v2\x19.gitstore.git.v1.RevisionR\brevision\x12\x1a\n" +
 	"\bprefixes\x18\x03 \x03(\fR\bprefixes\x12$\n" +
-	"\x0ebase_commit_id\x18\x04 \x01(\tR\fbaseCommitId\"c\n" +
+	"\x0ebase_commit_id\x18\x04 \x01(\tR\fbaseCommitId\x12\x1a\n" +
+	"\bsuffixes\x18\x05 \x03(\fR\bsuffixes\x12\"\n" +
+	"\rmax_file_size\x18\x06 \x01(\x03R\vmaxFileSize\"}\n" +
 	"\bTreeFile\x12)\n" +
 	"\x04file\x18\x01 \x01(\v2\x15.gitstore.git.v1.FileR\x04file\x12\x18\n" +
 	"\adeleted\x18\x02 \x01(\bR\adeleted\x12\x12\n" +
-	"\x04data\x18\x03 \x01(\fR\x04data\"t\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\x12\x18\n" +
+	"\aomitted\x18\x04 \x01(\bR\aomitted\"t\n" +
 	"\x10ReadTreeResponse\x12\x1b\n" +
 	"\tcommit_id\x18\x01 \x01(\tR\bcommitId\x12\x12\n" +
 	"\x04more\x18\x02 \x01(\fR\x04more\x12/\n" +

@@ -39,7 +39,7 @@ type ContentServiceClient interface {
 	// ListFiles streams the entries of a tree ordered by path.
 	ListFiles(ctx context.Context, in *ListFilesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListFilesResponse], error)
 	// ReadTree streams every file below the prefixes at one commit with its content, ordered by path; given a base, only
-	// what differs from it.
+	// what differs from it. A file above max_file_size comes with its size alone.
 	ReadTree(ctx context.Context, in *ReadTreeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadTreeResponse], error)
 	// BatchGetFiles streams many files of one commit in the order asked for; one that cannot be read is reported inline.
 	BatchGetFiles(ctx context.Context, in *BatchGetFilesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BatchGetFilesResponse], error)
@@ -152,7 +152,7 @@ type ContentServiceServer interface {
 	// ListFiles streams the entries of a tree ordered by path.
 	ListFiles(*ListFilesRequest, grpc.ServerStreamingServer[ListFilesResponse]) error
 	// ReadTree streams every file below the prefixes at one commit with its content, ordered by path; given a base, only
-	// what differs from it.
+	// what differs from it. A file above max_file_size comes with its size alone.
 	ReadTree(*ReadTreeRequest, grpc.ServerStreamingServer[ReadTreeResponse]) error
 	// BatchGetFiles streams many files of one commit in the order asked for; one that cannot be read is reported inline.
 	BatchGetFiles(*BatchGetFilesRequest, grpc.ServerStreamingServer[BatchGetFilesResponse]) error
