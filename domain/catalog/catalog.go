@@ -127,7 +127,8 @@ type Reason string
 
 // The reasons of problems.
 const (
-	// ReasonTooLarge is a file, or its front matter, above the limit.
+	// ReasonTooLarge is a file, or its front matter, above the limit, or fields that take too much work to check against the
+	// schema of their kind.
 	ReasonTooLarge Reason = "TOO_LARGE"
 	// ReasonMalformed is a file that is no YAML or JSON that a document may hold: aliases, tags of its own, duplicate
 	// keys, several documents, a missing end of the front matter.
@@ -146,7 +147,7 @@ const (
 	ReasonInvalidCurrency Reason = "INVALID_CURRENCY"
 	// ReasonSchemaViolation is a document that its kind's schema does not accept.
 	ReasonSchemaViolation Reason = "SCHEMA_VIOLATION"
-	// ReasonInvalidSchema is a file under schemas/ that is no JSON Schema, or one that refers to another place.
+	// ReasonInvalidSchema is a file under schemas/ that is no JSON Schema, refers to another place, or makes too much work.
 	ReasonInvalidSchema Reason = "INVALID_SCHEMA"
 	// ReasonDuplicateID is an id that another document has.
 	ReasonDuplicateID Reason = "DUPLICATE_ID"

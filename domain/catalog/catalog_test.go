@@ -395,6 +395,8 @@ func FuzzBuild(f *testing.F) {
 	f.Add("products/a.md", mug)
 	f.Add("products/a.json", `{"id":"x"}`)
 	f.Add("schemas/Person.schema.json", `{"type":"object"}`)
+	f.Add("schemas/Product.schema.json", `{"properties":{"tags":{"items":{"pattern":"^[a-z]{2,9}$"}},"links":{"$ref":"#/$defs/l"}},"$defs":{"l":{"items":{"$ref":"#/$defs/l"}}}}`)
+	f.Add("schemas/Product.schema.json", bomb(3, "anyOf", "false"))
 	for _, w := range catalogdata.Wrongs {
 		f.Add("products/w.md", fmt.Sprintf(w.Content, 1))
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -17,7 +18,7 @@ import (
 )
 
 // schemas are the JSON Schemas of a catalog by kind.
-type schemas map[Kind]*jsonschema.Schema
+type schemas map[Kind]*subschema
 
 const (
 	schemaFolder = "schemas/"
@@ -45,15 +46,13 @@ func (nowhere) Load(url string) (any, error) {
 	return nil, fmt.Errorf("the schema refers to %.80q: it has to be whole in itself", url)
 }
 
-// compile compiles the schema in a file. Patterns are regular expressions of Go (RE2), which take linear time.
-func compile(c Change) (*jsonschema.Schema, *Problem) {
-	fail := func(reason Reason, format string, args ...any) *Problem {
-		return &Problem{Path: c.Path, Line: 1, Column: 1, Reason: reason, Message: fmt.Sprintf(format, args...)}
-	}
-	if c.Size > MaxFrontMatter || len(c.Content) > MaxFrontMatter {
-		return nil, fail(ReasonTooLarge, "the schema is larger than %d bytes", MaxFrontMatter)
-	}
+// compile compiles the schema in a file, within the limits of its work.
+func compile(c Change) (*subschema, *Problem) {
 	f := front{source: string(bytes.TrimPrefix(c.Content, byteOrderMark))}
+	top := &yaml.Node{Line: 1, Column: 1}
+	if c.Size > MaxFrontMatter || len(c.Content) > MaxFrontMatter {
+		return nil, f.at(c.Path, top, "", ReasonTooLarge, "the schema is larger than %d bytes", MaxFrontMatter)
+	}
 	root, problem := f.readJSON(c.Path)
 	if problem == nil {
 		problem = f.check(c.Path, root, "", 1)
@@ -62,26 +61,99 @@ func compile(c Change) (*jsonschema.Schema, *Problem) {
 		problem.Reason = ReasonInvalidSchema
 		return nil, problem
 	}
-	compiler := jsonschema.NewCompiler()
-	compiler.UseLoader(nowhere{})
-	const address = "gitstore:schema"
-	if err := compiler.AddResource(address, plain(root)); err != nil {
-		return nil, fail(ReasonInvalidSchema, "the schema is invalid: %s", clip(err.Error()))
+	if countSubschemas(root) > maxSubschemas {
+		return nil, f.at(c.Path, top, "", ReasonInvalidSchema, "the schema has more than %d maps and booleans: write what is there often once, below $defs, and refer to it", maxSubschemas)
 	}
-	schema, err := compiler.Compile(address)
-	if err != nil {
-		return nil, fail(ReasonInvalidSchema, "the schema is invalid: %s", clip(err.Error()))
+	patterns := &patterns{known: map[string]*pattern{}}
+	compiled, err := compileWith(patterns, plain(root))
+	switch {
+	case patterns.why != nil:
+		at, field := find(root, patterns.refused, "")
+		return nil, f.at(c.Path, at, clip(field), ReasonInvalidSchema, "the pattern %.80q is not taken: %s", patterns.refused, clip(patterns.why.Error()))
+	case err != nil:
+		return nil, f.at(c.Path, top, "", ReasonInvalidSchema, "the schema is invalid: %s", clip(err.Error()))
+	}
+	schema, excess := plan(compiled)
+	if excess != nil {
+		at, field := locate(root, keysOf(excess.Location))
+		return nil, f.at(c.Path, at, clip(field), ReasonInvalidSchema, "%s", excess.why)
 	}
 	return schema, nil
 }
 
+func compileWith(patterns *patterns, schema any) (*jsonschema.Schema, error) {
+	defer func() { patterns.known = nil }()
+	compiler := jsonschema.NewCompiler()
+	compiler.UseLoader(nowhere{})
+	compiler.UseRegexpEngine(patterns.compile)
+	const address = "gitstore:///schema" // so that any relative reference is to another place
+	if err := compiler.AddResource(address, schema); err != nil {
+		return nil, err
+	}
+	return compiler.Compile(address)
+}
+
+// countSubschemas counts the values that may be schemas.
+func countSubschemas(n *yaml.Node) int {
+	count := 0
+	if n.Kind == yaml.MappingNode || n.Kind == yaml.ScalarNode && n.ShortTag() == "!!bool" {
+		count++
+	}
+	for _, item := range n.Content {
+		count += countSubschemas(item)
+	}
+	return count
+}
+
+// find returns the first text that is the one given, a key or a value, and the field that it is or is in; else the value
+// that was searched.
+func find(n *yaml.Node, text, field string) (*yaml.Node, string) {
+	for i, item := range n.Content {
+		name := field
+		switch {
+		case n.Kind == yaml.SequenceNode:
+			name += "[" + strconv.Itoa(i) + "]"
+		case i%2 == 0:
+			name = join(field, item.Value)
+		default:
+			name = join(field, n.Content[i-1].Value)
+		}
+		if item.Kind == yaml.ScalarNode && item.Value == text {
+			return item, name
+		}
+		if at, found := find(item, text, name); at != item {
+			return at, found
+		}
+	}
+	return n, field
+}
+
+// keysOf are the keys and indexes that the location of a part of a schema is written with.
+func keysOf(location string) []string {
+	_, fragment, _ := strings.Cut(location, "#")
+	pointer, err := url.PathUnescape(fragment)
+	if err != nil || pointer == "" {
+		return nil
+	}
+	keys := strings.Split(pointer, "/")[1:]
+	for i, key := range keys {
+		keys[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(key)
+	}
+	return keys
+}
+
 // schema holds the fields to a schema, if there is one.
-func (r *reader) schema(s *jsonschema.Schema, root *yaml.Node) {
+func (r *reader) schema(s *subschema, root *yaml.Node) {
 	if s == nil {
 		return
 	}
+	value := plain(root)
+	if !s.affords(value) {
+		r.problem(root, "", ReasonTooLarge, "checking the fields against the schema of the kind takes more than %d steps: make them smaller or less deep, or have the schema choose by if and then instead of trying alternatives", maxSteps)
+		return
+	}
 	var invalid *jsonschema.ValidationError
-	if err := s.Validate(plain(root)); errors.As(err, &invalid) {
+	if err := s.Validate(value); errors.As(err, &invalid) {
 		r.violations(invalid, root)
 	}
 }
