@@ -417,7 +417,8 @@ func TestAFewSnapshotsStayAtHand(t *testing.T) {
 
 func TestRunEndsWithItsContextInTheMidstOfEverything(t *testing.T) {
 	settled(t, func(t *testing.T) {
-		w := newWorld(t, catalogs.Options{Parallel: 1}, "shop", "other", "third")
+		var log strings.Builder
+		w := newWorld(t, catalogs.Options{Parallel: 1, Logger: textLogger(&log)}, "shop", "other", "third")
 		w.create(shop)
 		w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
 		gate := make(chan struct{})
@@ -434,6 +435,9 @@ func TestRunEndsWithItsContextInTheMidstOfEverything(t *testing.T) {
 		<-done
 		if s := w.status(); s.Err != nil {
 			t.Errorf("ending is reported as a failure: %v", s.Err)
+		}
+		if strings.Contains(log.String(), "catalog loaded") {
+			t.Errorf("a catalog was built of the files that were read:\n%s", log.String())
 		}
 	})
 }
