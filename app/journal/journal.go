@@ -121,14 +121,21 @@ func (j *Journal) untold(id git.RepositoryID, events []event.Event) []event.Even
 	if len(told) == 0 {
 		return events
 	}
+	passed := passes(events, told)
 	var news []event.Event
 	for _, e := range events {
 		ref, ok := e.(event.RefUpdated)
+		if !ok {
+			clear(told) // with the repository all its refs came or went
+			news = append(news, e)
+			continue
+		}
 		at, known := told[ref.Ref]
-		if ok {
+		late := known && passed[ref.Ref] && at != ref.Old
+		if !late || at == ref.New {
 			delete(told, ref.Ref)
 		}
-		if !ok || !known || at != ref.New || at == ref.Old {
+		if !late {
 			news = append(news, e)
 		}
 	}
@@ -136,6 +143,18 @@ func (j *Journal) untold(id git.RepositoryID, events []event.Event) []event.Even
 		delete(j.told, id)
 	}
 	return news
+}
+
+// passes returns the refs that the events lead to where they were told to be.
+func passes(events []event.Event, told map[git.RefName]git.ObjectID) map[git.RefName]bool {
+	passed := map[git.RefName]bool{}
+	for _, e := range events {
+		ref, ok := e.(event.RefUpdated)
+		if at, known := told[ref.Ref]; ok && known && at == ref.New {
+			passed[ref.Ref] = true
+		}
+	}
+	return passed
 }
 
 // align returns a cursor for each of events, of which news were written. One that was told before is behind none of them.

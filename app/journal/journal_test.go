@@ -123,6 +123,11 @@ func (b *bed) commit(r ports.GitRepository, content string) event.Cursor {
 	return receipt.Cursor
 }
 
+func (b *bed) head(r ports.GitRepository) git.ObjectID {
+	b.t.Helper()
+	return value[ports.Resolved](b.t)(r.ResolveRevision(b.t.Context(), git.Head())).Commit
+}
+
 func (b *bed) tag(r ports.GitRepository, name string) {
 	b.t.Helper()
 	value[ports.TagInfo](b.t)(r.CreateTag(b.t.Context(), ports.CreateTag{
@@ -372,4 +377,50 @@ func TestNothingIsLostWhileTheJournalComesAndGoes(t *testing.T) {
 			at[ref.ID] = ref.New
 		}
 	}
+}
+
+// commitAs makes the same commit each time.
+func (b *bed) commitAs(r ports.GitRepository, when time.Time) {
+	b.t.Helper()
+	who := git.Signature{Name: "A", Email: "a@example.com", When: when}
+	req := ports.CommitFiles{Branch: value[git.RefName](b.t)(git.BranchRef("main")), Message: "Change", Author: who, Committer: who}
+	_, err := r.CommitFiles(b.t.Context(), req, func(yield func(git.Change, error) bool) {
+		yield(git.Change{
+			Action: git.ActionUpsert, Path: value[git.TreePath](b.t)(git.ParseTreePath("a")), Content: strings.NewReader("a"), Size: 1,
+		}, nil)
+	})
+	require.NoError(b.t, err)
+}
+
+func TestARepositoryThatComesBackWithTheSameCommitIsToldOf(t *testing.T) {
+	b := newBed(t)
+	when := time.Unix(1_700_000_000, 0)
+	b.log.down.Store(true)
+	b.commitAs(b.create("shop"), when)
+	b.log.down.Store(false)
+	b.inStep()
+	require.NoError(t, b.store.DeleteRepository(t.Context(), id(t, "shop")))
+	before := len(b.entries())
+	b.commitAs(b.create("shop"), when)
+	assert.Equal(t, []string{"shop created", "shop refs/heads/main created "}, b.entries()[before:])
+	b.inStep()
+}
+
+func TestAWriterThatIsLateTellsNothingTwice(t *testing.T) {
+	b := newBed(t)
+	shop := b.create("shop")
+	b.log.down.Store(true)
+	b.commit(shop, "one")
+	first := b.head(shop)
+	b.commit(shop, "two")
+	second := b.head(shop)
+	b.log.down.Store(false)
+	b.inStep()
+	before := b.entries()
+	move := func(from, to git.ObjectID) event.Event {
+		return event.RefUpdated{Header: event.Header{ID: id(t, "shop")}, Ref: value[git.RefName](t)(git.BranchRef("main")), Old: from, New: to, Commit: to}
+	}
+	assert.Empty(t, b.journal.Changed(t.Context(), move(git.ObjectID{}, first), move(first, second)))
+	assert.Equal(t, before, b.entries())
+	assert.Len(t, b.journal.Changed(t.Context(), move(second, first), move(first, second)), 2)
 }
