@@ -15,6 +15,9 @@ type Observer interface {
 	// callers of the writes are answered. It returns for each event its place in the journal, or nothing if there is none;
 	// that goes into the receipts ([ports.WithReceipt]) of the writes.
 	Changed(ctx context.Context, events ...event.Event) []event.Cursor
+	// Told returns a place behind all that happened to the repository, for the receipts of writes that changed nothing or
+	// were made before: zero if there is none yet.
+	Told(ctx context.Context, id git.RepositoryID) event.Cursor
 	// Unsure is told of a repository whose refs may have moved in a way that nobody can tell: they are to be read, by
 	// [Store.States].
 	Unsure(id git.RepositoryID)
@@ -23,6 +26,8 @@ type Observer interface {
 type nobody struct{}
 
 func (nobody) Changed(context.Context, ...event.Event) []event.Cursor { return nil }
+
+func (nobody) Told(context.Context, git.RepositoryID) event.Cursor { return event.Cursor{} }
 
 func (nobody) Unsure(git.RepositoryID) {}
 

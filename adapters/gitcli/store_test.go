@@ -609,6 +609,8 @@ func (o observer) Changed(_ context.Context, events ...event.Event) []event.Curs
 	return cursors
 }
 
+func (o observer) Told(context.Context, git.RepositoryID) event.Cursor { return event.Cursor{} }
+
 func (o observer) Unsure(id git.RepositoryID) { o(unsure{event.Header{ID: id}}) }
 
 type unsure struct{ event.Header }

@@ -13,6 +13,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/repository"
+	"github.com/gitstore-dev/gitstore/ports"
 )
 
 // maxBatch bounds the writes that share one pack, one ref transaction and one set of syncs.
@@ -231,6 +232,7 @@ func (w *writer) attempt(batch []*write) (retry bool) {
 	d := newDraft(w.repo)
 	planned := w.plan(d, batch)
 	if len(d.changes) == 0 {
+		w.vouch(planned)
 		return false
 	}
 	done, err := w.commit(context.WithoutCancel(batch[0].ctx), d, planned)
@@ -335,6 +337,16 @@ func (w *writer) announce(ctx context.Context, planned []*write) {
 		if n := len(job.events); n > 0 && n <= len(cursors) {
 			receive(job.ctx, cursors[:n])
 			cursors = cursors[n:]
+		}
+	}
+	w.vouch(planned)
+}
+
+// vouch gives the writes that moved nothing a place behind what they rest on.
+func (w *writer) vouch(planned []*write) {
+	for _, job := range planned {
+		if r := ports.ReceiptOf(job.ctx); r != nil && !job.moves {
+			r.Cursor = w.repo.store.opts.Observer.Told(job.ctx, w.repo.id)
 		}
 	}
 }

@@ -169,6 +169,26 @@ func (j *Journal) align(events, news []event.Event, cursors []event.Cursor) []ev
 	return all
 }
 
+// Told returns a cursor behind all that happened to the repository before the call, zero if there is none yet or it cannot
+// be found out now. Nobody writes to the repository meanwhile.
+func (j *Journal) Told(ctx context.Context, id git.RepositoryID) event.Cursor {
+	j.mu.Lock()
+	_, unsure := j.unsure[id]
+	broken := j.broken
+	j.mu.Unlock()
+	if unsure || broken {
+		return event.Cursor{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, j.opts.AppendTimeout)
+	defer cancel()
+	bounds, err := j.log.Bounds(ctx)
+	if err != nil {
+		j.logger.WarnContext(ctx, "a write is answered without its place in the journal", "repository", id.String(), "error", err)
+		return event.Cursor{}
+	}
+	return bounds.Newest
+}
+
 // Unsure has the repository compared with the journal soon.
 func (j *Journal) Unsure(id git.RepositoryID) {
 	j.mu.Lock()

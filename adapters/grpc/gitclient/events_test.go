@@ -27,8 +27,9 @@ import (
 // journalled is a store with a journal behind a server, and a client.
 type journalled struct {
 	*gitclient.Store
-	log    *memlog.Log
-	server *gitserver.Server
+	log     *memlog.Log
+	journal *journal.Journal
+	server  *gitserver.Server
 }
 
 func serveJournalled(t testing.TB) journalled {
@@ -49,7 +50,7 @@ func serveJournalled(t testing.TB) journalled {
 		assert.NoError(t, store.Close())
 	})
 	client, server := serveWith(t, store, gitserver.Options{Journal: log, Events: hub})
-	return journalled{client.Store, log, server}
+	return journalled{client.Store, log, j, server}
 }
 
 func (j journalled) newShop(t *testing.T) ports.GitRepository {
@@ -144,6 +145,35 @@ func TestEveryWriteLeavesItsCursor(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, bounds.Newest, receipt.Cursor, w.name)
 	}
+}
+
+func TestAWriteLeavesNoCursorThatIsNotBehindIt(t *testing.T) {
+	j := serveJournalled(t)
+	shop := j.newShop(t)
+	id, err := git.ParseRepositoryID("shop")
+	require.NoError(t, err)
+	commit := func(c ports.CommitFiles) (receipt ports.Receipt) {
+		_, err := shop.CommitFiles(ports.WithReceipt(t.Context(), &receipt), c, oneFile(1))
+		require.NoError(t, err)
+		return receipt
+	}
+	first, again := commitTo("main"), commitTo("main")
+	first.RequestID = "0b8f5a0e-6f7c-4a53-9d3e-6c1e3c1f5a01"
+	again.AllowEmpty = false
+	j.journal.Unsure(id) // its events wait until it was compared
+	assert.Zero(t, commit(first).Cursor, "a commit that is not in the journal yet")
+	assert.Zero(t, commit(first).Cursor, "one that was made before")
+	assert.Zero(t, commit(again).Cursor, "one that changes nothing")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { j.journal.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	require.Eventually(t, func() bool { return !commit(first).Cursor.IsZero() }, 10*time.Second, time.Millisecond)
+	bounds, err := j.log.Bounds(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, bounds.Newest, commit(first).Cursor)
+	assert.Equal(t, bounds.Newest, commit(again).Cursor)
 }
 
 func TestAReadHasReachedTheCursorItAsksFor(t *testing.T) {

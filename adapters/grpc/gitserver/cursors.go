@@ -41,19 +41,10 @@ func (c *call) reach() error {
 	return errs.New(errs.ReasonCursorNotReached, "the journal has not come as far as the cursor", errs.MetaCursor, bounds.Newest.String())
 }
 
-// leaveCursor sets the trailer of a call that changed something, or that found out that somebody had: then the journal's
-// end is behind that in any case.
+// leaveCursor sets the trailer of a call that changed something, or that found out that somebody had. There is none where
+// the journal does not say so yet.
 func (c *call) leaveCursor(set func(metadata.MD)) {
-	if c.receipt == nil {
-		return
-	}
-	cursor := c.receipt.Cursor
-	if cursor.IsZero() {
-		if bounds, err := c.journal.Bounds(c.ctx); err == nil {
-			cursor = bounds.Newest
-		}
-	}
-	if !cursor.IsZero() {
-		set(metadata.Pairs(wire.CursorMetadata, cursor.String()))
+	if c.receipt != nil && !c.receipt.Cursor.IsZero() {
+		set(metadata.Pairs(wire.CursorMetadata, c.receipt.Cursor.String()))
 	}
 }
