@@ -117,6 +117,15 @@ test-containers: images ## Build the images and run the tests against containers
 	TESTCONTAINERS_RYUK_DISABLED=true go test -count 1 -timeout 20m ./e2e/containers
 	TESTCONTAINERS_RYUK_DISABLED=true go test -C examples/integrationtest -count 1 ./...
 
+# How many faults are done, and the number that chooses them.
+ROUNDS ?= 100
+SEED   ?=
+
+.PHONY: torture
+torture: images ## Do ROUNDS (100) random faults to containers under load; SEED repeats a run
+	GITSTORE_IMAGE_TAG=$(GITSTORE_IMAGE_TAG) TESTCONTAINERS_RYUK_DISABLED=true ROUNDS=$(ROUNDS) SEED=$(SEED) \
+		go test -count 1 -v -timeout 0 -run '^TestNothingIsLostWhateverFails$$' ./e2e/containers
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s) each
 	tools/fuzz.sh $(FUZZTIME)

@@ -35,50 +35,61 @@ type Container struct {
 	probe   string
 }
 
+// service says what [GitStore.start] starts.
+type service struct {
+	name, image string
+	env         map[string]string
+	// ports are those of this host, by those in the container.
+	ports map[string]int
+	// data mounts the volume of the git-service.
+	data bool
+	// entrypoint replaces that of the image.
+	entrypoint []string
+}
+
 // start runs a service as it is to be deployed: nothing can be written but its data, no capability, no new privileges.
-func (g *GitStore) start(ctx context.Context, name, image string, env map[string]string, ports map[string]int, host func(*container.HostConfig)) *Container {
+func (g *GitStore) start(ctx context.Context, s service) *Container {
 	g.t.Helper()
-	c := &Container{t: g.t, name: name, docker: g.docker, network: g.network.Name, alias: name}
-	exposed := network.PortMap{}
-	for inside, outside := range ports {
-		exposed[network.MustParsePort(inside+"/tcp")] = []network.PortBinding{
+	c := &Container{t: g.t, name: s.name, docker: g.docker, network: g.network.Name, alias: s.name}
+	bindings := network.PortMap{}
+	var exposed []string
+	for inside, outside := range s.ports {
+		exposed = append(exposed, inside+"/tcp")
+		bindings[network.MustParsePort(inside+"/tcp")] = []network.PortBinding{
 			{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(outside)},
 		}
 	}
-	var exposedNames []string
-	for p := range ports {
-		exposedNames = append(exposedNames, p+"/tcp")
-	}
-	var err error
-	c.DockerContainer, err = testcontainers.Run(ctx, image,
-		testcontainers.WithEnv(env),
-		testcontainers.WithExposedPorts(exposedNames...),
-		tcnetwork.WithNetwork([]string{name}, g.network),
+	customizers := []testcontainers.ContainerCustomizer{
+		testcontainers.WithEnv(s.env),
+		testcontainers.WithExposedPorts(exposed...),
+		tcnetwork.WithNetwork([]string{s.name}, g.network),
 		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
-			h.PortBindings = exposed
+			h.PortBindings = bindings
 			h.ReadonlyRootfs = true
 			h.CapDrop = []string{"ALL"}
 			h.SecurityOpt = []string{"no-new-privileges"}
-			if host != nil {
-				host(h)
+			if s.data {
+				h.Binds = []string{g.volume + ":" + dataDir}
 			}
-		}))
+		}),
+	}
+	if s.entrypoint != nil {
+		customizers = append(customizers, testcontainers.WithEntrypoint(s.entrypoint...))
+	}
+	var err error
+	c.DockerContainer, err = testcontainers.Run(ctx, s.image, customizers...)
 	if c.DockerContainer != nil {
 		g.t.Cleanup(func() {
 			if g.t.Failed() {
-				g.t.Logf("end of the log of %s:\n%s", name, c.logged())
+				g.t.Logf("end of the log of %s:\n%s", s.name, c.logged())
 			}
-			var volumes []string
-			if name == gitAlias {
-				volumes = append(volumes, g.volume)
-			}
-			if err := testcontainers.TerminateContainer(c, testcontainers.StopTimeout(0), testcontainers.RemoveVolumes(volumes...)); err != nil {
-				g.t.Errorf("remove %s: %v", name, err)
+			if err := testcontainers.TerminateContainer(c, testcontainers.StopTimeout(0)); err != nil {
+				g.t.Errorf("remove %s: %v", s.name, err)
 			}
 		})
 	}
 	if err != nil {
-		g.t.Fatalf("start %s from image %s: %v; `make images` builds the images", name, image, err)
+		g.t.Fatalf("start %s from image %s: %v; `make images` builds the images", s.name, s.image, err)
 	}
 	return c
 }

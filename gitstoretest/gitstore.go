@@ -3,13 +3,14 @@ package gitstoretest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
+	"net/netip"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 	tcnetwork "github.com/testcontainers/testcontainers-go/network"
@@ -54,8 +55,11 @@ type GitService struct {
 // GRPCAddress is the host and port of the gRPC contract.
 func (s *GitService) GRPCAddress() string { return s.grpc }
 
+// EventsAddress is the host and port where events, health and metrics are served.
+func (s *GitService) EventsAddress() string { return s.events }
+
 // EventsURL is where changes are announced over WebSocket.
-func (s *GitService) EventsURL() string { return "ws://" + s.events + "/v1/events" }
+func (s *GitService) EventsURL() string { return eventsURL(s.events) }
 
 // MetricsURL is where the service tells its figures.
 func (s *GitService) MetricsURL() string { return "http://" + s.events + "/metrics" }
@@ -128,32 +132,68 @@ func Run(ctx context.Context, t testing.TB, opts ...Option) *GitStore {
 func (g *GitStore) startGit(ctx context.Context, o options) {
 	g.t.Helper()
 	grpc, events := freePort(g.t), freePort(g.t)
-	data := func(h *container.HostConfig) {
-		if o.dataBytes > 0 {
-			h.Tmpfs = map[string]string{dataDir: fmt.Sprintf("size=%d,uid=%s,gid=%s,mode=0700", o.dataBytes, user, user)}
-			return
-		}
-		h.Binds = []string{g.volume + ":" + dataDir}
+	g.makeVolume(ctx, o.dataBytes)
+	if o.dataBytes > 0 {
+		g.start(ctx, service{name: "data", image: o.gitImage, data: true, entrypoint: []string{"sleep", "infinity"}})
 	}
-	if o.dataBytes == 0 {
-		g.volume = "gitstoretest-" + uuid.NewString()
-		_, err := g.docker.VolumeCreate(ctx, client.VolumeCreateOptions{Name: g.volume, Labels: testcontainers.GenericLabels()})
-		if err != nil {
-			g.t.Fatalf("make a volume: %v", err)
-		}
-	}
-	c := g.start(ctx, gitAlias, o.gitImage, o.gitEnv, map[string]int{grpcPort: grpc, eventsPort: events}, data)
+	ports := map[string]int{grpcPort: grpc, eventsPort: events}
+	c := g.start(ctx, service{name: gitAlias, image: o.gitImage, env: o.gitEnv, ports: ports, data: true})
 	g.Git = &GitService{c, loopback(grpc), loopback(events)}
 	c.probe = "http://" + g.Git.events + "/readyz"
+}
+
+// makeVolume makes the volume of the git-service, in memory if size is not 0.
+func (g *GitStore) makeVolume(ctx context.Context, size int64) {
+	g.t.Helper()
+	volume := client.VolumeCreateOptions{Name: "gitstoretest-" + uuid.NewString(), Labels: testcontainers.GenericLabels()}
+	if size > 0 {
+		volume.Driver = "local"
+		volume.DriverOpts = map[string]string{
+			"type": "tmpfs", "device": "tmpfs", "o": fmt.Sprintf("size=%d,uid=%s,gid=%s,mode=0700", size, user, user),
+		}
+	}
+	if _, err := g.docker.VolumeCreate(ctx, volume); err != nil {
+		g.t.Fatalf("make a volume: %v", err)
+	}
+	g.volume = volume.Name
+	g.t.Cleanup(func() {
+		if _, err := g.docker.VolumeRemove(context.WithoutCancel(ctx), g.volume, client.VolumeRemoveOptions{}); err != nil {
+			g.t.Errorf("remove the volume: %v", err)
+		}
+	})
 }
 
 func (g *GitStore) startAPI(ctx context.Context, i int, o options) {
 	g.t.Helper()
 	port := freePort(g.t)
-	c := g.start(ctx, fmt.Sprintf("api-%d", i), o.api, o.apiEnv, map[string]int{httpPort: port}, nil)
+	env := maps.Clone(o.apiEnv)
+	if o.link != nil {
+		if link := o.link(i, g.Git, g.host(ctx)); link != (Link{}) {
+			env["GITSTORE_GIT_ADDRESS"], env["GITSTORE_EVENTS_URL"] = link.GRPC, eventsURL(link.Events)
+		}
+	}
+	c := g.start(ctx, service{name: fmt.Sprintf("api-%d", i), image: o.api, env: env, ports: map[string]int{httpPort: port}})
 	a := &API{c, loopback(port)}
 	c.probe = a.URL() + "/readyz"
 	g.apis = append(g.apis, a)
 }
+
+// host returns the address at which the containers reach this host.
+func (g *GitStore) host(ctx context.Context) netip.Addr {
+	g.t.Helper()
+	inspected, err := g.docker.NetworkInspect(ctx, g.network.ID, client.NetworkInspectOptions{})
+	if err != nil {
+		g.t.Fatalf("inspect the network: %v", err)
+	}
+	for _, c := range inspected.Network.IPAM.Config {
+		if c.Gateway.Is4() {
+			return c.Gateway
+		}
+	}
+	g.t.Fatalf("the network %s has no gateway with an IPv4 address", g.network.Name)
+	return netip.Addr{}
+}
+
+func eventsURL(address string) string { return "ws://" + address + "/v1/events" }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -3,6 +3,7 @@ package gitstoretest
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"os"
 )
 
@@ -14,6 +15,7 @@ type options struct {
 	gitImage, api  string
 	gitEnv, apiEnv map[string]string
 	dataBytes      int64
+	link           func(replica int, git *GitService, host netip.Addr) Link
 }
 
 func newOptions(opts []Option) options {
@@ -28,7 +30,7 @@ func newOptions(opts []Option) options {
 		apiEnv: map[string]string{
 			"GITSTORE_HTTP_LISTEN": "0.0.0.0:" + httpPort,
 			"GITSTORE_GIT_ADDRESS": gitAlias + ":" + grpcPort,
-			"GITSTORE_EVENTS_URL":  "ws://" + gitAlias + ":" + eventsPort + "/v1/events",
+			"GITSTORE_EVENTS_URL":  eventsURL(gitAlias + ":" + eventsPort),
 		},
 	}
 	for _, opt := range opts {
@@ -55,6 +57,21 @@ func WithAPIEnv(env map[string]string) Option {
 	return func(o *options) { maps.Copy(o.apiEnv, env) }
 }
 
-// WithDataSize puts the git-service's data into memory of that many bytes, for tests of a full disk. It is lost when the
-// container stops. Without this option the data is in a volume.
+// WithDataSize gives the git-service a volume of that many bytes in memory, for tests of a full disk. Its content lives
+// until the test ends, as that of the volume which the git-service has without this option. A container of the
+// git-service's image that sleeps keeps it.
 func WithDataSize(bytes int64) Option { return func(o *options) { o.dataBytes = bytes } }
+
+// Link is where a replica of the API reaches the git-service: a host and port for gRPC, and one for events.
+type Link struct {
+	GRPC, Events string
+}
+
+// WithLinks puts something of the test between the replicas and the git-service, such as a proxy that loses bytes. link is
+// called before each replica starts, while the git-service is there, with the address at which containers reach this
+// host. A zero Link leaves the replica the network that all share.
+//
+// It needs a Docker Engine on the same host, and that no firewall keeps containers from the gateway of their network.
+func WithLinks(link func(replica int, git *GitService, host netip.Addr) Link) Option {
+	return func(o *options) { o.link = link }
+}

@@ -21,7 +21,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gitstore-dev/gitstore/adapters/ws"
-	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/gitstoretest"
 	"github.com/gitstore-dev/gitstore/ports"
 	"github.com/gitstore-dev/gitstore/ports/eventstest"
@@ -262,71 +261,4 @@ func checkFiles(t *testing.T, docker *testcontainers.DockerClient, a *gitstorete
 	for _, dep := range info.Deps {
 		assert.False(t, strings.Contains(dep.Path, "go-git") || strings.Contains(dep.Path, "git2go"), dep.Path)
 	}
-}
-
-func TestNoAcknowledgedWriteIsLostWhenTheGitServiceIsKilled(t *testing.T) {
-	g := gitstoretest.Run(t.Context(), t, gitstoretest.WithReplicas(2))
-	shop := newShop(t, g.API(0))
-	want(t, 201, "PUT", g.API(0).URL()+shop+"/files/first.md?message=First", []byte("first"))
-	ctx, stop := context.WithCancel(t.Context())
-	var mu sync.Mutex
-	acknowledged := map[string]string{}
-	var writing sync.WaitGroup
-	for w := range 8 {
-		writing.Go(func() {
-			for i := 0; ctx.Err() == nil; i++ {
-				name, content := fmt.Sprintf("w%d/%d.md", w, i), fmt.Sprint(w, i)
-				a, err := call(ctx, "PUT", g.API(w%2).URL()+shop+"/files/"+name+"?message=Write", []byte(content))
-				if err == nil && a.status == http.StatusCreated {
-					mu.Lock()
-					acknowledged[name] = content
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	moreThan := func(n int) {
-		require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(acknowledged) > n }, time.Minute, 10*time.Millisecond)
-	}
-	faults := []func(){
-		func() { g.Git.Kill(t.Context()); g.Git.Restart(t.Context()) },
-		func() { g.Git.Pause(t.Context()); g.Git.Unpause(t.Context()) },
-		func() { g.Git.Shutdown(t.Context()); g.Git.Restart(t.Context()) },
-		func() { g.API(0).Kill(t.Context()); g.API(0).Restart(t.Context()) },
-		func() {
-			g.Git.Kill(t.Context())
-			g.API(1).Kill(t.Context())
-			g.Git.Restart(t.Context())
-			g.API(1).Restart(t.Context())
-		},
-	}
-	for _, fault := range faults {
-		mu.Lock()
-		n := len(acknowledged)
-		mu.Unlock()
-		moreThan(n + 20)
-		fault()
-	}
-	moreThan(len(faults) * 20)
-	stop()
-	writing.Wait()
-	t.Logf("%d writes were acknowledged through %d faults", len(acknowledged), len(faults))
-	repository, err := git.ParseRepositoryID("shop")
-	require.NoError(t, err)
-	for name, content := range acknowledged {
-		path, err := git.ParseTreePath(name)
-		require.NoError(t, err)
-		file, err := g.Repository(repository).GetFile(t.Context(), git.Head(), path)
-		if assert.NoError(t, err, name) {
-			assert.Equal(t, content, string(file.Content), name)
-		}
-	}
-	// One shell line looks at all repositories: fsck, and what writers leave behind when they do not clean up.
-	code, out, err := g.Git.Exec(t.Context(), []string{"sh", "-c",
-		`for r in $(find /data -name '*.git' -type d); do git -C "$r" fsck --strict --full --no-dangling || exit 1; done;
-		find /data \( -name '*.lock' -o -name 'tmp_*' -o -name 'incoming-*' \) -not -name 'gitstore.lock' | grep . && exit 1; exit 0`})
-	require.NoError(t, err)
-	printed, err := io.ReadAll(out)
-	require.NoError(t, err)
-	assert.Zero(t, code, "%s", printed)
 }

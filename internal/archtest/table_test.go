@@ -212,7 +212,10 @@ var table = []row{
 	{pattern: "e2e"},
 	{
 		pattern: "e2e/containers",
-		tests:   []string{"adapters/...", "domain/...", "gitstoretest", "ports/...", "github.com/moby/moby/...", "github.com/testcontainers/testcontainers-go/..."},
+		tests: []string{
+			"adapters/...", "domain/...", "gitstoretest", "ports/...",
+			"github.com/google/uuid", "github.com/moby/moby/...", "github.com/testcontainers/testcontainers-go/...",
+		},
 	},
 	{
 		pattern: "gitstoretest",
