@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -52,7 +53,7 @@ func TestAJournalThatWasClosedOutlivesTheMachine(t *testing.T) {
 	require.NoError(t, l.Close())
 	lock, err := os.ReadFile(filepath.Join(opts.Dir, "lock"))
 	require.NoError(t, err)
-	assert.Empty(t, lock, "the lock says that the journal is open")
+	assert.Empty(t, strings.TrimSpace(string(lock)), "the lock says that the journal is open")
 	holds(t, open(t, opts), end)
 }
 
@@ -139,26 +140,76 @@ func TestADirectoryThatIsNoneIsRefused(t *testing.T) {
 // fullDiskEnv says that the test's process is its own, which alone it may forbid to write files.
 const fullDiskEnv = "GITSTORE_TEST_FULL_DISK"
 
-func TestADiskThatTakesNothingIsGotOver(t *testing.T) {
-	if os.Getenv(fullDiskEnv) == "" {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-		cmd.Env = append(os.Environ(), fullDiskEnv+"=1")
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", out)
-		return
+// inItsOwnProcess runs the test in a process of its own, and reports whether this is that one.
+func inItsOwnProcess(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(fullDiskEnv) != "" {
+		signal.Ignore(syscall.SIGXFSZ)
+		return true
 	}
-	signal.Ignore(syscall.SIGXFSZ)
-	l := open(t, nats.Options{Dir: t.TempDir()})
-	fill(t, l, 20)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), fullDiskEnv+"=1")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return false
+}
+
+// takesNothing lets no file be written until room is called.
+func takesNothing(t *testing.T) (room func()) {
+	t.Helper()
 	var before syscall.Rlimit
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before))
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 0, Max: before.Max}))
-	defer func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before)) }()
+	room = func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before)) }
+	t.Cleanup(room)
+	return room
+}
+
+func TestADiskThatTakesNothingIsGotOver(t *testing.T) {
+	if !inItsOwnProcess(t) {
+		return
+	}
+	l := open(t, nats.Options{Dir: t.TempDir()})
+	fill(t, l, 20)
+	room := takesNothing(t)
 	for i := range 3 {
 		_, err := l.Append(t.Context(), moved(branch(20), oid(i+1)))
 		assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
 	}
-	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before))
+	room()
+	goesOn(t, l)
+}
+
+func TestAJournalOpensOnADiskThatTakesNothing(t *testing.T) {
+	if !inItsOwnProcess(t) {
+		return
+	}
+	dir := t.TempDir()
+	end := fill(t, open(t, nats.Options{Dir: dir}), 20)
+	inStep, behind := killed(t, dir), killed(t, dir)
+	// As after a kill between an event and its state.
+	require.NoError(t, os.RemoveAll(streamDir(behind, "gitstore-states")+"/msgs"))
+	room := takesNothing(t)
+	l := open(t, nats.Options{Dir: inStep})
+	holds(t, l, end)
+	_, err := l.Append(t.Context(), moved(branch(20), oid(1)))
+	assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
+	late := open(t, nats.Options{Dir: behind})
+	_, err = late.Bounds(t.Context())
+	assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
+	room()
+	goesOn(t, l)
+	eventually(t, func() error {
+		_, err := late.Bounds(t.Context())
+		return err
+	})
+	holds(t, late, end)
+	goesOn(t, late)
+}
+
+// goesOn checks that the journal takes events, and what it holds then.
+func goesOn(t *testing.T, l *nats.Log) {
+	t.Helper()
 	var last event.Cursor
 	eventually(t, func() error {
 		cursors, err := l.Append(t.Context(), created(), moved(branch(20), oid(9)))

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,7 +19,8 @@ import (
 
 // embedded is a NATS server within the process.
 //
-//	lock        held for as long as the process lives; holds the boot id of the machine while the journal is open
+//	lock        held for as long as the process lives; holds the boot id of the machine while the journal is open, and
+//	            blanks in its place when it is closed: a full disk does not take what was not there before
 //	jetstream/  the server's files
 type embedded struct {
 	opts   *Options
@@ -64,31 +66,42 @@ func (e *embedded) acquire(ctx context.Context) (err error) {
 
 // enter notes in the lock that the journal is open.
 func (e *embedded) enter(ctx context.Context) error {
-	before := make([]byte, 64)
-	n, _ := e.lock.ReadAt(before, 0)
-	now := bootID()
-	if n > 0 && string(before[:n]) != now {
+	b := make([]byte, lockBytes)
+	n, _ := e.lock.ReadAt(b, 0)
+	before, now := strings.TrimSpace(string(b[:n])), bootID()
+	if before == now {
+		return nil
+	}
+	if before != "" {
 		e.opts.Logger.ErrorContext(ctx, "the journal of events was not closed before the machine was started: events may be lost, and it is dropped")
 		if err := e.wipe(); err != nil {
 			return err
 		}
 	}
-	if err := e.lock.Truncate(0); err != nil {
+	if err := e.note(now); err != nil {
 		return err
 	}
-	if _, err := e.lock.WriteAt([]byte(now), 0); err != nil {
+	return syncFile(e.opts.Dir)
+}
+
+// lockBytes is how long the lock is, whatever it holds.
+const lockBytes = 64
+
+// note writes a boot id, or none, into the lock.
+func (e *embedded) note(bootID string) error {
+	if _, err := e.lock.WriteAt(fmt.Appendf(nil, "%-*s", lockBytes, bootID), 0); err != nil {
 		return err
 	}
-	return errors.Join(e.lock.Sync(), syncFile(e.opts.Dir))
+	return e.lock.Sync()
 }
 
 // bootID is the same until the machine is started again (random(4)). Where there is none, every start may be another.
 func bootID() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil || len(b) > 64 {
+	if err != nil || len(b) > lockBytes {
 		return time.Now().UTC().Format(time.RFC3339Nano)
 	}
-	return string(b)
+	return strings.TrimSpace(string(b))
 }
 
 // wipe removes the files of the server, which is not running.
@@ -176,7 +189,7 @@ func (e *embedded) close() error {
 	e.stop()
 	err := e.syncFiles()
 	if err == nil {
-		err = errors.Join(e.lock.Truncate(0), e.lock.Sync())
+		err = e.note("")
 	}
 	return errors.Join(err, e.lock.Close())
 }

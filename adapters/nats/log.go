@@ -134,7 +134,8 @@ var _ ports.EventLog = (*Log)(nil)
 //
 // The states of a new epoch are empty. What was not closed for another reason, such as a killed process, is whole.
 //
-// To find damage Open reads all that is on the disk of the server within the process.
+// To find damage Open reads all that is on the disk of the server within the process. If that disk is full the journal may
+// be there and not get in step: it is opened all the same, and calls fail with UNAVAILABLE until there is room.
 //
 // It fails with INVALID_ARGUMENT, UNAVAILABLE if a server cannot be reached or does not do what is asked, and INTERNAL
 // if the directory cannot be used. The error shows its cause.
@@ -165,6 +166,10 @@ func (l *Log) start(ctx context.Context) error {
 		return withCause(errs.Wrap(err, errs.ReasonUnavailable, "the journal's NATS server cannot be reached: check its address and credentials"))
 	}
 	_, err := l.settled(ctx)
+	if l.server != nil && errs.Is(err, errs.ReasonUnavailable) {
+		l.opts.Logger.ErrorContext(ctx, "the journal of events cannot be used yet: is the disk full?", "error", withCause(err))
+		return nil
+	}
 	return withCause(err)
 }
 

@@ -34,7 +34,7 @@ func (l *Log) configs(epoch string) [2]jetstream.StreamConfig {
 		},
 		{
 			Name: l.stateStream(), Description: "GitStore: where the events leave refs and repositories", Subjects: []string{l.stateSubject("*", "*"), l.markSubject()},
-			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld,
+			MaxBytes: -1, MaxMsgs: -1, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld,
 			Storage: jetstream.FileStorage, Replicas: l.opts.Replicas, AllowDirect: true, Metadata: metadata,
 		},
 	}
@@ -116,6 +116,7 @@ func (l *Log) settle(ctx context.Context) (place, error) {
 		return p, nil
 	}
 	if err := l.reconcile(ctx); err != nil {
+		l.note(ctx, err)
 		return place{}, l.failure(ctx, err)
 	}
 	return l.place(), nil

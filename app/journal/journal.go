@@ -48,10 +48,10 @@ type Journal struct {
 	unreadable map[git.RepositoryID]struct{}
 	// broken is set while the log takes nothing, so that no write waits to find that out again.
 	broken bool
-	// epoch is that of the log; when it changes, the log knows nothing of any repository, and rebuilt is set until that was
-	// seen to.
-	epoch   string
-	rebuilt bool
+	// epoch is that of the log; when it changes, the log knows nothing of any repository.
+	epoch string
+	// behind is set until every repository was put among the unsure, as what the log knows of it may be anything.
+	behind bool
 	// told is where synthetic events said that refs are, until the next event of the ref: a writer may come late with one
 	// that was found already.
 	told map[git.RepositoryID]map[git.RefName]git.ObjectID
@@ -109,7 +109,7 @@ func (j *Journal) Changed(ctx context.Context, events ...event.Event) []event.Cu
 func (j *Journal) notice(c event.Cursor) {
 	if j.epoch != "" && j.epoch != c.Epoch() {
 		j.logger.Warn("the log of events was made anew: every repository is compared with it", "epoch", c.Epoch())
-		j.rebuilt = true
+		j.behind = true
 		j.heal()
 	}
 	j.epoch = c.Epoch()
@@ -265,7 +265,7 @@ func (j *Journal) pause(ctx context.Context, d time.Duration) bool {
 func (j *Journal) settled() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.store == nil || len(j.unsure) == 0 && !j.broken && !j.rebuilt
+	return j.store == nil || len(j.unsure) == 0 && !j.broken && !j.behind
 }
 
 // settle heals what there is to heal now.
@@ -288,25 +288,32 @@ func (j *Journal) settle(ctx context.Context) error {
 	return nil
 }
 
-// doubtAll has every repository compared if the log was made anew.
+// doubtAll has every repository compared if the log may know anything or nothing.
 func (j *Journal) doubtAll(ctx context.Context, newest event.Cursor) error {
 	j.mu.Lock()
 	j.notice(newest)
-	rebuilt := j.rebuilt
+	behind := j.behind
 	j.mu.Unlock()
-	if !rebuilt {
+	if !behind {
 		return nil
 	}
-	all, err := states(ctx, j.store)
+	stored, err := states(ctx, j.store)
+	if err != nil {
+		return err
+	}
+	known, err := states(ctx, j.log)
 	if err != nil {
 		return err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for id := range all {
+	for id := range stored {
 		j.unsure[id]++
 	}
-	j.rebuilt = false
+	for id := range known { // it may have been deleted
+		j.unsure[id]++
+	}
+	j.behind = false
 	return nil
 }
 

@@ -2,7 +2,6 @@ package journal_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/app/journal"
+	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
@@ -41,7 +41,7 @@ type flaky struct {
 	down atomic.Bool
 }
 
-var errDown = errors.New("the log is down")
+var errDown = errs.New(errs.ReasonUnavailable, "the log is down")
 
 func (f *flaky) Append(ctx context.Context, events ...event.Event) ([]event.Cursor, error) {
 	if f.down.Load() {
@@ -338,6 +338,28 @@ func TestWritesGoOnWithoutTheJournalAndItCatchesUp(t *testing.T) {
 	b.inStep()
 	cursor := b.commit(shop, "up")
 	assert.NotZero(t, cursor)
+	b.inStep()
+}
+
+func TestAStoreBeginsWithoutTheJournalAndItCatchesUp(t *testing.T) {
+	b := newBed(t)
+	gone, shop := b.create("gone"), b.create("shop")
+	b.commit(gone, "1")
+	b.commit(shop, "1")
+	b.stop()
+	store := value[*gitcli.Store](t)(gitcli.Open(t.Context(), gitcli.Options{Dir: b.root}))
+	require.NoError(t, store.DeleteRepository(t.Context(), id(t, "gone")))
+	require.NoError(t, store.Close())
+
+	b.log.down.Store(true)
+	assert.Zero(t, b.start())
+	shop = b.store.Repository(id(t, "shop"))
+	assert.Zero(t, b.commit(shop, "2"), "a cursor that the journal cannot have given")
+	b.commit(b.create("new"), "1")
+	b.log.down.Store(false)
+	b.inStep()
+	assert.Contains(t, b.entries(), "gone deleted synthetic")
+	assert.NotZero(t, b.commit(shop, "3"))
 	b.inStep()
 }
 

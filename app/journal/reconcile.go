@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/repository"
@@ -13,11 +14,23 @@ import (
 
 // Reconcile appends what the journal does not know of the store, which nobody writes to yet, and goes with that store
 // from now on. It returns how many events it appended. Of a repository that cannot be read the journal keeps what it
-// knows, until [Journal.Run] can read it.
+// knows, until [Journal.Run] can read it. While the log is UNAVAILABLE, as it may be on a disk that is full, nothing is
+// lost by beginning: Run brings the journal in step when it can.
 func (j *Journal) Reconcile(ctx context.Context, store Store) (appended int, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.store = store
+	appended, err = j.reconcile(ctx, store)
+	if errs.Is(err, errs.ReasonUnavailable) {
+		j.logger.ErrorContext(ctx, "the journal cannot be brought in step yet; it follows when it takes events", "error", err)
+		j.broken, j.behind = true, true
+		j.heal()
+		err = nil
+	}
+	return appended, err
+}
+
+func (j *Journal) reconcile(ctx context.Context, store Store) (appended int, err error) {
 	bounds, err := j.log.Bounds(ctx)
 	if err != nil {
 		return 0, err
