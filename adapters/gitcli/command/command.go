@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/exec"
 	"regexp"
@@ -19,6 +20,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -208,21 +211,50 @@ func (r *Runner) Output(ctx context.Context, dir string, c Command, stdin io.Rea
 		err = p.wait()
 	}
 	if err != nil {
-		return nil, r.failure(ctx, c, err, p.said)
+		return nil, r.failure(ctx, c, err, p)
 	}
 	return out.Bytes(), nil
 }
 
-func (r *Runner) failure(ctx context.Context, c Command, err error, stderr *stderrTail) error {
+func (r *Runner) failure(ctx context.Context, c Command, err error, p *child) error {
 	if ctx.Err() != nil {
 		return errs.From(ctx.Err())
 	}
-	said := stderr.String()
+	said := p.said.String()
 	r.logger.ErrorContext(ctx, "git failed", "subcommand", c.args[0], "error", err, "stderr", said)
-	if strings.Contains(said, "No space left on device") || strings.Contains(said, "Disk quota exceeded") {
+	if diskFull(said, func() uint64 { return available(p.Dir) }) {
 		return errs.New(errs.ReasonStorageFull, "the disk is full: free some space and try again")
 	}
 	return errs.Wrap(fmt.Errorf("git %s: %w", c.args[0], err), errs.ReasonInternal, "git failed")
+}
+
+// little is the room below which a write that failed for a reason that git does not name failed for lack of it. It is more
+// than a few blocks because what failed beside it may have given room back meanwhile.
+const little = 64 << 20
+
+// diskFull reports whether git failed because the disk has no room. Most of its messages name the cause, some only that
+// they could not write, among them that of the lock of a ref.
+func diskFull(said string, available func() uint64) bool {
+	for _, named := range []string{"No space left on device", "Disk quota exceeded", "Out of diskspace"} {
+		if strings.Contains(said, named) {
+			return true
+		}
+	}
+	for _, unnamed := range []string{"couldn't write", "could not write", "unable to write", "write error"} {
+		if strings.Contains(said, unnamed) {
+			return available() < little
+		}
+	}
+	return false
+}
+
+// available returns the bytes that may still be written below a directory.
+func available(dir string) uint64 {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return math.MaxUint64
+	}
+	return uint64(fs.Bavail) * uint64(fs.Bsize) //nolint:gosec,unconvert // neither is negative, and their types differ between systems
 }
 
 // Process is a git process that answers on its standard output what it is asked on its standard input. Its methods must
@@ -261,7 +293,7 @@ func (p *Process) Close() error {
 	timer := time.AfterFunc(waitDelay, p.Kill)
 	defer timer.Stop()
 	if err := p.child.wait(); err != nil {
-		return p.runner.failure(context.Background(), p.args, err, p.child.said)
+		return p.runner.failure(context.Background(), p.args, err, p.child)
 	}
 	return nil
 }
