@@ -187,10 +187,13 @@ func (s *storm) withLink(f faultproxy.Fault, meanwhile func()) {
 }
 
 // fillDisk fills the disk of the git-service and checks that writes are refused for that reason, which verify shows to have
-// changed nothing, that reads go on, and that nothing but space is needed for writes to go on.
+// changed nothing, that reads go on, also after a restart, and that nothing but space is needed for writes to go on.
 func (s *storm) fillDisk() {
 	s.run("cat /dev/zero >/data/fill 2>/dev/null; true")
 	defer s.run("rm -f /data/fill")
+	s.refusesWrites()
+	s.readsGoOn()
+	s.killGit()
 	s.refusesWrites()
 	s.readsGoOn()
 }

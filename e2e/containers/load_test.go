@@ -419,8 +419,11 @@ func (l *load) read(ctx context.Context, r *replica, random *rand.Rand) error {
 func (l *load) readProduct(ctx context.Context, r *replica, i int, seen *[writers]int) error {
 	restarted := r.restarting.Load()
 	a, err := attemptCall(ctx, "GET", r.url+shop+"/catalog/products/"+catalogdata.ProductID(i), nil)
-	if err != nil || a.status == http.StatusServiceUnavailable && (restarted || r.restarting.Load()) {
-		return nil // the replica itself is down, or has just come back
+	if err != nil {
+		return nil //nolint:nilerr // the replica itself cannot be reached
+	}
+	if a.status == http.StatusServiceUnavailable && (restarted || r.restarting.Load()) {
+		return nil
 	}
 	var p product
 	if a.status != http.StatusOK {
@@ -443,7 +446,7 @@ func (l *load) readFile(ctx context.Context, r *replica, path string) error {
 	a, err := attemptCall(ctx, "GET", r.url+shop+"/files/"+path, nil)
 	switch {
 	case err != nil:
-		return nil // it was cut off, and the client knows
+		return nil //nolint:nilerr // it was cut off, and the client knows
 	case a.status == http.StatusServiceUnavailable || a.status == http.StatusGatewayTimeout:
 		return nil
 	case a.status != http.StatusOK:
