@@ -54,8 +54,8 @@ type movedJSON struct {
 
 type reloadJSON struct {
 	Milliseconds float64 `json:"milliseconds"`
-	Files        uint64  `json:"files" doc:"How many files were read."`
-	Bytes        uint64  `json:"bytes" doc:"How many bytes were read."`
+	Files        uint64  `json:"files" doc:"How many files were read that may be documents or schemas."`
+	Bytes        uint64  `json:"bytes" doc:"How many bytes of content were read. A file of more than 1 MiB comes without its content."`
 	Full         bool    `json:"full" doc:"Whether all files were read, and not only those that had changed."`
 }
 

@@ -2,8 +2,10 @@ package catalogs_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -366,28 +368,89 @@ func TestEventsOfOtherRefsAndRepositoriesCauseNoWork(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-func TestContentsThatAreTooLargeOrOfNoDocumentAreLeftBehind(t *testing.T) {
+// moves checks that the last reload moved so many files, and so many bytes of content, and that nothing else was moved
+// since there were so many.
+func (w *world) moves(before int64, full bool, files, bytes int) {
+	w.t.Helper()
+	if _, _, moved := w.faults.count(); moved-before != int64(bytes) {
+		w.t.Errorf("the store gave out %d bytes of content, want %d", moved-before, bytes)
+	}
+	last := w.status().Work.Last
+	last.Duration = 0
+	if want := (catalogs.Reload{Files: uint64(files), Bytes: uint64(bytes), Full: full}); last != want {
+		w.t.Errorf("the last reload is %+v, want %+v", last, want)
+	}
+}
+
+// tooLarge returns the paths of the documents that are said to be too large.
+func tooLarge(c *catalogs.Catalog) (paths []string) {
+	for p := range c.Snapshot.Problems() {
+		if p.Reason == catalog.ReasonTooLarge {
+			paths = append(paths, p.Path.String())
+		}
+	}
+	return paths
+}
+
+func TestOnlyWhatADocumentMayHoldIsMoved(t *testing.T) {
 	settled(t, func(t *testing.T) {
 		w := newWorld(t, catalogs.Options{}, "shop")
 		w.create(shop)
+		a, z, large, photo := product("a", ""), product("z", ""), strings.Repeat("x", catalog.MaxDocument+1), strings.Repeat("x", 10<<20)
+		schema := `{"type": "object"}`
 		w.commit(shop, mainBranch, map[string]string{
-			"products/a.md": product("a", ""), "products/large.md": strings.Repeat("x", 10<<20), "products/z.md": product("z", ""),
-			"products/photo.jpg": strings.Repeat("x", 1<<20),
+			"products/a.md": a, "products/large.md": large, "products/z.MD": z, "products/photo.jpg": photo, "backup.tar": photo,
+			"schemas/Recipe.schema.json": schema,
 		})
 		w.run()
 		synctest.Wait()
-		if _, _, read := w.faults.count(); read > 1000 {
-			t.Errorf("%d bytes were read", read)
-		}
-		if got := content(w.catalog()); got["products/a.md"] == "" || got["products/z.md"] == "" {
+		w.moves(0, true, 4, len(a)+len(z)+len(schema))
+		if got := content(w.catalog()); got["products/a.md"] == "" || got["products/z.MD"] == "" {
 			t.Errorf("the other documents are not served: %v", got)
 		}
-		for p := range w.catalog().Snapshot.Problems() {
-			if p.Reason == catalog.ReasonTooLarge && p.Path == path("products/large.md") {
-				return
-			}
+		if got := tooLarge(w.catalog()); !slices.Equal(got, []string{"products/large.md"}) {
+			t.Errorf("too large are %q", got)
 		}
-		t.Error("the large file is no problem")
+
+		_, _, before := w.faults.count()
+		w.commit(shop, mainBranch, map[string]string{
+			"products/a.md": large, "products/large.md": product("large", ""), "products/photo.jpg": photo + "x", "backup.tar": "",
+		})
+		synctest.Wait()
+		w.moves(before, false, 2, len(product("large", "")))
+		if got := content(w.catalog()); got["products/a.md"] != "" || got["products/large.md"] == "" {
+			t.Errorf("documents that crossed the limit are served as they were: %v", got)
+		}
+		if got := tooLarge(w.catalog()); !slices.Equal(got, []string{"products/a.md"}) {
+			t.Errorf("too large are %q", got)
+		}
+	})
+}
+
+func TestDocumentsAreFoundHoweverTheirNamesEnd(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		files, want := map[string]string{}, []string(nil)
+		for i, suffix := range append(catalog.Suffixes(), ".MD", ".Markdown", ".YAML", ".yMl", ".JSON") {
+			id := fmt.Sprintf("doc%02d", i)
+			content := fmt.Sprintf(`{"id": %q, "slug": %[1]q, "title": "A title"}`, id)
+			if strings.EqualFold(suffix, ".md") || strings.EqualFold(suffix, ".markdown") {
+				content = "---\n" + content + "\n---\n"
+			}
+			files["categories/"+id+suffix] = content
+			want = append(want, id)
+		}
+		w.commit(shop, mainBranch, files)
+		w.run()
+		synctest.Wait()
+		var got []string
+		for d := range w.catalog().Snapshot.List(catalog.KindCategory, "") {
+			got = append(got, d.ID)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the documents %q are served, want %q", got, want)
+		}
 	})
 }
 

@@ -10,9 +10,10 @@ import (
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
-// read makes the snapshot of a commit in one stream: of the whole tree, or of what differs from the base.
+// read makes the snapshot of a commit in one stream: of the whole tree, or of what differs from the base. Only files that
+// may matter to a catalog are asked for, and those that are too large for a document without their contents.
 func (f *feed) read(ctx context.Context, base *catalog.Snapshot, commit git.ObjectID) (*catalog.Snapshot, Reload, error) {
-	q := ports.ReadTree{Revision: git.AtCommit(commit)}
+	q := ports.ReadTree{Revision: git.AtCommit(commit), Suffixes: catalog.Suffixes(), MaxFileSize: catalog.MaxDocument}
 	if base != nil {
 		q.Base = base.Commit()
 	}
@@ -29,7 +30,9 @@ func (f *feed) read(ctx context.Context, base *catalog.Snapshot, commit git.Obje
 			return nil, read, err
 		}
 		read.Files++
-		read.Bytes += uint64(file.Size) //nolint:gosec // a size is not negative
+		if !file.Omitted {
+			read.Bytes += uint64(file.Size) //nolint:gosec // a size is not negative
+		}
 		if !catalog.Reads(file.Path) {
 			continue
 		}
@@ -46,7 +49,8 @@ func (f *feed) read(ctx context.Context, base *catalog.Snapshot, commit git.Obje
 	return snapshot, read, nil
 }
 
-// changeOf takes a file out of the stream. The content of one that is too large for a document stays behind.
+// changeOf takes a file out of the stream. It goes by the size and not by what was omitted: a git-service of an earlier
+// release sends everything.
 func changeOf(file ports.TreeFile) (catalog.Change, error) {
 	change := catalog.Change{Path: file.Path, Deleted: file.Deleted, Blob: file.Blob, Size: file.Size}
 	if file.Deleted || file.Size > catalog.MaxDocument {

@@ -113,7 +113,8 @@ type Work struct {
 // Reload is what one reload took.
 type Reload struct {
 	Duration time.Duration
-	// Files and Bytes are what was read: of a reload on a base, what differs.
+	// Files are those that may be documents or schemas, and Bytes the contents that came: of a reload on a base, of what
+	// differs. A file above [catalog.MaxDocument] comes without its content.
 	Files, Bytes uint64
 	// Full reports that there was no base.
 	Full bool

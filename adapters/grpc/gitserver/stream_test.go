@@ -65,6 +65,20 @@ func TestReadTreeSendsSmallFilesTogetherAndLargeOnesInPieces(t *testing.T) {
 	assert.Less(t, len(all), 50, "500 small files and 4 MB of large ones are not sent together")
 }
 
+func TestReadTreeSendsNoContentThatIsNotAskedFor(t *testing.T) {
+	s := start(t, shop(t, map[string]string{"a.md": "small", "large.md": pattern(1 << 20), "photo.jpg": pattern(1 << 20)}), gitserver.Options{})
+	all, err := receive(s.content().ReadTree(t.Context(), &gitv1.ReadTreeRequest{
+		Repository: "shop", Revision: head(), Suffixes: [][]byte{[]byte(".MD")}, MaxFileSize: 1000,
+	}))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"a.md": "small", "large.md": ""}, treeContents(t, all))
+	size := 0
+	for _, m := range all {
+		size += proto.Size(m)
+	}
+	assert.Less(t, size, 1000)
+}
+
 func TestListingsComeInMessagesOfAboutABatch(t *testing.T) {
 	files := map[string]string{}
 	for i := range 5000 {
