@@ -294,6 +294,30 @@ func TestAServiceThatIsDownIsToldAtOnceAndClearly(t *testing.T) {
 	}
 }
 
+// unsent is a stream whose attempts all lost their connection before the request was written, as gRPC tells it.
+type unsent struct{ grpc.ClientStream }
+
+var errUnsent = fmt.Errorf("max retries exhausted: failed after 4 attempts: %w", io.EOF)
+
+func (unsent) SendMsg(any) error { return errUnsent }
+
+func TestARequestThatNoAttemptCouldSendIsUnavailable(t *testing.T) {
+	store, err := gitclient.Dial("passthrough:///nowhere", gitclient.Options{DialOptions: []grpc.DialOption{
+		grpc.WithChainUnaryInterceptor(func(context.Context, string, any, any, *grpc.ClientConn, grpc.UnaryInvoker, ...grpc.CallOption) error {
+			return errUnsent
+		}),
+		grpc.WithChainStreamInterceptor(func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, grpc.Streamer, ...grpc.CallOption) (grpc.ClientStream, error) {
+			return unsent{}, nil
+		}),
+	}})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	_, err = store.ListRepositories(t.Context(), ports.Page{})
+	assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
+	_, err = store.Repository(shop).GetFile(t.Context(), git.Head(), path(t, "a"))
+	assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
+}
+
 func TestAMalformedAddressIsRefused(t *testing.T) {
 	_, err := gitclient.Dial("unix\x7f:%%", gitclient.Options{})
 	assert.Equal(t, errs.ReasonInvalidArgument, errs.ReasonOf(err))

@@ -4,16 +4,20 @@ package gitclient
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
@@ -153,11 +157,20 @@ func unary(ctx context.Context, method string, req, reply any, conn *grpc.Client
 	}
 	receipt := ports.ReceiptOf(ctx)
 	if receipt == nil {
-		return invoke(outgoing(ctx), method, req, reply, conn, opts...)
+		return sent(invoke(outgoing(ctx), method, req, reply, conn, opts...))
 	}
 	var trailer metadata.MD
 	err := invoke(outgoing(ctx), method, req, reply, conn, append(opts, grpc.Trailer(&trailer))...)
 	fill(receipt, trailer)
+	return sent(err)
+}
+
+// sent returns what came of sending the one request of a call. When each of its attempts lost the connection before the
+// request was written, gRPC returns an io.EOF that is no status.
+func sent(err error) error {
+	if _, ok := status.FromError(err); !ok && errors.Is(err, io.EOF) {
+		return status.Error(codes.Unavailable, err.Error())
+	}
 	return err
 }
 
@@ -170,8 +183,17 @@ func fill(receipt *ports.Receipt, trailer metadata.MD) {
 
 // stream gives a stream its metadata; its deadline is set where its end is known.
 func stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	return open(outgoing(ctx), desc, conn, method, opts...)
+	s, err := open(outgoing(ctx), desc, conn, method, opts...)
+	if err != nil || desc.ClientStreams {
+		return s, err
+	}
+	return oneRequest{s}, nil
 }
+
+// oneRequest is a stream of answers to one request.
+type oneRequest struct{ grpc.ClientStream }
+
+func (s oneRequest) SendMsg(m any) error { return sent(s.ClientStream.SendMsg(m)) }
 
 // outgoing returns the context with what a call takes along: its correlation id, and the cursor to have reached.
 func outgoing(ctx context.Context) context.Context {
