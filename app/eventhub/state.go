@@ -112,20 +112,17 @@ type partBuilder struct {
 
 func (b *partBuilder) list(ctx context.Context, repo ports.RefReader, id git.RepositoryID, patterns git.RefPatterns) error {
 	refs, err := repo.ListRefs(ctx, ports.RefQuery{Patterns: patterns.Strings()})
-	if err == nil {
-		err = b.add(id, refs)
+	if err != nil {
+		return b.unlisted(id, err)
 	}
-	if errs.Is(err, errs.ReasonRepositoryNotFound) {
-		return nil
-	}
-	return err
+	return b.add(id, refs)
 }
 
 // add adds the repository when its first ref, or the end of them, shows that it exists.
 func (b *partBuilder) add(id git.RepositoryID, refs iter.Seq2[git.Ref, error]) error {
 	for ref, err := range refs {
 		if err != nil {
-			return err
+			return b.unlisted(id, err)
 		}
 		if b.bare {
 			break
@@ -135,6 +132,24 @@ func (b *partBuilder) add(id git.RepositoryID, refs iter.Seq2[git.Ref, error]) e
 		}
 	}
 	return b.open(id, 0, 0)
+}
+
+// unlisted adds a repository that is damaged as one that cannot be read: it is not to keep the state of all others from
+// whoever asks. It fails if the store itself cannot be read now.
+func (b *partBuilder) unlisted(id git.RepositoryID, cause error) error {
+	if errs.Is(cause, errs.ReasonRepositoryNotFound) {
+		return nil
+	}
+	switch errs.KindOf(cause) {
+	case errs.Corrupt, errs.Internal, errs.Precondition:
+	default:
+		return cause
+	}
+	err := b.open(id, 0, 0)
+	if err == nil {
+		b.part[len(b.part)-1].Unreadable = true
+	}
+	return err
 }
 
 func (b *partBuilder) put(id git.RepositoryID, ref git.Ref) error {

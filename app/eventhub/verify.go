@@ -152,13 +152,23 @@ func (a *audit) look(ctx context.Context, yield func(event.Notice, error) bool) 
 
 func (a *audit) list(ctx context.Context) (iter.Seq2[part, error], refs, error) {
 	var parts []part
-	present := refs{}
+	present, unreadable := refs{}, []git.RepositoryID(nil)
 	for p, err := range state(ctx, a.store, a.filter) {
 		if err != nil {
 			return nil, nil, err
 		}
 		parts = append(parts, p)
 		present.put(p)
+		for _, repo := range p {
+			if repo.Unreadable {
+				unreadable = append(unreadable, repo.ID)
+			}
+		}
+	}
+	for _, id := range unreadable { // nothing says that they differ
+		if known := a.told[id]; known != nil {
+			present[id] = known
+		}
 	}
 	return func(yield func(part, error) bool) {
 		for _, p := range parts {
@@ -171,6 +181,10 @@ func (a *audit) list(ctx context.Context) (iter.Seq2[part, error], refs, error) 
 
 func (r refs) put(p part) {
 	for _, repo := range p {
+		if repo.Unreadable {
+			delete(r, repo.ID)
+			continue
+		}
 		if r[repo.ID] == nil {
 			r[repo.ID] = make(map[git.RefName]git.ObjectID, len(repo.Refs))
 		}

@@ -77,6 +77,7 @@ type resyncData struct {
 type repositoryRefsData struct {
 	Repository string    `json:"repository"`
 	Refs       []refData `json:"refs"`
+	Unreadable bool      `json:"unreadable,omitempty"`
 }
 
 type refData struct {
@@ -157,7 +158,7 @@ func encodeResync(r Resync) resyncData {
 				ID: ref.Target.String(), Commit: ref.Peeled.String(),
 			}
 		}
-		data.Repositories[i] = repositoryRefsData{repo.ID.String(), refs}
+		data.Repositories[i] = repositoryRefsData{repo.ID.String(), refs, repo.Unreadable}
 	}
 	return data
 }
@@ -300,7 +301,7 @@ func decodeRefs(d repositoryRefsData) (RepositoryRefs, error) {
 	if err != nil {
 		return RepositoryRefs{}, malformed(err)
 	}
-	repo := RepositoryRefs{ID: id}
+	repo := RepositoryRefs{ID: id, Unreadable: d.Unreadable}
 	for _, r := range d.Refs {
 		var ref git.Ref
 		if ref.Name, err = decodeRefName(r.Ref, r.RefBase64); err != nil {

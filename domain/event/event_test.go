@@ -69,6 +69,7 @@ func notices(t *testing.T) map[string]event.Notice {
 			{Name: ref(t, "refs/heads/caf\xe9"), Target: oid(t, one), Peeled: oid(t, two)},
 		}}}},
 		"last resync": event.Resync{Cursor: c},
+		"resync of a repository that cannot be read": event.Resync{Cursor: c, Repositories: []event.RepositoryRefs{{ID: shop(t), Unreadable: true}}},
 	}
 }
 

@@ -51,6 +51,8 @@ type RepositoryRefs struct {
 	ID git.RepositoryID
 	// Refs are ordered by name.
 	Refs []git.Ref
+	// Unreadable reports that the repository exists and that its refs cannot be told now: whoever knows any keeps them.
+	Unreadable bool
 }
 
 // Last reports whether the part is the last.

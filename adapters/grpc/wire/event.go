@@ -159,7 +159,7 @@ func EncodeNotice(n event.Notice) *gitv1.WatchEventsResponse {
 		return &gitv1.WatchEventsResponse{Notice: &gitv1.WatchEventsResponse_ResyncRequired{ResyncRequired: &gitv1.ResyncRequired{
 			Cursor: n.Cursor.String(),
 			Repositories: each(n.Repositories, func(r event.RepositoryRefs) *gitv1.RepositoryRefs {
-				return &gitv1.RepositoryRefs{Repository: r.ID.String(), Refs: EncodeRefs(r.Refs)}
+				return &gitv1.RepositoryRefs{Repository: r.ID.String(), Refs: EncodeRefs(r.Refs), Unreadable: r.Unreadable}
 			}),
 		}}}
 	}
@@ -189,7 +189,9 @@ func DecodeNotice(m *gitv1.WatchEventsResponse) (event.Notice, error) {
 func (d *decoder) resync(m *gitv1.ResyncRequired) event.Resync {
 	r := event.Resync{Cursor: d.cursor("cursor", m.GetCursor())}
 	for _, repo := range m.GetRepositories() {
-		r.Repositories = append(r.Repositories, event.RepositoryRefs{ID: d.repositoryID(repo.GetRepository()), Refs: each(repo.GetRefs(), d.ref)})
+		r.Repositories = append(r.Repositories, event.RepositoryRefs{
+			ID: d.repositoryID(repo.GetRepository()), Refs: each(repo.GetRefs(), d.ref), Unreadable: repo.GetUnreadable(),
+		})
 	}
 	return r
 }

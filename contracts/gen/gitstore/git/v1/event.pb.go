@@ -907,9 +907,11 @@ func (x *ResyncRequired) GetRepositories() []*RepositoryRefs {
 
 // RepositoryRefs are refs of a repository; they may go on in the next part.
 type RepositoryRefs struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Repository    string                 `protobuf:"bytes,1,opt,name=repository,proto3" json:"repository,omitempty"`
-	Refs          []*Ref                 `protobuf:"bytes,2,rep,name=refs,proto3" json:"refs,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Repository string                 `protobuf:"bytes,1,opt,name=repository,proto3" json:"repository,omitempty"`
+	Refs       []*Ref                 `protobuf:"bytes,2,rep,name=refs,proto3" json:"refs,omitempty"`
+	// unreadable says that the repository exists and that its refs cannot be told now: whoever knows any keeps them.
+	Unreadable    bool `protobuf:"varint,3,opt,name=unreadable,proto3" json:"unreadable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -956,6 +958,13 @@ func (x *RepositoryRefs) GetRefs() []*Ref {
 		return x.Refs
 	}
 	return nil
+}
+
+func (x *RepositoryRefs) GetUnreadable() bool {
+	if x != nil {
+		return x.Unreadable
+	}
+	return false
 }
 
 var File_gitstore_git_v1_event_proto protoreflect.FileDescriptor
@@ -1023,12 +1032,15 @@ const file_gitstore_git_v1_event_proto_rawDesc = "" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\"m\n" +
 	"\x0eResyncRequired\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12C\n" +
-	"\frepositories\x18\x02 \x03(\v2\x1f.gitstore.git.v1.RepositoryRefsR\frepositories\"Z\n" +
+	"\frepositories\x18\x02 \x03(\v2\x1f.gitstore.git.v1.RepositoryRefsR\frepositories\"z\n" +
 	"\x0eRepositoryRefs\x12\x1e\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\tR\n" +
 	"repository\x12(\n" +
-	"\x04refs\x18\x02 \x03(\v2\x14.gitstore.git.v1.RefR\x04refs2\xd9\x01\n" +
+	"\x04refs\x18\x02 \x03(\v2\x14.gitstore.git.v1.RefR\x04refs\x12\x1e\n" +
+	"\n" +
+	"unreadable\x18\x03 \x01(\bR\n" +
+	"unreadable2\xd9\x01\n" +
 	"\fEventService\x12a\n" +
 	"\n" +
 	"ListEvents\x12\".gitstore.git.v1.ListEventsRequest\x1a#.gitstore.git.v1.ListEventsResponse\"\n" +
