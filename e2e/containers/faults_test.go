@@ -302,15 +302,16 @@ func (r *replica) shows(ctx context.Context, i, edits int) error {
 
 // plan returns each fault once in a random order, then any until there are rounds of them. No rounds are each one once.
 func (s *storm) plan(rounds int) []fault {
-	faults := allFaults()
-	s.random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+	kinds := allFaults()
+	plan := slices.Clone(kinds)
+	s.random.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
 	if rounds == 0 {
-		return faults
+		return plan
 	}
-	for n := len(faults); n < rounds; n++ {
-		faults = append(faults, faults[s.random.IntN(n)])
+	for len(plan) < rounds {
+		plan = append(plan, kinds[s.random.IntN(len(kinds))])
 	}
-	return faults[:rounds]
+	return plan[:rounds]
 }
 
 func numberFromEnv(t *testing.T, name string, otherwise uint64) uint64 {
