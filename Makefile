@@ -146,7 +146,7 @@ lint-fmt:
 
 .PHONY: lint-mod
 lint-mod:
-	for module in . examples/embed examples/integrationtest tools/kubecheck; do go mod tidy -C $$module -diff; done
+	for module in . bench/gogit examples/embed examples/integrationtest tools/kubecheck; do go mod tidy -C $$module -diff; done
 
 .PHONY: lint-proto
 lint-proto: $(BUF)

@@ -149,9 +149,9 @@ func repositoryDirs(root string) (map[string]string, error) {
 	return dirs, nil
 }
 
-// copyOf copies a repository for git to write to.
-func (b *bed) copyOf(name string) (string, error) {
-	dir := filepath.Join(b.dir, "copy-of-"+name)
+// copyOf copies a repository for another to write to.
+func (b *bed) copyOf(name, writer string) (string, error) {
+	dir := filepath.Join(b.dir, name+"-for-"+writer)
 	return dir, os.CopyFS(dir, os.DirFS(filepath.Join(b.cold(), relative(b.warm(), b.dirs[name]))))
 }
 

@@ -47,6 +47,10 @@ func (b *bed) hotReads(ctx context.Context) ([]work, error) {
 	if err := readAll(ctx, b.ours.inProcess("catalog")); err != nil { // so that all is hot
 		return nil, err
 	}
+	goGit, err := b.goGit(ctx, b.dirs["catalog"])
+	if err != nil {
+		return nil, err
+	}
 	var works []work
 	for _, callers := range []int{1, 16, 64} {
 		raw, err := b.catFiles(ctx, min(callers, 2))
@@ -70,7 +74,7 @@ func (b *bed) hotReads(ctx context.Context) ([]work, error) {
 			w.ways = append(w.ways, repeated("`git cat-file`, started each time", func(ctx context.Context) error {
 				_, err := output(ctx, b.dirs["catalog"], "cat-file", "blob", onMain(randomProduct(rnd[0])))
 				return err
-			}))
+			}), goGit.way("go-git", "read"), goGit.way("go-git, opening each time", "read-opening"))
 		}
 		works = append(works, w)
 	}
@@ -171,6 +175,10 @@ func (b *bed) lists(ctx context.Context) ([]work, error) {
 		return nil, err
 	}
 	tree := lines(root)[0]
+	goGit, err := b.goGit(ctx, b.dirs["catalog"])
+	if err != nil {
+		return nil, err
+	}
 	open := b.openCold("catalog")
 	return []work{
 		{name: "list 10,200 files with their sizes, cold", ways: []way{
@@ -191,6 +199,7 @@ func (b *bed) lists(ctx context.Context) ([]work, error) {
 				_, err := output(ctx, b.dirs["catalog"], "ls-tree", "-r", "-l", tree)
 				return err
 			}),
+			goGit.way("go-git, no sizes", "list"),
 		}},
 		{name: "list 10,200 files with their sizes, repeated", ways: []way{
 			repeated("echo, 10 messages of 99 KiB", func(ctx context.Context) error { return b.echo.stream(ctx, listMessages) }),
@@ -233,6 +242,10 @@ func (b *bed) bulkReads(ctx context.Context) ([]work, error) {
 		return nil, err
 	}
 	blobs := lines(ids)
+	goGit, err := b.goGit(ctx, b.dirs["catalog"])
+	if err != nil {
+		return nil, err
+	}
 	open := b.openCold("catalog")
 	return []work{
 		{name: "read all 10,200 files, 15 MB, cold", ways: []way{
@@ -240,6 +253,7 @@ func (b *bed) bulkReads(ctx context.Context) ([]work, error) {
 			prepared("GitStore", open, once(readAll, overGRPC("catalog")), b.closeCold).should(goal{ratio: 1.2}),
 			prepared("GitStore without gRPC", open, once(readAll, inProcess("catalog")), b.closeCold),
 			repeated("one `cat-file` kept alive, by object ID", func(context.Context) error { return raw[:1].contents(blobs) }),
+			goGit.way("go-git", "contents"),
 		}},
 		{name: "read all 10,200 files, 15 MB, warm", ways: []way{
 			repeated("echo, 160 messages of 99 KiB", func(ctx context.Context) error { return b.echo.stream(ctx, bulkMessages) }),
@@ -289,8 +303,12 @@ func listCommits(ctx context.Context, r ports.GitRepository) error {
 	return count(commits, err, historyPage)
 }
 
-func (b *bed) histories(context.Context) ([]work, error) {
+func (b *bed) histories(ctx context.Context) ([]work, error) {
 	dir := b.dirs["history"]
+	goGit, err := b.goGit(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
 	open := b.openCold("history")
 	return []work{
 		{name: "1,000 commits of history", ways: []way{
@@ -305,6 +323,7 @@ func (b *bed) histories(context.Context) ([]work, error) {
 				_, err := output(ctx, dir, "log", "--date-order", "--format=raw", fmt.Sprintf("--max-count=%d", historyPage), "refs/heads/main")
 				return err
 			}),
+			goGit.way("go-git", "history"),
 		}},
 		{name: "tags in the order of versions, with what they say", ways: []way{
 			repeated("`git for-each-ref`, started", func(ctx context.Context) error {

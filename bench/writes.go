@@ -55,7 +55,7 @@ func upserts(files []file) iter.Seq2[git.Change, error] {
 }
 
 func (b *bed) commits(ctx context.Context) ([]work, error) {
-	dir, err := b.copyOf("commits")
+	dir, err := b.copyOf("commits", "git")
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +64,13 @@ func (b *bed) commits(ctx context.Context) ([]work, error) {
 		return nil, err
 	}
 	b.onClose(raw.close)
+	if dir, err = b.copyOf("commits", "go-git"); err != nil {
+		return nil, err
+	}
+	goGit, err := b.goGit(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
 	e := newEdits()
 	ours := b.ours.repository("commits")
 	works := []work{{name: "commit of one file, durable, one writer", writes: true, ways: []way{
@@ -73,6 +80,7 @@ func (b *bed) commits(ctx context.Context) ([]work, error) {
 		}),
 		repeated("GitStore", func(ctx context.Context) error { return commit(ctx, ours, e.product()) }).should(goal{ratio: 1.2}),
 		repeated("GitStore without gRPC", func(ctx context.Context) error { return commit(ctx, b.ours.inProcess("commits"), e.product()) }),
+		goGit.way("go-git, not durable", "commit"),
 	}}}
 	for _, writers := range []int{16, 64} {
 		works = append(works, work{name: fmt.Sprintf("commits of one file to one branch, durable, %d writers", writers), writes: true, ways: []way{
