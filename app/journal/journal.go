@@ -179,14 +179,19 @@ func (j *Journal) Told(ctx context.Context, id git.RepositoryID) event.Cursor {
 	if unsure || broken {
 		return event.Cursor{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, j.opts.AppendTimeout)
-	defer cancel()
-	bounds, err := j.log.Bounds(ctx)
+	bounds, err := j.bounds(ctx)
 	if err != nil {
 		j.logger.WarnContext(ctx, "a write is answered without its place in the journal", "repository", id.String(), "error", err)
 		return event.Cursor{}
 	}
 	return bounds.Newest
+}
+
+// bounds asks the log for no longer than an append may take.
+func (j *Journal) bounds(ctx context.Context) (ports.EventBounds, error) {
+	ctx, cancel := context.WithTimeout(ctx, j.opts.AppendTimeout)
+	defer cancel()
+	return j.log.Bounds(ctx)
 }
 
 // Unsure has the repository compared with the journal soon.
@@ -268,12 +273,15 @@ func (j *Journal) settled() bool {
 	return j.store == nil || len(j.unsure) == 0 && !j.broken && !j.behind
 }
 
+// healTimeout bounds the reading of what is compared. Nobody waits for that, and it may be a million refs.
+const healTimeout = 10 * time.Minute
+
 // settle heals what there is to heal now.
 func (j *Journal) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, j.opts.AppendTimeout)
+	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
 	// Nobody waits for this question; appending holds writers up.
-	bounds, err := j.log.Bounds(ctx)
+	bounds, err := j.bounds(ctx)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package journal_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,9 +79,15 @@ func newBed(t *testing.T) *bed {
 // start opens the store and returns how many events its journal lacked.
 func (b *bed) start() int {
 	b.t.Helper()
-	b.journal = journal.New(b.log, journal.Options{})
+	return b.startWith(journal.Options{}, func(s journal.Store) journal.Store { return s })
+}
+
+// startWith has the journal read the store through a view of it.
+func (b *bed) startWith(opts journal.Options, view func(journal.Store) journal.Store) int {
+	b.t.Helper()
+	b.journal = journal.New(b.log, opts)
 	b.store = value[*gitcli.Store](b.t)(gitcli.Open(b.t.Context(), gitcli.Options{Dir: b.root, Observer: b.journal}))
-	n := value[int](b.t)(b.journal.Reconcile(b.t.Context(), b.store))
+	n := value[int](b.t)(b.journal.Reconcile(b.t.Context(), view(b.store)))
 	ctx, cancel := context.WithCancel(b.t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { b.journal.Run(ctx) })
@@ -338,6 +345,34 @@ func TestWritesGoOnWithoutTheJournalAndItCatchesUp(t *testing.T) {
 	b.inStep()
 	cursor := b.commit(shop, "up")
 	assert.NotZero(t, cursor)
+	b.inStep()
+}
+
+// slow is a store whose states take a while to read: who gives it less is told that the deadline passed.
+type slow struct {
+	journal.Store
+	takes time.Duration
+}
+
+func (s slow) States(ctx context.Context, ids ...git.RepositoryID) iter.Seq2[event.RepositoryState, error] {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < s.takes {
+		return func(yield func(event.RepositoryState, error) bool) {
+			yield(event.RepositoryState{}, errs.From(context.DeadlineExceeded))
+		}
+	}
+	return s.Store.States(ctx, ids...)
+}
+
+func TestTheJournalTakesItsTimeToReadWhatItMissed(t *testing.T) {
+	b := newBed(t)
+	b.stop()
+	const appendTimeout = 10 * time.Second
+	b.startWith(journal.Options{AppendTimeout: appendTimeout}, func(s journal.Store) journal.Store { return slow{s, 2 * appendTimeout} })
+	shop := b.create("shop")
+	b.commit(shop, "1")
+	b.log.down.Store(true)
+	b.commit(shop, "2")
+	b.log.down.Store(false)
 	b.inStep()
 }
 

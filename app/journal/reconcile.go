@@ -124,6 +124,8 @@ func (j *Journal) compare(ctx context.Context, id git.RepositoryID) error {
 	if j.unsure[id] != seen {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, j.opts.AppendTimeout)
+	defer cancel()
 	if _, err := j.append(ctx, events); err != nil {
 		j.broken = true
 		return err
