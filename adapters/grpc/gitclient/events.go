@@ -55,7 +55,7 @@ const (
 )
 
 // Subscribe implements [ports.EventSource]. A watch that is broken off is resumed by its cursor for as long as the
-// context lasts; only errors that another try cannot mend are yielded.
+// context lasts; only errors that another try cannot mend are yielded. The parts of a resync are yielded when all have come.
 func (j *Journal) Subscribe(ctx context.Context, s ports.Subscription) iter.Seq2[event.Notice, error] {
 	return func(yield func(event.Notice, error) bool) {
 		w := &watch{client: j.client, subscription: s, backoff: watchBackoff}
@@ -118,6 +118,7 @@ func (w *watch) once(ctx context.Context, yield func(event.Notice, error) bool) 
 	if err != nil {
 		return wire.DecodeError(err)
 	}
+	var parts []event.Notice // of a resync whose last is still to come: another stream would begin it anew
 	for {
 		m, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -133,10 +134,17 @@ func (w *watch) once(ctx context.Context, yield func(event.Notice, error) bool) 
 		if notice == nil {
 			continue
 		}
-		if !yield(notice, nil) {
-			w.left = true
-			return nil
+		parts = append(parts, notice)
+		if r, ok := notice.(event.Resync); ok && !r.Last() {
+			continue
 		}
+		for _, n := range parts {
+			if !yield(n, nil) {
+				w.left = true
+				return nil
+			}
+		}
+		parts = parts[:0]
 		w.passed(notice.At())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -303,4 +304,52 @@ func TestAServiceWithoutAJournalSaysSo(t *testing.T) {
 	for _, err := range client.Journal().Subscribe(t.Context(), ports.Subscription{}) {
 		assert.Equal(t, errs.ReasonMethodNotFound, errs.ReasonOf(err))
 	}
+}
+
+// cutResync tells the first part of a resync and is cut off; who comes again is told the whole, of a later moment.
+type cutResync struct {
+	asked atomic.Int64
+	first event.RepositoryRefs
+	later event.Resync
+}
+
+func (c *cutResync) Subscribe(ctx context.Context, _ ports.Subscription) iter.Seq2[event.Notice, error] {
+	return func(yield func(event.Notice, error) bool) {
+		if c.asked.Add(1) > 1 {
+			if yield(c.later, nil) {
+				<-ctx.Done()
+				yield(nil, errs.From(ctx.Err()))
+			}
+			return
+		}
+		if yield(event.Resync{Repositories: []event.RepositoryRefs{c.first}}, nil) {
+			yield(nil, errs.New(errs.ReasonUnavailable, "cut off"))
+		}
+	}
+}
+
+func TestAResyncIsOfOneStream(t *testing.T) {
+	id, err := git.ParseRepositoryID("shop")
+	require.NoError(t, err)
+	log := memlog.New()
+	cursors, err := log.Append(t.Context(), event.RepositoryCreated{Header: event.Header{ID: id, At: time.Unix(1, 0)}, CreatedAt: time.Unix(1, 0)})
+	require.NoError(t, err)
+	main, err := git.BranchRef("main")
+	require.NoError(t, err)
+	target, err := git.ParseObjectID(strings.Repeat("1", 40))
+	require.NoError(t, err)
+	source := &cutResync{
+		first: event.RepositoryRefs{ID: id, Refs: []git.Ref{{Name: main, Target: target}}},
+		later: event.Resync{Cursor: cursors[0], Repositories: []event.RepositoryRefs{{ID: id, Refs: []git.Ref{}}}},
+	}
+	store, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, store.Close()) })
+	client, _ := serveWith(t, store, gitserver.Options{Journal: log, Events: source})
+	pull, stop := iter.Pull2(client.Store.Journal().Subscribe(t.Context(), ports.Subscription{Resync: true}))
+	defer stop()
+	got, err, ok := pull()
+	require.True(t, ok)
+	require.NoError(t, err)
+	assert.Equal(t, source.later, got)
 }
