@@ -20,7 +20,8 @@ type Options struct {
 	// Logger gets a line for each full load, a warning when reloads begin to fail and when a release tag was moved or
 	// deleted, and at the level of debugging a line for every reload; nil discards them.
 	Logger *slog.Logger
-	// Recheck is how often a repository is looked at without an event, give or take a tenth; 0 is one minute.
+	// Recheck is how often a repository is looked at without an event, give or take a tenth; 0 is one minute. While events
+	// are cut off it is RetryMax, if that is less.
 	Recheck time.Duration
 	// RetryBase is the longest pause after the first failure. It doubles with each one that follows, up to RetryMax; the
 	// pause is a random part of it. 0 is 100 ms.

@@ -29,7 +29,9 @@ type feed struct {
 
 	// wanted counts what the repository is to be looked at for. A reload covers all that was counted before it began.
 	wanted atomic.Uint64
-	// wake holds a token when wanted has grown.
+	// doubted asks for a look that nothing happened for, and that no reader waits for.
+	doubted atomic.Bool
+	// wake holds a token when wanted has grown or doubted was set.
 	wake    chan struct{}
 	state   atomic.Pointer[state]
 	changed signal
@@ -45,6 +47,16 @@ func newFeed(repo repository, target Target, opts *Options, j *journal, slots ch
 // mark asks for a reload. Any number of marks before it begins become one.
 func (f *feed) mark() {
 	f.wanted.Add(1)
+	f.rouse()
+}
+
+// doubt asks for a look at the repository.
+func (f *feed) doubt() {
+	f.doubted.Store(true)
+	f.rouse()
+}
+
+func (f *feed) rouse() {
 	select {
 	case f.wake <- struct{}{}:
 	default:
@@ -99,16 +111,19 @@ func (f *feed) run(ctx context.Context) {
 	}
 }
 
-// rest waits until something is wanted that was not when the last reload began, or the pause is over.
+// rest waits until something is wanted that was not when the last reload began, or is in doubt, or the pause is over.
 func (f *feed) rest(ctx context.Context, generation uint64, pause time.Duration) {
 	end := time.Now().Add(pause)
-	for f.wanted.Load() == generation && sleep(ctx, time.Until(end), f.wake) {
+	for f.wanted.Load() == generation && !f.doubted.Swap(false) && sleep(ctx, time.Until(end), f.wake) {
 	}
 }
 
 // recheck is not the same in every process, so that many of them do not ask at once.
 func (f *feed) recheck() time.Duration {
 	d := f.opts.Recheck
+	if f.journal.cut.Load() {
+		d = min(d, f.opts.RetryMax)
+	}
 	return d - d/10 + rand.N(d/5+1) //nolint:gosec // jitter is no secret
 }
 

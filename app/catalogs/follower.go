@@ -80,6 +80,18 @@ func (f *Follower) hear(notice event.Notice) {
 	f.journal.reached(notice.At())
 }
 
+// SetConnected says whether events can arrive at present; without a word they can. A hub that serves the events does not
+// tell that its own source is cut off. While they cannot, each repository is looked at every [Options.RetryMax], and at
+// once to begin with: so what changes is found all the same, and the status says soon if nothing can be found out.
+func (f *Follower) SetConnected(connected bool) {
+	if wasCut := f.journal.cut.Swap(!connected); connected || wasCut {
+		return
+	}
+	for _, feed := range f.feeds {
+		feed.doubt()
+	}
+}
+
 func (f *Follower) markAll() {
 	for _, feed := range f.feeds {
 		feed.mark()

@@ -345,6 +345,58 @@ func TestAnEventThatNeverCameIsMadeUpForByTheRecheck(t *testing.T) {
 	})
 }
 
+func TestAnOutageIsToldSoonAlthoughNothingHappens(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		first, written := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		synctest.Wait()
+		w.faults.set(func(f *faults) { f.down = errs.New(errs.ReasonUnavailable, "the git service cannot be reached") })
+		w.follows.SetConnected(false)
+		synctest.Wait()
+		if s := w.status(); !s.Stale || !errs.Is(s.Err, errs.ReasonUnavailable) {
+			t.Errorf("status %+v", s)
+		}
+		w.serves(first)
+		if _, err := w.follows.Catalog(ports.WithMinCursor(t.Context(), written), shop); err != nil {
+			t.Errorf("what was followed before the outage is read with its cursor: %v", err)
+		}
+
+		w.faults.set(func(f *faults) { f.down = nil })
+		w.follows.SetConnected(true)
+		pass(time.Second)
+		if s := w.status(); s.Stale || s.Err != nil {
+			t.Errorf("status after recovery %+v", s)
+		}
+	})
+}
+
+func TestWhileEventsAreCutOffChangesAreLookedFor(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.create(shop)
+		w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		synctest.Wait()
+		w.events.disconnect()
+		w.follows.SetConnected(false)
+		synctest.Wait()
+		for i := range 3 {
+			unheard, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", fmt.Sprint(i))})
+			pass(6 * time.Second)
+			w.serves(unheard)
+		}
+		w.follows.SetConnected(true)
+		pass(minute)
+		_, before, _ := w.faults.count()
+		pass(10 * minute)
+		if _, after, _ := w.faults.count(); after-before < 8 || after-before > 13 {
+			t.Errorf("%d looks in ten minutes in which events can arrive", after-before)
+		}
+	})
+}
+
 func TestEventsOfOtherRefsAndRepositoriesCauseNoWork(t *testing.T) {
 	settled(t, func(t *testing.T) {
 		w := newWorld(t, catalogs.Options{}, "shop@head:main")

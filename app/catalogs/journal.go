@@ -36,6 +36,8 @@ func (s *signal) raise() {
 type journal struct {
 	cursor atomic.Pointer[event.Cursor]
 	moved  signal
+	// cut reports that no events can arrive: see [Follower.SetConnected].
+	cut atomic.Bool
 
 	mu sync.Mutex
 	// left holds the epochs that came before the present one.

@@ -69,7 +69,9 @@ type following struct {
 const maxEventsBackoff = time.Second
 
 func newFollowing(s settings, client *gitclient.Store, reg *prometheus.Registry, logger *slog.Logger) (*following, error) {
+	follower := catalogs.New(client, s.targets, catalogs.Options{Logger: logger})
 	subscriber, err := ws.NewSubscriber(s.EventsURL, ws.SubscriberOptions{BackoffCap: maxEventsBackoff, Observe: func(state ws.ConnectionState) {
+		follower.SetConnected(state.Up)
 		if state.Up {
 			logger.Info("connected to the events of the git-service", "cursor", state.After.String())
 			return
@@ -82,7 +84,7 @@ func newFollowing(s settings, client *gitclient.Store, reg *prometheus.Registry,
 	f := &following{
 		events:   eventhub.Verify(subscriber, client, s.EventsVerify),
 		hub:      eventhub.New(client.Journal(), client, eventhub.Options{}),
-		catalogs: catalogs.New(client, s.targets, catalogs.Options{Logger: logger}),
+		catalogs: follower,
 	}
 	return f, reg.Register(f)
 }
