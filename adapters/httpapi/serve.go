@@ -134,6 +134,9 @@ func (a *api) account(c *call, err error, took time.Duration) {
 		slog.Int64("sent", c.w.sent), slog.Int64("received", c.body.received), slog.Duration("duration", took),
 	}
 	level := slog.LevelInfo
+	if err == nil && c.route.spec.routine { // what has no route is an error
+		level = slog.LevelDebug
+	}
 	if err != nil {
 		e := errs.From(err)
 		attrs = append(attrs, slog.String("reason", string(e.Reason)), slog.String("error", clip(err.Error(), maxLogged)))

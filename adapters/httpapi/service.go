@@ -22,10 +22,10 @@ func (a *api) serviceRoutes() []*route {
 	page := map[int]content{http.StatusOK: {description: "A page.", mediaType: "text/html"}}
 	routes := []*route{
 		newRoute(http.MethodGet, "/healthz", spec{
-			id: "getHealth", group: group, summary: "Is the process alive", answers: ok("It is.", healthJSON{}),
+			id: "getHealth", group: group, summary: "Is the process alive", routine: true, answers: ok("It is.", healthJSON{}),
 		}, func(c *call) error { return c.answer(http.StatusOK, healthJSON{"ok"}) }),
 		newRoute(http.MethodGet, "/readyz", spec{
-			id: "getReadiness", group: group, summary: "Can requests be served", answers: ok("They can.", healthJSON{}),
+			id: "getReadiness", group: group, summary: "Can requests be served", routine: true, answers: ok("They can.", healthJSON{}),
 		}, a.getReadiness),
 		newRoute(http.MethodGet, "/openapi.json", spec{
 			id: "getOpenAPI", group: group, summary: "This description, in OpenAPI 3.1",
@@ -38,7 +38,7 @@ func (a *api) serviceRoutes() []*route {
 	}
 	if a.opts.Metrics != nil {
 		routes = append(routes, newRoute(http.MethodGet, "/metrics", spec{
-			id: "getMetrics", group: group, summary: "Metrics for Prometheus",
+			id: "getMetrics", group: group, summary: "Metrics for Prometheus", routine: true,
 			answers: map[int]content{http.StatusOK: {description: "The metrics.", mediaType: "text/plain"}},
 		}, a.getMetrics))
 	}

@@ -127,6 +127,24 @@ func TestARequestIDIsTakenOverOrMade(t *testing.T) {
 	}
 }
 
+func TestProbesAreLoggedIfTheyFail(t *testing.T) {
+	log := &logged{}
+	ready := errors.New("not yet")
+	c := serve(t, nil, httpapi.Options{
+		Logger: slog.New(slog.NewJSONHandler(log, nil)), Ready: func(context.Context) error { return ready }, Metrics: http.NotFoundHandler(),
+	})
+	c.get("/readyz").wants(http.StatusServiceUnavailable)
+	ready = nil
+	for _, path := range []string{"/healthz", "/readyz"} {
+		c.get(path).wants(http.StatusOK)
+	}
+	c.get("/metrics")
+	c.server.Close() // waits for the last line
+	if lines := log.lines(t, "http request"); len(lines) != 1 || lines[0]["path"] != "/readyz" || lines[0]["status"] != 503.0 {
+		t.Errorf("logged %v", lines)
+	}
+}
+
 func TestAPanicIsAnIncidentAndTheProcessLives(t *testing.T) {
 	log := &logged{}
 	c := serve(t, stub{list: func(context.Context) error { panic("/secret/path exploded") }},

@@ -36,6 +36,8 @@ type spec struct {
 	body *content
 	// answers are the answers that are not problems, by status.
 	answers map[int]content
+	// routine marks what probes and scrapers ask for all the time: it is logged if it fails.
+	routine bool
 	// lasting marks an answer that goes on until the client leaves: its duration is not one of work.
 	lasting bool
 }
