@@ -328,6 +328,7 @@ func TestABadSubscriptionIsRefused(t *testing.T) {
 		{"?repository=", "", "INVALID_REPOSITORY_ID", "repository"},
 		{"?ref=refs/[", "", "INVALID_PATTERN", "ref"},
 		{"?ref=", "", "INVALID_PATTERN", "ref"},
+		{"?ref=main", "", "INVALID_PATTERN", "ref"},
 		{many, "", "INVALID_ARGUMENT", "ref"},
 		{"?" + strings.Repeat("repository=shop&", event.MaxFilter+1), "", "INVALID_ARGUMENT", "repository"},
 		{"?type=push", "", "INVALID_ARGUMENT", "type"},

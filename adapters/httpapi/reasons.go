@@ -118,8 +118,8 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"Use a cursor from an event or from GitStore-Cursor as it is.",
 	},
 	errs.ReasonInvalidPattern: {
-		"A glob is malformed.",
-		"Close its brackets, or escape them.",
+		"A glob is malformed, or a filter's pattern can select no ref.",
+		"Close its brackets, or escape them; write refs in full, such as refs/heads/main.",
 	},
 	errs.ReasonInvalidRange: {
 		"A byte range is negative or begins beyond the end of the file (over HTTP, 416 with Content-Range).",

@@ -178,6 +178,14 @@ func TestFilters(t *testing.T) {
 		_, err := event.ParseFilter(args[0], args[1], args[2])
 		assert.Equal(t, reason, errs.ReasonOf(err))
 	}
+	for _, pattern := range []string{"", "main", "heads/main", "/refs/heads/main", "../x", "v*"} {
+		_, err := event.ParseFilter(nil, []string{pattern}, nil)
+		assert.Equal(t, errs.ReasonInvalidPattern, errs.ReasonOf(err), pattern)
+	}
+	for _, pattern := range []string{"refs", "refs/", "refs/tags", "*/heads/main", "re[a-z]s/*/v1"} {
+		_, err := event.ParseFilter(nil, []string{pattern}, nil)
+		assert.NoError(t, err, pattern)
+	}
 	_, err := event.ParseFilter(nil, make([]string, event.MaxFilter+1), nil)
 	assert.Equal(t, errs.ReasonInvalidArgument, errs.ReasonOf(err))
 }

@@ -1,7 +1,9 @@
 package event
 
 import (
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -20,8 +22,8 @@ type Filter struct {
 // MaxFilter is the most repositories, patterns or types of a filter.
 const MaxFilter = 100
 
-// ParseFilter reads a filter as callers write it. It fails with INVALID_REPOSITORY_ID, INVALID_PATTERN, and
-// INVALID_ARGUMENT for an unknown type or more than [MaxFilter] entries.
+// ParseFilter reads a filter as callers write it. It fails with INVALID_REPOSITORY_ID, INVALID_PATTERN for a pattern that
+// is malformed or can select no ref, and INVALID_ARGUMENT for an unknown type or more than [MaxFilter] entries.
 func ParseFilter(repositories, refs, types []string) (Filter, error) {
 	var f Filter
 	for field, n := range map[string]int{"repositories": len(repositories), "refs": len(refs), "types": len(types)} {
@@ -42,9 +44,22 @@ func ParseFilter(repositories, refs, types []string) (Filter, error) {
 		}
 		f.Types = append(f.Types, Type(s))
 	}
+	for _, s := range refs {
+		// Silence would look as if nothing happened.
+		if first, _, _ := strings.Cut(s, "/"); s != "" && !selectsRefs(first) {
+			return Filter{}, errs.InvalidField(errs.ReasonInvalidPattern, "refs",
+				"pattern %.80q selects no ref: write names in full, such as refs/heads/main", s)
+		}
+	}
 	var err error
 	f.Refs, err = git.ParseRefPatterns(refs)
 	return f, err
+}
+
+// selectsRefs reports whether a pattern that begins with this segment can select a ref, or is malformed.
+func selectsRefs(segment string) bool {
+	matched, err := path.Match(segment, "refs")
+	return matched || err != nil
 }
 
 // Match reports whether the filter selects the event.
