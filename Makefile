@@ -76,6 +76,7 @@ up: compose images ## Run a git-service and three API replicas in containers, wi
 		curl -fsS -o /dev/null --retry 60 --retry-delay 1 --retry-all-errors http://127.0.0.1:$$port/readyz; \
 	done
 	@go run ./scripts/run -import http://127.0.0.1:8080
+	@echo 'GitStore is running; `make down` stops it. Three replicas serve the sample catalog:'
 	@for port in 8080 8082 8083; do echo "curl http://127.0.0.1:$$port/v1/repositories/shop/files/README.md"; done
 
 .PHONY: down
