@@ -532,6 +532,14 @@ func TestManyWritersAllSucceedAndTheRepositoryIsSound(t *testing.T) {
 	}
 }
 
+func TestRepositoryOfAnEmptyCommitIsSound(t *testing.T) {
+	root := t.TempDir()
+	r := createShop(t, openStore(t, root))
+	_, err := r.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "Begin", AllowEmpty: true}, changes())
+	require.NoError(t, err)
+	assert.Empty(t, runGit(t, repositoryDir(t, root), command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
+}
+
 func TestRepositoryIsRepackedBeforeItHasTooManyPacks(t *testing.T) {
 	root := t.TempDir()
 	s := openStore(t, root)

@@ -378,8 +378,11 @@ func (n *node) checkTwin(path git.TreePath) error {
 
 // store writes the dirty directories below n and returns the ID of n.
 func (ed *editor) store(n *node) (git.ObjectID, error) {
-	if !n.dirty {
-		return n.orEmpty(ed.r.Format()), nil
+	switch {
+	case !n.dirty && n.id.IsZero():
+		return ed.put(nil) // git knows the empty tree without having it, and yet takes a repository for damaged that lacks it
+	case !n.dirty:
+		return n.id, nil
 	}
 	for _, e := range n.seen {
 		if e == nil || e.dir == nil || !e.dir.dirty {
@@ -396,13 +399,6 @@ func (ed *editor) store(n *node) (git.ObjectID, error) {
 		return id, nil
 	}
 	return ed.put(content)
-}
-
-func (n *node) orEmpty(f git.ObjectFormat) git.ObjectID {
-	if n.id.IsZero() {
-		return f.EmptyTree()
-	}
-	return n.id
 }
 
 func pathError(reason errs.Reason, path git.TreePath, format string, args ...any) *errs.Error {

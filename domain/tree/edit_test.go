@@ -164,6 +164,17 @@ func TestTreeWithoutFilesIsTheEmptyTree(t *testing.T) {
 	}
 }
 
+func TestTreeOfNoEditsToNothingIsStored(t *testing.T) {
+	stored := 0
+	res, err := tree.Edit(t.Context(), gitcmd.NewObjects(git.SHA1), git.ObjectID{}, nil, func(content []byte) (git.ObjectID, error) {
+		stored++
+		return git.SHA1.HashObject(git.TreeObject, content), nil
+	})
+	if err != nil || res.Root != git.SHA1.EmptyTree() || stored != 1 {
+		t.Errorf("root is %v, %d trees are stored: %v", res.Root, stored, err)
+	}
+}
+
 func TestChmodKeepsTheContentAndUpdateKeepsTheMode(t *testing.T) {
 	objects := gitcmd.NewObjects(git.SHA1)
 	yes := true
