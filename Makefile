@@ -87,7 +87,7 @@ down: compose ## Stop those containers; the volume with the repositories is kept
 # `test` is a list of stages. Tests that need Docker are a stage of their own.
 
 .PHONY: test
-test: test-go test-embed test-tools e2e test-reproducible test-containers ## Run every test
+test: test-go test-embed test-tools e2e test-powercut test-reproducible test-containers ## Run every test
 
 .PHONY: test-go
 test-go: ## Run the tests of all packages but those in e2e, with the race detector
@@ -104,7 +104,15 @@ test-tools: ## Run the tests of what checks the Kubernetes manifests, a module o
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests against real processes
-	go test -count 1 -timeout 15m ./e2e
+	go test -count 1 -timeout 15m -skip '^TestPowerCut' ./e2e ./e2e/failpoints
+
+# Mounting a file system takes root.
+, := ,
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,-exec 'sudo --preserve-env=PATH$(,)HOME$(,)ROUNDS$(,)SEED')
+
+.PHONY: test-powercut
+test-powercut: ## Cut the power of a git-service and look for what it acknowledged; needs root, loop devices and mkfs.ext4
+	go test -count 1 -v -timeout 0 $(AS_ROOT) -run '^TestPowerCut' ./e2e
 
 .PHONY: test-reproducible
 test-reproducible: dist ## Build the binaries of the images again in another directory, without Git around it, and compare

@@ -16,6 +16,9 @@ var binaries string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if os.Getenv(machineProgram) != "" {
+		return fail(runOnMachine())
+	}
 	dir, err := os.MkdirTemp("", "gitstore-e2e-")
 	if err != nil {
 		return fail(err)

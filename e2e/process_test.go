@@ -81,14 +81,22 @@ type process struct {
 	exited chan struct{}
 }
 
-// start starts a program in dir with exactly the environment env. If it still runs when the test ends, it is killed.
+// start starts one of the programs under test in dir with exactly the environment env. If it still runs when the test
+// ends, it is killed.
 func start(t testing.TB, name, dir string, env []string, args ...string) *process {
 	t.Helper()
+	return startProgram(t, filepath.Join(binaries, name), dir, env, args...)
+}
+
+// startProgram is start for any program.
+func startProgram(t testing.TB, program, dir string, env []string, args ...string) *process {
+	t.Helper()
+	name := filepath.Base(program)
 	logFile, err := os.CreateTemp(t.TempDir(), name+"-*.log")
 	require.NoError(t, err)
 	defer func() { _ = logFile.Close() }()
 	p := &process{name: name, log: logFile.Name(), exited: make(chan struct{})}
-	p.cmd = exec.Command(filepath.Join(binaries, name), args...)
+	p.cmd = exec.Command(program, args...)
 	p.cmd.Dir, p.cmd.Env = dir, env
 	p.cmd.Stdout, p.cmd.Stderr = logFile, logFile
 	require.NoError(t, p.cmd.Start())
@@ -186,10 +194,12 @@ func processesBelow(t testing.TB, dir string) map[int]string {
 // system is a git-service with its data and an API in front of it.
 type system struct {
 	*client
-	data     string
-	gitEnv   []string
-	apiEnv   []string
-	git, api *process
+	data string
+	// gitProgram is what is started as the git-service.
+	gitProgram string
+	gitEnv     []string
+	apiEnv     []string
+	git, api   *process
 	// gitAdmin is where the git-service says whether it is ready.
 	gitAdmin *client
 	grpc     string
@@ -210,6 +220,7 @@ func newSystem(t testing.TB, data string, settings ...string) *system {
 	t.Helper()
 	http, admin := freeAddress(t), freeAddress(t)
 	s := &system{client: newClient(t, http), gitAdmin: newClient(t, admin), data: data, grpc: freeAddress(t)}
+	s.gitProgram = filepath.Join(binaries, "gitstore-git-service")
 	s.gitEnv = append([]string{
 		"PATH=" + os.Getenv("PATH"), "GITSTORE_DATA_DIR=" + s.data,
 		"GITSTORE_GRPC_LISTEN=" + s.grpc, "GITSTORE_EVENTS_LISTEN=" + admin,
@@ -223,7 +234,7 @@ func newSystem(t testing.TB, data string, settings ...string) *system {
 
 func (s *system) startGit(t testing.TB) {
 	t.Helper()
-	s.git = start(t, "gitstore-git-service", t.TempDir(), s.gitEnv)
+	s.git = startProgram(t, s.gitProgram, t.TempDir(), s.gitEnv)
 }
 
 func (s *system) startAPI(t testing.TB) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/failpoint"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -34,6 +35,7 @@ func (nobody) Unsure(git.RepositoryID) {}
 // tell tells of a change of a repository as a whole.
 func (s *Store) tell(ctx context.Context, e event.Event) {
 	receive(ctx, s.opts.Observer.Changed(context.WithoutCancel(ctx), e))
+	failpoint.Reach(failpoint.EventAppended)
 }
 
 // receive puts the last of the cursors of a write into its receipt.

@@ -15,6 +15,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/repository"
+	"github.com/gitstore-dev/gitstore/internal/failpoint"
 )
 
 // refProcess is a persistent "git update-ref --stdin" of one repository.
@@ -51,20 +52,28 @@ func (r *refProcess) transact(ctx context.Context, changes []repository.RefChang
 	if err := r.say(ctx, b.String(), "start", "prepare"); err != nil {
 		return err
 	}
+	failpoint.Reach(failpoint.RefsPrepared)
 	if err := stored(); err != nil {
 		_ = r.say(ctx, "abort\n", "abort") // else its locks would stay
 		return err
 	}
+	failpoint.Reach(failpoint.ObjectsStored)
 	if err := r.say(ctx, "commit\n", "commit"); err != nil {
 		return err
 	}
-	return r.sync(changes)
+	failpoint.Reach(failpoint.RefsMoved)
+	err := r.sync(changes)
+	failpoint.Reach(failpoint.RefsSynced)
+	return err
 }
 
 // say writes commands and reads that each of the steps in them was done.
 func (r *refProcess) say(ctx context.Context, commands string, steps ...string) error {
 	if _, err := r.p.Stdin.Write([]byte(commands)); err != nil {
 		return r.failed(ctx, err)
+	}
+	if steps[0] == "commit" {
+		failpoint.Reach(failpoint.RefsMoving)
 	}
 	for _, step := range steps {
 		line, err := r.out.ReadString('\n')

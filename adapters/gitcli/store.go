@@ -27,6 +27,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
+	"github.com/gitstore-dev/gitstore/internal/failpoint"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -378,16 +379,19 @@ func (s *Store) create(ctx context.Context, dir string, req ports.CreateReposito
 	if err := disk.SyncTree(aside); err != nil {
 		return err
 	}
+	failpoint.Reach(failpoint.RepositoryBuilt)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
 	}
 	if err := os.Rename(aside, dir); err != nil {
 		return err
 	}
+	failpoint.Reach(failpoint.RepositoryMoved)
 	err = syncParents(dir, s.root.dir)
 	if err != nil {
 		err = errors.Join(err, os.Rename(dir, aside))
 	}
+	failpoint.Reach(failpoint.RepositorySynced)
 	return err
 }
 
@@ -430,7 +434,9 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 		h.present.Store(true)
 		return disk.Error(err)
 	}
+	failpoint.Reach(failpoint.RepositoryMoved)
 	err = disk.SyncDir(filepath.Dir(h.dir))
+	failpoint.Reach(failpoint.RepositorySynced)
 	s.tell(ctx, event.RepositoryDeleted{Header: s.eventHeader(id)})
 	s.drop(h) // only now another one may be made, and told of
 	if err != nil {

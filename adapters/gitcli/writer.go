@@ -13,6 +13,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/repository"
+	"github.com/gitstore-dev/gitstore/internal/failpoint"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -317,7 +318,9 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcom
 	w.repo.refs.Store(&d.refs)
 	w.repo.requests.record(d)
 	w.repo.packsAdded(len(packs))
+	failpoint.Reach(failpoint.RefsPublished)
 	w.announce(ctx, planned)
+	failpoint.Reach(failpoint.EventAppended)
 	return moved, nil
 }
 
@@ -397,6 +400,7 @@ func (w *writer) storeObjects(d *draft, planned []*write) ([]*packfile.Pack, err
 			return packs, err
 		}
 	}
+	failpoint.Reach(failpoint.ObjectsMoved)
 	return packs, nil
 }
 

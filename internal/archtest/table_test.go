@@ -86,7 +86,7 @@ var table = []row{
 	{
 		pattern: "adapters/gitcli",
 		allow: []string{
-			"adapters/gitcli/...", "domain/...", "ports",
+			"adapters/gitcli/...", "domain/...", "internal/failpoint", "ports",
 			"github.com/maypok86/otter/v2", "github.com/tidwall/btree", "golang.org/x/sync/...", "golang.org/x/sys/unix",
 		},
 		tests: adapterTests,
@@ -102,7 +102,7 @@ var table = []row{
 	{
 		pattern: "adapters/gitcli/packfile",
 		allow: []string{
-			"adapters/gitcli/disk", "domain/...", "github.com/klauspost/compress/zlib", "github.com/pjbgf/sha1cd",
+			"adapters/gitcli/disk", "domain/...", "internal/failpoint", "github.com/klauspost/compress/zlib", "github.com/pjbgf/sha1cd",
 		},
 		tests: []string{"adapters/gitcli/command"},
 	},
@@ -191,6 +191,7 @@ var table = []row{
 	{pattern: "internal/buildinfo"},
 	{pattern: "internal/config", allow: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml/v3"}},
 	{pattern: "internal/config/configtest", allow: []string{"internal/config"}},
+	{pattern: "internal/failpoint"},
 	{pattern: "internal/requestid"},
 	{
 		pattern: "internal/telemetry",
@@ -208,8 +209,12 @@ var table = []row{
 			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
 		},
 	},
-	{pattern: "scripts/run", allow: []string{"os/exec"}}, // it starts the services
-	{pattern: "e2e"},
+	{pattern: "scripts/run", allow: []string{"os/exec"}},       // it starts the services
+	{pattern: "e2e", tests: []string{"golang.org/x/sys/unix"}}, // it cuts the power of a file system
+	{
+		pattern: "e2e/failpoints",
+		tests:   []string{"adapters/grpc/gitclient", "domain/...", "internal/failpoint", "ports"},
+	},
 	{
 		pattern: "e2e/containers",
 		tests: []string{

@@ -25,6 +25,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/failpoint"
 )
 
 // Object is an object ready to be put into a pack.
@@ -247,10 +248,13 @@ func (p *Pack) Finish() error {
 	}
 	index := p.index(checksum)
 	p.name = uniqueName()
+	failpoint.Reach(failpoint.ObjectsWritten)
 	indexed := make(chan error, 1)
 	go func() { indexed <- writeSynced(p.tmp+".idx", index) }()
 	err = p.sync()
-	return cmp.Or(err, <-indexed)
+	err = cmp.Or(err, <-indexed)
+	failpoint.Reach(failpoint.ObjectsSynced)
+	return err
 }
 
 // uniqueName returns a name that no other pack has. Git names packs by their contents; here the same content may be stored

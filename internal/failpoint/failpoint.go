@@ -1,0 +1,40 @@
+// Package failpoint names the steps of a write at which a test has the process end as kill -9 does. Only a program that is
+// built with the tag failpoints can: in any other, reaching a point is an empty function.
+package failpoint
+
+// Point is a moment between two steps of a write, named after the one that was just done.
+type Point string
+
+// The points of a write to refs, in their order.
+const (
+	// ObjectsWritten is when the objects are in files of their own, and none was synced.
+	ObjectsWritten Point = "objects-written"
+	// ObjectsSynced is when those files are on the disk.
+	ObjectsSynced Point = "objects-synced"
+	// ObjectsMoved is when the files have the names by which git finds them.
+	ObjectsMoved Point = "objects-moved"
+	// RefsPrepared is when git holds the locks of all refs that move.
+	RefsPrepared Point = "refs-prepared"
+	// ObjectsStored is when the names of the files are on the disk as well.
+	ObjectsStored Point = "objects-stored"
+	// RefsMoving is when git was told to move the refs, and may be at it.
+	RefsMoving Point = "refs-moving"
+	// RefsMoved is when git has moved them.
+	RefsMoved Point = "refs-moved"
+	// RefsSynced is when they are on the disk.
+	RefsSynced Point = "refs-synced"
+	// RefsPublished is when readers see them.
+	RefsPublished Point = "refs-published"
+	// EventAppended is when the journal has taken the events. Next is the answer.
+	EventAppended Point = "event-appended"
+)
+
+// The points of the creation and of the deletion of a repository, before the last two of the above.
+const (
+	// RepositoryBuilt is when a new repository is on the disk, and not in its place.
+	RepositoryBuilt Point = "repository-built"
+	// RepositoryMoved is when a repository was moved into its place, or out of it.
+	RepositoryMoved Point = "repository-moved"
+	// RepositorySynced is when that is on the disk.
+	RepositorySynced Point = "repository-synced"
+)
