@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/domain/catalog"
@@ -160,7 +161,7 @@ func (a *api) documentListRoutes(group string, headers []*param, l documentList)
 }
 
 func catalogAnswers(description string, value any) map[int]content {
-	answers := ok(description, value, "ETag", "GitStore-Commit")
+	answers := ok(description, value, "ETag", "GitStore-Commit", "Age")
 	answers[http.StatusNotModified] = content{description: "The answer is the one that If-None-Match names."}
 	return answers
 }
@@ -211,7 +212,7 @@ func (a *api) getCatalog(c *call) error {
 		return status.Err
 	}
 	view := catalogView(status)
-	return c.answerVersion(status.Catalog, "W/"+view.etag(), func() []byte { return encodeLine(view) })
+	return a.answerVersion(c, status.Catalog, "W/"+view.etag(), func() []byte { return encodeLine(view) })
 }
 
 func (a *api) listCatalogProblems(c *call) error {
@@ -219,7 +220,7 @@ func (a *api) listCatalogProblems(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.answerVersion(found, a.pageTag(c, found), func() []byte {
+	return a.answerVersion(c, found, a.pageTag(c, found), func() []byte {
 		items, more := pick(found.Snapshot.Problems(), cur.Skip, cur.size)
 		out := commitPage[documentProblemJSON]{CommitID: found.Commit().String(), Items: views(items, problemView)}
 		if more {
@@ -246,7 +247,7 @@ func (a *api) listDocuments(c *call, l documentList) error {
 	if err != nil {
 		return err
 	}
-	return c.answerVersion(found, a.pageTag(c, found), func() []byte {
+	return a.answerVersion(c, found, a.pageTag(c, found), func() []byte {
 		documents, next := documentsOf(found, cur, l.kind, filter, c)
 		return a.encoded.page(found.Commit(), documents, next)
 	})
@@ -317,10 +318,10 @@ func (a *api) getDocument(c *call, kind catalog.Kind, more func(*catalog.Snapsho
 	}
 	e := a.encoded.of(d)
 	if more == nil {
-		return c.answerVersion(found, e.etag, func() []byte { return e.line })
+		return a.answerVersion(c, found, e.etag, func() []byte { return e.line })
 	}
 	whole := slices.Concat(e.object[:len(e.object)-1], more(found.Snapshot, d), []byte("}\n"))
-	return c.answerVersion(found, strongTag(whole), func() []byte { return whole })
+	return a.answerVersion(c, found, strongTag(whole), func() []byte { return whole })
 }
 
 // pageTag is of the commit and the question, which the page follows from, so that it need not be made to be known.
@@ -335,8 +336,11 @@ func strongTag(content []byte) string {
 }
 
 // answerVersion sends JSON of a catalog, unless the caller has it.
-func (c *call) answerVersion(of *catalogs.Catalog, etag string, body func() []byte) error {
+func (a *api) answerVersion(c *call, of *catalogs.Catalog, etag string, body func() []byte) error {
 	h := c.w.Header()
+	if status, err := a.opts.Catalogs.Status(of.Repository); err == nil {
+		h.Set("Age", strconv.FormatInt(int64(status.Age(time.Now())/time.Second), 10))
+	}
 	h.Set("ETag", etag)
 	h.Set("Cache-Control", "no-cache")
 	c.setCommit(of.Commit())

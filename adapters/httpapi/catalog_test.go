@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/httpapi"
 	"github.com/gitstore-dev/gitstore/app/catalogs"
@@ -48,6 +50,7 @@ func (a *announcer) Subscribe(ctx context.Context, _ ports.Subscription) iter.Se
 type shopWindow struct {
 	*client
 	announcer *announcer
+	follower  *catalogs.Follower
 }
 
 // openShop serves the files as the catalog of the shop.
@@ -70,6 +73,7 @@ func openShop(t testing.TB, files map[string]string) *shopWindow {
 		cancel()
 		<-done
 	})
+	w.follower = follower
 	w.client = serve(t, store, httpapi.Options{Catalogs: follower})
 	w.post("/v1/repositories", `{"id":"shop"}`).wants(http.StatusCreated)
 	w.edit(files)
@@ -386,6 +390,33 @@ func TestAReadOfTheCatalogSeesTheWriteWhoseCursorItNames(t *testing.T) {
 		a := w.get(shopCatalog+"/products/b", header("GitStore-Min-Cursor", cursor)).wants(http.StatusOK)
 		if a.header.Get("GitStore-Commit") != commit || !strings.Contains(string(a.body), fmt.Sprintf(`"edit":%d`, i)) || a.header.Get("GitStore-Cursor") != cursor {
 			t.Fatalf("edit %d is not read: %v %s", i, a.header, a.body)
+		}
+	}
+}
+
+// aged are catalogs that were last checked a while ago.
+type aged struct{ httpapi.Catalogs }
+
+func (a aged) Status(id git.RepositoryID) (catalogs.Status, error) {
+	s, err := a.Catalogs.Status(id)
+	s.CheckedAt = s.CheckedAt.Add(-time.Hour)
+	return s, err
+}
+
+func TestAnAnswerOfACatalogTellsItsAge(t *testing.T) {
+	w := openShop(t, smallShop())
+	c := serve(t, newStore(t), httpapi.Options{Catalogs: aged{w.follower}})
+	for _, path := range []string{"", "/products", "/products/a", "/problems", "/documents?kind=Product"} {
+		now := w.get(shopCatalog + path).wants(http.StatusOK)
+		before := c.get(shopCatalog + path).wants(http.StatusOK)
+		same := c.get(shopCatalog+path, header("If-None-Match", before.header.Get("ETag"))).wants(http.StatusNotModified)
+		for _, a := range []struct {
+			header   http.Header
+			from, to int
+		}{{now.header, 0, 1800}, {before.header, 3600, 5400}, {same.header, 3600, 5400}} {
+			if age, err := strconv.Atoi(a.header.Get("Age")); err != nil || age < a.from || age > a.to {
+				t.Errorf("the age of %s is %q, want %d to %d", path, a.header.Get("Age"), a.from, a.to)
+			}
 		}
 	}
 }

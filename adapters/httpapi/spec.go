@@ -137,6 +137,7 @@ var pathParams = map[string]string{
 var responseHeaders = map[string]string{
 	"ETag":            "A validator of the answer; of a file its blob id, quoted.",
 	"GitStore-Commit": "The commit that the whole answer is of.",
+	"Age":             "How many seconds ago the catalog was last known to be that of its repository (RFC 9111, section 5.1).",
 	"Location":        "Where the new resource is.",
 	"Content-Range":   "The bytes that are returned, and of how many.",
 	"Accept-Ranges":   "bytes",
