@@ -113,6 +113,93 @@ func TestRefsThatGitMovedBeforeItWasKilledAreSyncedBeforeTheWriteIsAcknowledged(
 	assert.True(t, slices.ContainsFunc(synced, func(p string) bool { return strings.HasSuffix(p, "packed-refs") }))
 }
 
+// gitThatEndsBetweenTwoRefs is a git whose update-ref, where it is to move several refs, moves the first and ends, until
+// the file returned is removed.
+func gitThatEndsBetweenTwoRefs(t *testing.T) (git, broken string) {
+	t.Helper()
+	broken = filepath.Join(t.TempDir(), "broken")
+	require.NoError(t, os.WriteFile(broken, nil, 0o600))
+	script := `#!/bin/sh
+if [ "$1" != update-ref ]; then exec git "$@"; fi
+lines=
+n=0
+while read -r line; do
+	case "$line" in
+	start) lines=; n=0; echo "start: ok" ;;
+	prepare) echo "prepare: ok" ;;
+	abort) echo "abort: ok" ;;
+	commit)
+		if [ "$n" -gt 1 ] && [ -e "` + broken + `" ]; then lines=$(printf '%s' "$lines" | head -n 1)'
+'; fi
+		printf '%s' "$lines" | git update-ref --no-deref --stdin || exit 1
+		if [ "$n" -gt 1 ] && [ -e "` + broken + `" ]; then exit 1; fi
+		echo "commit: ok"
+		;;
+	*) lines="$lines$line
+"; n=$((n + 1)) ;;
+	esac
+done
+`
+	git = filepath.Join(t.TempDir(), "git")
+	require.NoError(t, os.WriteFile(git, []byte(script), 0o700))
+	return git, broken
+}
+
+func branchAt(t *testing.T, r ports.GitRepository, name string) git.ObjectID {
+	t.Helper()
+	at, err := r.ResolveRevision(t.Context(), value[git.Revision](t)(git.ParseRevision("refs/heads/"+name)))
+	if errs.Is(err, errs.ReasonRefNotFound) {
+		return git.ObjectID{}
+	}
+	require.NoError(t, err)
+	return at.Commit
+}
+
+func TestRefsThatMoveTogetherDoSoAlthoughGitEndsBetweenThem(t *testing.T) {
+	gitPath, broken := gitThatEndsBetweenTwoRefs(t)
+	root := t.TempDir()
+	open := func() *gitcli.Store {
+		s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, GitPath: gitPath})
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, s.Close()) })
+		return s
+	}
+	s := open()
+	r := createShop(t, s)
+	head := commit(t, r, upsert(path(t, "a.md"), "one")).Commit
+	update := func(names ...string) error {
+		var updates []git.RefUpdate
+		for _, name := range names {
+			updates = append(updates, git.RefUpdate{Name: value[git.RefName](t)(git.BranchRef(name)), Expected: git.ExpectAbsent(), New: head})
+		}
+		_, err := r.UpdateRefs(t.Context(), updates)
+		return err
+	}
+
+	require.NoError(t, update("a", "b"), "one of two refs is left, and moved by itself")
+	assert.Equal(t, []git.ObjectID{head, head}, []git.ObjectID{branchAt(t, r, "a"), branchAt(t, r, "b")})
+
+	require.Error(t, update("c", "d", "e", "f"), "three of four refs are left, and git ends again")
+	require.Error(t, update("g"), "a write is made before those that were begun are finished")
+	require.NoError(t, os.Remove(broken))
+	require.NoError(t, update("g"))
+	for _, name := range []string{"c", "d", "e", "f", "g"} {
+		assert.Equal(t, head, branchAt(t, r, name), name)
+	}
+
+	require.NoError(t, os.WriteFile(broken, nil, 0o600))
+	require.Error(t, update("h", "i", "j", "k"))
+	require.NoError(t, s.Close())
+	s = open() // git still ends
+	r = s.Repository(shopID(t))
+	require.NoError(t, os.Remove(broken))
+	require.NoError(t, update("l"))
+	for _, name := range []string{"h", "i", "j", "k", "l"} {
+		assert.Equal(t, head, branchAt(t, r, name), name)
+	}
+	assert.NotContains(t, strings.Join(files(t, root), "\n"), "intent")
+}
+
 // inOneBatch makes the writes in their order, and as one batch: of what waits while another write is under way.
 func inOneBatch(t *testing.T, s *gitcli.Store, writes ...func() error) {
 	t.Helper()

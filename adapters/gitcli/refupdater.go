@@ -38,9 +38,10 @@ func (s *refProcesses) start(dir string) (*refProcess, error) {
 }
 
 // transact moves all refs or none, durably. Git prepares the transaction while what the refs will lead to is still on its
-// way to the disk; they move when stored says that it is there. After an error the process is of no more use; whether the
-// refs moved is then to be read from the repository.
-func (r *refProcess) transact(ctx context.Context, changes []repository.RefChange, stored func() error) error {
+// way to the disk; they move when stored says that it is there. If they are to move together whatever happens, that is
+// written down before. After an error the process is of no more use; whether the refs moved is then to be read from the
+// repository.
+func (r *refProcess) transact(ctx context.Context, changes []repository.RefChange, together bool, stored func() error) error {
 	var b strings.Builder
 	b.WriteString("start\n")
 	for _, c := range changes {
@@ -53,18 +54,30 @@ func (r *refProcess) transact(ctx context.Context, changes []repository.RefChang
 		return err
 	}
 	failpoint.Reach(failpoint.RefsPrepared)
-	if err := stored(); err != nil {
+	err := stored()
+	if err == nil {
+		failpoint.Reach(failpoint.ObjectsStored)
+	}
+	if err == nil && together {
+		err = writeIntent(r.dir, changes)
+		failpoint.Reach(failpoint.RefsIntended)
+	}
+	if err != nil {
 		_ = r.say(ctx, "abort\n", "abort") // else its locks would stay
 		return err
 	}
-	failpoint.Reach(failpoint.ObjectsStored)
 	if err := r.say(ctx, "commit\n", "commit"); err != nil {
 		return err
 	}
 	failpoint.Reach(failpoint.RefsMoved)
-	err := r.sync(changes)
+	if err := r.sync(changes); err != nil {
+		return err
+	}
 	failpoint.Reach(failpoint.RefsSynced)
-	return err
+	if together {
+		return dropIntent(r.dir)
+	}
+	return nil
 }
 
 // say writes commands and reads that each of the steps in them was done.
@@ -160,6 +173,20 @@ func (s *refProcesses) take(dir string) (*refProcess, error) {
 	}
 	s.mu.Unlock()
 	return s.start(dir)
+}
+
+// transact moves all refs of a repository or none, durably, as [refProcess.transact] does.
+func (s *refProcesses) transact(ctx context.Context, dir string, changes []repository.RefChange, together bool, stored func() error) error {
+	p, err := s.take(dir)
+	if err != nil {
+		return err
+	}
+	if err := p.transact(ctx, changes, together, stored); err != nil {
+		p.p.Discard()
+		return err
+	}
+	s.give(p)
+	return nil
 }
 
 // settle puts refs that moved on the disk, whatever became of the process that moved them: their files and packed-refs

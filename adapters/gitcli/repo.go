@@ -98,6 +98,8 @@ func (s *Store) openRepo(ctx context.Context, id git.RepositoryID, dir string) (
 		return nil, err
 	}
 	r.refs.Store(&refs)
+	_, err = os.Lstat(filepath.Join(dir, intentFile))
+	r.writer.unfinished = !errors.Is(err, fs.ErrNotExist)
 	packs, _ := filepath.Glob(filepath.Join(r.packDir(), "*.pack"))
 	r.newPacks.Store(int64(len(packs)))
 	return r, nil

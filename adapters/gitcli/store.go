@@ -154,7 +154,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		repacking: semaphore.NewWeighted(1),
 		nameless:  map[string]struct{}{},
 	}
-	if err := s.recover(); err != nil {
+	if err := s.recover(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("data directory: %w", err), r.close())
 	}
 	opts.Processes.SpoolDir = r.tmp()
@@ -163,17 +163,25 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// recover cleans the root and finds its repositories.
-func (s *Store) recover() error {
+// recover cleans the root, finds its repositories, and finishes what was to happen to their refs. What cannot be finished
+// yet, on a full disk say, is finished before the next write.
+func (s *Store) recover(ctx context.Context) error {
 	if _, err := s.root.clean(s.logger); err != nil {
 		return err
 	}
 	return s.root.each(func(dir string) error {
 		id, ok := repositoryOf(dir)
 		if !ok || s.root.path(id) != dir {
-			s.logger.Warn("ignoring a directory that is not a repository of GitStore", "directory", dir)
+			s.logger.WarnContext(ctx, "ignoring a directory that is not a repository of GitStore", "directory", dir)
 			s.nameless[dir] = struct{}{}
 			return nil
+		}
+		finished, err := s.refs.finish(ctx, dir)
+		if finished {
+			s.logger.InfoContext(ctx, "finished an update of several refs that an unclean stop left behind", "repository", id.String())
+		}
+		if err != nil {
+			s.logger.ErrorContext(ctx, "an update of several refs that an unclean stop left behind cannot be finished yet", "repository", id.String(), "error", err)
 		}
 		h := newHandle(id, dir)
 		h.present.Store(true)

@@ -1,9 +1,11 @@
 package gitcli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +31,8 @@ type write struct {
 	staged *stage
 	// moves reports that the write moves refs, and so that what it staged is to be stored.
 	moves bool
+	// together reports that it moves several, all of them or none.
+	together bool
 	// events are what is told of the refs that it moves.
 	events []event.RefUpdated
 	done   chan struct{}
@@ -48,6 +52,9 @@ type writer struct {
 	closed  error
 	// unsettled are ref changes of which it is not known whether they are on the disk. It belongs to who writes.
 	unsettled []repository.RefChange
+	// unfinished reports that refs may have to be moved yet which were to move together with others. It belongs to who
+	// writes.
+	unfinished bool
 	// wanted is how many writes the next batch waits for, 0 if it does not; full is closed when there are as many.
 	wanted int
 	full   chan struct{}
@@ -224,7 +231,8 @@ func (w *writer) survive(batch []*write) {
 // attempt makes a batch and sets the outcome of each of its writes. It reports whether it failed as a whole and left
 // nothing, so that its writes may be tried again.
 func (w *writer) attempt(batch []*write) (retry bool) {
-	if err := w.settle(); err != nil {
+	ctx := context.WithoutCancel(batch[0].ctx)
+	if err := w.settle(ctx); err != nil {
 		for _, job := range batch {
 			job.err = err
 		}
@@ -236,7 +244,7 @@ func (w *writer) attempt(batch []*write) (retry bool) {
 		w.vouch(planned)
 		return false
 	}
-	done, err := w.commit(context.WithoutCancel(batch[0].ctx), d, planned)
+	done, err := w.commit(ctx, d, planned)
 	for _, job := range planned {
 		job.err = err
 	}
@@ -245,12 +253,40 @@ func (w *writer) attempt(batch []*write) (retry bool) {
 
 // settle puts on the disk what an earlier batch may have left in memory alone. Without it nothing is answered: a retry
 // finds the commit of its first request made, and would be told so.
-func (w *writer) settle() error {
+func (w *writer) settle(ctx context.Context) error {
+	if w.unfinished {
+		if err := w.finish(ctx); err != nil {
+			return err
+		}
+	}
 	if err := w.repo.store.refs.settle(w.repo.dir, w.unsettled); err != nil {
 		return err
 	}
 	w.unsettled = nil
 	return nil
+}
+
+// finish moves the refs that an earlier transaction was to move and did not.
+func (w *writer) finish(ctx context.Context) error {
+	if _, err := w.moveRest(ctx); err != nil {
+		return err
+	}
+	refs, err := loadRefs(ctx, w.repo.store.runner, w.repo.dir, w.repo.objects)
+	if err != nil {
+		return err
+	}
+	w.repo.refs.Store(&refs)
+	clear(w.repo.requests.branches)
+	w.unfinished = false
+	w.repo.store.opts.Observer.Unsure(w.repo.id)
+	return nil
+}
+
+// moveRest moves what is left of refs that are to move together. It reports whether there were such refs.
+func (w *writer) moveRest(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.repo.store.opts.RefTimeout)
+	defer cancel()
+	return w.repo.store.refs.finish(ctx, w.repo.dir)
 }
 
 // plan prepares the writes one after the other, each on what the ones before leave, and returns those that can be made.
@@ -279,7 +315,8 @@ func (w *writer) planOne(d *draft, job *write) error {
 	if err != nil {
 		return err
 	}
-	if job.moves = len(changes) > 0; !job.moves {
+	job.moves, job.together = len(changes) > 0, len(changes) > 1
+	if !job.moves {
 		return nil
 	}
 	if err := d.apply(job.ctx, changes); err != nil {
@@ -300,12 +337,13 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcom
 		undo(packs)
 		return untouched, err
 	}
-	switch done, err := w.moveRefsSurely(ctx, d, w.syncPacks()); done {
+	together := slices.ContainsFunc(planned, func(job *write) bool { return job.together })
+	switch done, err := w.moveRefsSurely(ctx, d, together, w.syncPacks()); done {
 	case untouched:
 		undo(packs)
 		return done, err
 	case unknown:
-		w.unsettled = netChanges(d.changes)
+		w.unsettled, w.unfinished = netChanges(d.changes), together
 		w.repo.size.changed()
 		clear(w.repo.requests.branches) // a retry has to find what did take effect
 		w.repo.store.opts.Observer.Unsure(w.repo.id)
@@ -414,19 +452,29 @@ func (w *writer) syncPacks() (stored func() error) {
 // moveRefsSurely moves the refs and tells what came of it. A transaction that moved nothing is tried once more, as what
 // it met may have been a lock that a killed process left. One that moved the refs before it failed may not have put them
 // on the disk: until that is done, its outcome is not known.
-func (w *writer) moveRefsSurely(ctx context.Context, d *draft, stored func() error) (done outcome, err error) {
+func (w *writer) moveRefsSurely(ctx context.Context, d *draft, together bool, stored func() error) (done outcome, err error) {
 	for range 2 {
-		if err = w.moveRefs(ctx, d, stored); err == nil {
+		if err = w.moveRefs(ctx, d, together, stored); err == nil {
 			return moved, nil
 		}
 		switch done = w.outcome(ctx, d); done {
 		case untouched:
+			if err := dropIntent(w.repo.dir); err != nil {
+				return unknown, err
+			}
 			continue
 		case unknown:
-			return done, err
+			finished, failure := w.moveRest(ctx)
+			if failure != nil || !finished {
+				return unknown, cmp.Or(failure, err)
+			}
+			return moved, nil
 		case moved:
 		}
-		if err = w.repo.store.refs.settle(w.repo.dir, netChanges(d.changes)); err != nil {
+		if err = w.repo.store.refs.settle(w.repo.dir, netChanges(d.changes)); err == nil {
+			err = dropIntent(w.repo.dir)
+		}
+		if err != nil {
 			return unknown, err
 		}
 		return moved, nil
@@ -434,23 +482,14 @@ func (w *writer) moveRefsSurely(ctx context.Context, d *draft, stored func() err
 	return done, err
 }
 
-func (w *writer) moveRefs(ctx context.Context, d *draft, stored func() error) error {
+func (w *writer) moveRefs(ctx context.Context, d *draft, together bool, stored func() error) error {
 	changes := netChanges(d.changes)
 	if len(changes) == 0 {
 		return stored()
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.repo.store.opts.RefTimeout)
 	defer cancel()
-	p, err := w.repo.store.refs.take(w.repo.dir)
-	if err != nil {
-		return err
-	}
-	if err := p.transact(ctx, changes, stored); err != nil {
-		p.p.Discard()
-		return err
-	}
-	w.repo.store.refs.give(p)
-	return nil
+	return w.repo.store.refs.transact(ctx, w.repo.dir, changes, together && len(changes) > 1, stored)
 }
 
 // outcome is what a ref transaction that failed came to.

@@ -3,9 +3,11 @@ package failpoints
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/internal/failpoint"
+	"github.com/gitstore-dev/gitstore/internal/testkit/gitcmd"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -85,6 +88,7 @@ func commitOf(content string) func(context.Context, *testing.T, *service, git.Re
 func writes() []write {
 	moving := []failpoint.Point{failpoint.RefsMoving}
 	all := slices.Concat(objectPoints, beforePoints)
+	together := slices.Concat([]failpoint.Point{failpoint.RefsIntended}, moving, afterPoints)
 	return []write{
 		{name: "a commit", make: commitOf("small"), before: all, either: moving, after: afterPoints, changes: []git.RefName{mainBranch}},
 		{
@@ -118,7 +122,7 @@ func writes() []write {
 			},
 		},
 		{
-			name: "a release", before: all, either: moving, after: afterPoints, changes: []git.RefName{mainBranch, theTag},
+			name: "a release", before: all, after: together, changes: []git.RefName{mainBranch, theTag},
 			make: func(ctx context.Context, _ *testing.T, s *service, id git.RepositoryID) outcome {
 				res, err := s.client.Repository(id).PublishRelease(ctx, ports.PublishRelease{
 					RequestID: requestID, Tag: ports.CreateTag{Name: theTag, Message: "Release"},
@@ -128,7 +132,7 @@ func writes() []write {
 			},
 		},
 		{
-			name: "an update of several refs", before: beforePoints, either: moving, after: afterPoints,
+			name: "an update of several refs", before: beforePoints, after: together,
 			changes: []git.RefName{side, tag("old"), branch("x/new")}, make: updateRefs,
 		},
 	}
@@ -219,6 +223,63 @@ func TestAServiceThatEndsBetweenTwoStepsOfAWriteLeavesAllOrNothingOfIt(t *testin
 		}
 	}
 	require.Empty(t, s.fsck(t))
+}
+
+// Where git itself ends between the renames of two refs cannot be chosen: the test moves one in its stead.
+func TestRefsThatMoveTogetherAllMoveIfOneDid(t *testing.T) {
+	s := startService(t)
+	for i, w := range writes() {
+		for j, name := range w.changes {
+			if len(w.changes) == 1 {
+				break
+			}
+			t.Run(w.name+"/"+name.Short(), func(t *testing.T) {
+				id := prepare(t, s, fmt.Sprintf("repo-%d-%d", i, j))
+				before, cursor := s.refs(t, id), s.newest(t)
+				s.arm(t, failpoint.RefsIntended)
+				require.Error(t, w.make(t.Context(), t, s, id).err)
+				s.awaitEnd(t)
+				s.moveOne(t, id, name)
+				s.start(t)
+				after := s.refs(t, id)
+				require.Equal(t, len(w.changes), w.moved(before, after), "%v, before %v", after, before)
+				s.requireTold(t, id, cursor, before, after)
+				require.True(t, w.make(t.Context(), t, s, id).again())
+				require.Empty(t, s.leftovers(t))
+			})
+		}
+	}
+	require.Empty(t, s.fsck(t))
+}
+
+// moveOne moves one of the refs that were to move together.
+func (s *service) moveOne(t *testing.T, id git.RepositoryID, name git.RefName) {
+	t.Helper()
+	dir := s.repositoryDir(id)
+	intent, err := os.ReadFile(filepath.Join(dir, "gitstore-intent"))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(intent)) {
+		fields := strings.Fields(line)
+		if fields[0] != name.String() {
+			continue
+		}
+		for _, locked := range []string{fields[0], "HEAD", "packed-refs"} {
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, locked+".lock")))
+		}
+		args := []string{"--git-dir=" + dir, "update-ref", fields[0], fields[2]}
+		if fields[2] == "-" {
+			args = []string{"--git-dir=" + dir, "update-ref", "-d", fields[0]}
+		}
+		gitcmd.Run(t, nil, args...)
+		return
+	}
+	t.Fatalf("%s is not in the intent: %s", name, intent)
+}
+
+// repositoryDir is the directory of a repository.
+func (s *service) repositoryDir(id git.RepositoryID) string {
+	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(id.String())))
+	return filepath.Join(s.data, "repositories", hash[:2], hash[2:4], hash+".git")
 }
 
 func TestAServiceThatEndsBetweenTwoStepsOfTheCreationOrDeletionOfARepositoryLeavesAllOrNothingOfIt(t *testing.T) {

@@ -62,9 +62,14 @@ func (s *service) arm(t *testing.T, p failpoint.Point) {
 // restart waits for the end of the service and starts it again.
 func (s *service) restart(t *testing.T) {
 	t.Helper()
+	s.awaitEnd(t)
+	s.start(t)
+}
+
+func (s *service) awaitEnd(t *testing.T) {
+	t.Helper()
 	require.Equal(t, -1, s.process.Wait(), "exit code of the service:\n%s", s.process.Log())
 	require.NoError(t, s.client.Close())
-	s.start(t)
 }
 
 func (s *service) newest(t *testing.T) event.Cursor {
@@ -112,7 +117,7 @@ func (s *service) leftovers(t *testing.T) (found []string) {
 			err = missing
 		}
 		if strings.HasSuffix(name, ".lock") || strings.HasPrefix(name, "tmp_") || strings.HasPrefix(name, ".tmp") ||
-			filepath.Dir(path) == filepath.Join(s.data, "tmp") {
+			name == "gitstore-intent" || filepath.Dir(path) == filepath.Join(s.data, "tmp") {
 			found = append(found, path)
 		}
 		return err

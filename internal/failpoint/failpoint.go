@@ -17,6 +17,8 @@ const (
 	RefsPrepared Point = "refs-prepared"
 	// ObjectsStored is when the names of the files are on the disk as well.
 	ObjectsStored Point = "objects-stored"
+	// RefsIntended is when a move of several refs is written down. What moves one ref does not reach it.
+	RefsIntended Point = "refs-intended"
 	// RefsMoving is when git was told to move the refs, and may be at it.
 	RefsMoving Point = "refs-moving"
 	// RefsMoved is when git has moved them.

@@ -1,0 +1,149 @@
+package gitcli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
+)
+
+// intentFile is in a repository while refs move of which all are to move or none: git renames one file after the other,
+// and may be ended in between. Whoever finds it moves the rest (docs/adr/0013-intents-of-ref-updates.md). Each line has a
+// ref, where it was and where it is to be.
+const intentFile = "gitstore-intent"
+
+// absent stands for a ref that is not there.
+const absent = "-"
+
+// writeIntent puts the changes on the disk, as a whole or not at all.
+func writeIntent(dir string, changes []repository.RefChange) error {
+	var b bytes.Buffer
+	for _, c := range changes {
+		fmt.Fprintf(&b, "%s %s %s\n", c.Name, orAbsent(c.Old), orAbsent(c.New))
+	}
+	name := filepath.Join(dir, intentFile)
+	unfinished := name + ".lock" // a start removes what ends like that
+	err := os.WriteFile(unfinished, b.Bytes(), 0o600)
+	if err == nil {
+		err = disk.Sync(unfinished)
+	}
+	if err == nil {
+		err = os.Rename(unfinished, name)
+	}
+	if err != nil {
+		_ = os.Remove(unfinished)
+		return disk.Error(err)
+	}
+	return disk.SyncDir(dir)
+}
+
+func orAbsent(id git.ObjectID) string {
+	if id.IsZero() {
+		return absent
+	}
+	return id.String()
+}
+
+// readIntent returns the changes of an intent, none if there is no intent.
+func readIntent(dir string) ([]repository.RefChange, error) {
+	b, err := os.ReadFile(filepath.Join(dir, intentFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, disk.Error(err)
+	}
+	var changes []repository.RefChange
+	for line := range strings.Lines(string(b)) {
+		c, err := parseIntent(strings.TrimSuffix(line, "\n"))
+		if err != nil {
+			return nil, errs.Wrap(err, errs.ReasonRepositoryCorrupt, "the update of refs that was under way cannot be read")
+		}
+		changes = append(changes, c)
+	}
+	return changes, nil
+}
+
+func parseIntent(line string) (c repository.RefChange, err error) {
+	fields := strings.Split(line, " ")
+	if len(fields) != 3 {
+		return c, fmt.Errorf("%q has not three fields", line)
+	}
+	if c.Name, err = git.ParseRefName(fields[0]); err != nil {
+		return c, err
+	}
+	if c.Old, err = parsePresent(fields[1]); err != nil {
+		return c, err
+	}
+	c.New, err = parsePresent(fields[2])
+	return c, err
+}
+
+func parsePresent(field string) (git.ObjectID, error) {
+	if field == absent {
+		return git.ObjectID{}, nil
+	}
+	return git.ParseObjectID(field)
+}
+
+// dropIntent removes the intent, if there is one, for good: one that came back would undo what came after it.
+func dropIntent(dir string) error {
+	if err := os.Remove(filepath.Join(dir, intentFile)); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return disk.Error(err)
+	}
+	return disk.SyncDir(dir)
+}
+
+// finish moves the refs of an intent that did not move, if there is one, and puts all of them on the disk. The repository
+// has no other writer, and no locks.
+func (s *refProcesses) finish(ctx context.Context, dir string) (finished bool, err error) {
+	changes, err := readIntent(dir)
+	if err != nil || len(changes) == 0 {
+		return false, err
+	}
+	left, err := s.unmoved(ctx, dir, changes)
+	if err != nil {
+		return false, err
+	}
+	if len(left) > 0 {
+		if err := s.transact(ctx, dir, left, false, func() error { return nil }); err != nil {
+			return false, err
+		}
+	}
+	if err := s.settle(dir, changes); err != nil {
+		return false, err
+	}
+	return true, dropIntent(dir)
+}
+
+// unmoved returns the changes whose refs are where they were before.
+func (s *refProcesses) unmoved(ctx context.Context, dir string, changes []repository.RefChange) (left []repository.RefChange, err error) {
+	out, err := s.runner.Output(ctx, dir, command.Git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/", "refs/tags/"), nil)
+	if err != nil {
+		return nil, err
+	}
+	at := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		id, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		at[name] = id
+	}
+	for _, c := range changes {
+		if at[c.Name.String()] == c.Old.String() {
+			left = append(left, c)
+		}
+	}
+	return left, nil
+}
