@@ -131,9 +131,10 @@ ROUNDS ?= 100
 SEED   ?=
 
 .PHONY: torture
-torture: images ## Do ROUNDS (100) random faults to containers under load; SEED repeats a run
+torture: images ## Do ROUNDS (100) random faults to containers under load, and cut the power as often; SEED repeats a run
 	GITSTORE_IMAGE_TAG=$(GITSTORE_IMAGE_TAG) TESTCONTAINERS_RYUK_DISABLED=true ROUNDS=$(ROUNDS) SEED=$(SEED) \
 		go test -count 1 -v -timeout 0 -run '^TestNothingIsLostWhateverFails$$' ./e2e/containers
+	ROUNDS=$(ROUNDS) SEED=$(SEED) $(MAKE) test-powercut
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s) each

@@ -128,6 +128,12 @@ func (w *writer) insist(ctx context.Context, body commit) (result commitResult, 
 			return result, err
 		case a.status == http.StatusCreated || a.status == http.StatusOK:
 			return result, json.Unmarshal(a.body, &result)
+		case a.status == http.StatusConflict:
+			refused := &refusal{}
+			if err := json.Unmarshal(a.body, &refused.problem); err != nil {
+				return result, err
+			}
+			return result, refused
 		case a.status != http.StatusServiceUnavailable && a.status != http.StatusGatewayTimeout && (w.excuses == nil || !w.excuses(a)):
 			return result, fmt.Errorf("a commit was answered %d: %s", a.status, a.body)
 		}
@@ -138,6 +144,11 @@ func (w *writer) insist(ctx context.Context, body commit) (result commitResult, 
 		}
 	}
 }
+
+// refusal is the answer to a commit whose condition does not hold.
+type refusal struct{ problem problem }
+
+func (r *refusal) Error() string { return "a commit was refused: " + r.problem.Detail }
 
 func (c *client) tryCommit(ctx context.Context, repository string, body commit) (answer, error) {
 	b, err := json.Marshal(body)
