@@ -135,7 +135,7 @@ func duration(d time.Duration) string {
 
 // number prints a number with a comma at the thousands, and small ones with two digits.
 func number(f float64) string {
-	if f < 100 {
+	if f < 99.5 {
 		return fmt.Sprintf("%.2g", f)
 	}
 	n := int(f + 0.5)
