@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gitstore-dev/gitstore/internal/testkit/catalogdata"
+	"github.com/gitstore-dev/gitstore/internal/testkit/env"
 )
 
 // smallCatalog is enough to see whether a catalog is right.
@@ -29,8 +30,8 @@ func (c *cluster) restartGit(t testing.TB) {
 }
 
 func TestEventsOfCommitsSurviveKills(t *testing.T) {
-	rounds := numberFromEnv(t, "ROUNDS", 3)
-	seed := numberFromEnv(t, "SEED", rand.Uint64())
+	rounds := env.Number(t, "ROUNDS", 3)
+	seed := env.Number(t, "SEED", rand.Uint64())
 	t.Logf("SEED=%d ROUNDS=%d", seed, rounds)
 	random := rand.New(rand.NewPCG(seed, seed))
 	c := startCluster(t, 2, "GITSTORE_CATALOGS=shop-0")

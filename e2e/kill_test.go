@@ -9,15 +9,15 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/internal/testkit/env"
 )
 
 // acknowledged is a request that was answered with a commit.
@@ -253,20 +253,9 @@ func (l *load) failed() error {
 	}
 }
 
-func numberFromEnv(t testing.TB, name string, otherwise uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	require.NoError(t, err, name)
-	return n
-}
-
 func TestKillAndRestart(t *testing.T) {
-	rounds := numberFromEnv(t, "ROUNDS", 10)
-	seed := numberFromEnv(t, "SEED", rand.Uint64())
+	rounds := env.Number(t, "ROUNDS", 10)
+	seed := env.Number(t, "SEED", rand.Uint64())
 	t.Logf("SEED=%d ROUNDS=%d", seed, rounds)
 	random := rand.New(rand.NewPCG(seed, seed))
 

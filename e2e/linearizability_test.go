@@ -19,6 +19,8 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/internal/testkit/env"
 )
 
 // place is what a conditional write compares and sets: the head of a branch, or the blob of a file.
@@ -169,8 +171,8 @@ func (r *racer) write(ctx context.Context, in attempt) (found, error) {
 // TestConditionalWritesAreLinearizable kills the git-service ROUNDS times while clients race for the heads of branches and
 // the contents of files. What they see must be what they would see if one call was made after the other.
 func TestConditionalWritesAreLinearizable(t *testing.T) {
-	rounds := int(numberFromEnv(t, "ROUNDS", 5))
-	seed := numberFromEnv(t, "SEED", rand.Uint64())
+	rounds := int(env.Number(t, "ROUNDS", 5))
+	seed := env.Number(t, "SEED", rand.Uint64())
 	t.Logf("SEED=%d ROUNDS=%d", seed, rounds)
 	s := startSystem(t)
 	s.createRepository(t, "shop")

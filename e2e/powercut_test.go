@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/internal/testkit/env"
 )
 
 // claims are what refs and repositories were last acknowledged to be.
@@ -413,8 +415,8 @@ func tryGit(dir string, args ...string) (string, error) {
 // TestPowerCut cuts the power ROUNDS times while everything is written to, after 200 writes each. Whatever was acknowledged
 // has to be there, whole, and told.
 func TestPowerCut(t *testing.T) {
-	rounds := int(numberFromEnv(t, "ROUNDS", 5))
-	seed := numberFromEnv(t, "SEED", rand.Uint64())
+	rounds := int(env.Number(t, "ROUNDS", 5))
+	seed := env.Number(t, "SEED", rand.Uint64())
 	t.Logf("SEED=%d ROUNDS=%d", seed, rounds)
 	random := rand.New(rand.NewPCG(seed, seed))
 	e := startEverything(t.Context(), t, seed, 3)

@@ -1,19 +1,18 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/internal/testkit/sse"
 )
 
 const (
@@ -122,26 +121,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	w.mu.Lock()
 	w.opened++
 	w.mu.Unlock()
-	return w.read(resp.Body)
-}
-
-// read takes the messages of a stream: lines of "field: value" up to an empty one.
-func (w *watcher) read(stream io.Reader) error {
-	var fields = map[string]string{}
-	lines := bufio.NewScanner(stream)
-	lines.Buffer(nil, 4<<20)
-	for lines.Scan() {
-		if line := lines.Text(); line != "" {
-			name, value, _ := strings.Cut(line, ": ")
-			fields[name] = value
-			continue
-		}
-		if err := w.take(fields); err != nil {
-			return err
-		}
-		clear(fields)
-	}
-	return nil
+	return sse.Read(resp.Body, w.take)
 }
 
 func (w *watcher) take(fields map[string]string) error {

@@ -8,9 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/gitstoretest"
 	"github.com/gitstore-dev/gitstore/internal/testkit/catalogdata"
+	"github.com/gitstore-dev/gitstore/internal/testkit/env"
 	"github.com/gitstore-dev/gitstore/internal/testkit/faultproxy"
 )
 
@@ -314,19 +313,8 @@ func (s *storm) plan(rounds int) []fault {
 	return plan[:rounds]
 }
 
-func numberFromEnv(t *testing.T, name string, otherwise uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	require.NoError(t, err, name)
-	return n
-}
-
 func TestNothingIsLostWhateverFails(t *testing.T) {
-	rounds, seed := numberFromEnv(t, "ROUNDS", 0), numberFromEnv(t, "SEED", rand.Uint64())
+	rounds, seed := env.Number(t, "ROUNDS", 0), env.Number(t, "SEED", rand.Uint64())
 	t.Logf("SEED=%d ROUNDS=%d", seed, rounds)
 	s := startStorm(t, seed)
 	for _, f := range s.plan(int(rounds)) {

@@ -1,18 +1,18 @@
 package containers
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/internal/testkit/sse"
 )
 
 const (
@@ -110,22 +110,10 @@ func (w *watcher) follow(ctx context.Context, r *replica) error {
 	w.mu.Lock()
 	w.streams++
 	w.mu.Unlock()
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, 4<<20)
-	fields := map[string]string{}
-	for lines.Scan() {
+	return sse.Read(resp.Body, func(fields map[string]string) error {
 		watchdog.Reset(silence)
-		if line := lines.Text(); line != "" {
-			name, value, _ := strings.Cut(line, ": ")
-			fields[name] = value
-			continue
-		}
-		if err := w.take(fields); err != nil {
-			return err
-		}
-		clear(fields)
-	}
-	return nil
+		return w.take(fields)
+	})
 }
 
 // streaming has no time limit: streams of events do not end by themselves.
