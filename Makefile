@@ -1,4 +1,5 @@
-# GitStore's tasks. They need Go, git, make and, for container tests, Docker;
+# GitStore's tasks. They need Go, git and make; some tests need Docker and root, as
+# docs/testing.md says;
 # every other tool is pinned in a module under tools/ and built into .bin/.
 
 SHELL       := bash
