@@ -200,6 +200,23 @@ func TestRefsThatMoveTogetherDoSoAlthoughGitEndsBetweenThem(t *testing.T) {
 	assert.NotContains(t, strings.Join(files(t, root), "\n"), "intent")
 }
 
+func TestRefsOfAnAlteredRepositoryAreNotMovedAtStart(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	head := commit(t, createShop(t, s), upsert(path(t, "a.md"), "one")).Commit
+	require.NoError(t, s.Close())
+	dir := repositoryDir(t, root)
+	require.NoError(t, appendTo(filepath.Join(dir, "gitstore-intent"), "refs/heads/side - "+head.String()+"\n"))
+	alternates := filepath.Join(dir, "objects/info/alternates")
+	require.NoError(t, appendTo(alternates, "/elsewhere\n"))
+
+	require.NoError(t, openStore(t, root).Close())
+	require.NoFileExists(t, filepath.Join(dir, "refs/heads/side"))
+
+	require.NoError(t, os.Remove(alternates))
+	assert.Equal(t, head, branchAt(t, openStore(t, root).Repository(shopID(t)), "side"))
+}
+
 // inOneBatch makes the writes in their order, and as one batch: of what waits while another write is under way.
 func inOneBatch(t *testing.T, s *gitcli.Store, writes ...func() error) {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -163,6 +164,17 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
+// finishRefs finishes an update of several refs, if one was left. Git is not run in a repository that was altered.
+func (s *Store) finishRefs(ctx context.Context, id git.RepositoryID, dir string) (finished bool, err error) {
+	if _, err := os.Lstat(filepath.Join(dir, intentFile)); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if _, err := checkRepository(id, dir); err != nil {
+		return false, err
+	}
+	return s.refs.finish(ctx, dir)
+}
+
 // recover cleans the root, finds its repositories, and finishes what was to happen to their refs. What cannot be finished
 // yet, on a full disk say, is finished before the next write.
 func (s *Store) recover(ctx context.Context) error {
@@ -176,7 +188,7 @@ func (s *Store) recover(ctx context.Context) error {
 			s.nameless[dir] = struct{}{}
 			return nil
 		}
-		finished, err := s.refs.finish(ctx, dir)
+		finished, err := s.finishRefs(ctx, id, dir)
 		if finished {
 			s.logger.InfoContext(ctx, "finished an update of several refs that an unclean stop left behind", "repository", id.String())
 		}
