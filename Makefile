@@ -12,6 +12,7 @@ BUF   := $(BIN)/buf
 LINT  := $(BIN)/golangci-lint
 # protoc-gen-go-grpc is built by the same command.
 PROTOC_GEN := $(BIN)/protoc-gen-go
+BENCHSTAT  := $(BIN)/benchstat
 
 FUZZTIME ?= 10s
 
@@ -145,6 +146,16 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s) each
 bench: ## Run the benchmarks and print the table
 	go run ./bench
 
+# What is compared, how often, and for how long each time.
+BENCH     ?= .
+COUNT     ?= 6
+BENCHTIME ?= 100ms
+
+.PHONY: bench-compare
+bench-compare: $(BENCHSTAT) ## Compare the Go benchmarks BENCH (.) with those of the revision BASE, COUNT (6) rounds
+	@[[ -n "$(BASE)" ]] || { echo 'say what to compare with: make bench-compare BASE=main' >&2; exit 2; }
+	@PATH="$(BIN):$$PATH" tools/bench-compare.sh '$(BASE)' '$(BENCH)' $(COUNT) $(BENCHTIME)
+
 # --- lint ---------------------------------------------------------------
 
 .PHONY: lint
@@ -187,12 +198,13 @@ gen: $(BUF) $(PROTOC_GEN) ## Regenerate contracts/gen from contracts/proto
 # --- tools --------------------------------------------------------------
 
 .PHONY: tools
-tools: $(BUF) $(LINT) $(PROTOC_GEN) ## Build the tools that the other targets use
+tools: $(BUF) $(LINT) $(PROTOC_GEN) $(BENCHSTAT) ## Build the tools that the other targets use
 
 $(BUF): tools/buf/go.mod tools/buf/go.sum
 $(LINT): tools/lint/go.mod tools/lint/go.sum
 $(PROTOC_GEN): tools/protoc/go.mod tools/protoc/go.sum
-$(BUF) $(LINT) $(PROTOC_GEN):
+$(BENCHSTAT): tools/benchstat/go.mod tools/benchstat/go.sum
+$(BUF) $(LINT) $(PROTOC_GEN) $(BENCHSTAT):
 	go build -C $(dir $<) -buildvcs=false -o $(BIN)/ tool
 	@touch $@
 
