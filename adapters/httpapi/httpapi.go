@@ -56,6 +56,8 @@ type Options struct {
 	MaxEventStreams int64
 	// Catalogs serves the catalogs of repositories; nil leaves their paths out.
 	Catalogs Catalogs
+	// Packs serves git clients under /git/; nil leaves those paths out.
+	Packs ports.PackTransport
 	// IdleTimeout is how long a client may neither send a byte of a body that is wanted nor take a byte of the answer;
 	// 0 is one minute.
 	IdleTimeout time.Duration
@@ -130,7 +132,7 @@ func (a *api) allRoutes() []*route {
 	var all []*route
 	for _, routes := range [][]*route{
 		a.repositoryRoutes(), a.fileRoutes(), a.treeRoutes(), a.commitRoutes(), a.historyRoutes(), a.compareRoutes(),
-		a.branchRoutes(), a.tagRoutes(), a.catalogRoutes(), a.eventRoutes(), a.serviceRoutes(),
+		a.branchRoutes(), a.tagRoutes(), a.catalogRoutes(), a.eventRoutes(), a.gitRoutes(), a.serviceRoutes(),
 	} {
 		all = append(all, routes...)
 	}

@@ -38,6 +38,8 @@ type spec struct {
 	answers map[int]content
 	// routine marks what probes and scrapers ask for all the time: it is logged if it fails.
 	routine bool
+	// text marks what is asked by programs that show people plain text: problems are that.
+	text bool
 	// lasting marks an answer that goes on until the client leaves: its duration is not one of work.
 	lasting bool
 }
@@ -123,14 +125,15 @@ func (s *spec) queryNames() string {
 }
 
 var pathParams = map[string]string{
-	"id":       "The repository's id.",
-	"path":     "The file's path. Its slashes may stand as they are or be encoded; every other byte may be percent-encoded.",
-	"revision": "A branch, a tag, a ref that begins with refs/, or a full commit id. It may hold slashes.",
-	"name":     "The short name. It may hold slashes.",
-	"base":     "The old side: a branch, a tag, a ref that begins with refs/, or a full commit id.",
-	"head":     "The new side, likewise.",
-	"document": "The document's id.",
-	"kind":     "The document's kind.",
+	"id":         "The repository's id.",
+	"path":       "The file's path. Its slashes may stand as they are or be encoded; every other byte may be percent-encoded.",
+	"revision":   "A branch, a tag, a ref that begins with refs/, or a full commit id. It may hold slashes.",
+	"name":       "The short name. It may hold slashes.",
+	"base":       "The old side: a branch, a tag, a ref that begins with refs/, or a full commit id.",
+	"head":       "The new side, likewise.",
+	"document":   "The document's id.",
+	"repository": "The repository's id.",
+	"kind":       "The document's kind.",
 }
 
 // responseHeaders are the headers that answers may name.
@@ -198,6 +201,10 @@ func (rt *route) operation(schemas huma.Registry) *huma.Operation {
 		Summary: rt.spec.summary, Description: rt.spec.description,
 		Parameters: refer(slices.Concat(rt.pathParameters(), rt.spec.query, rt.spec.headers)),
 		Responses:  map[string]*huma.Response{"default": problemResponse(schemas)},
+	}
+	if rt.spec.text {
+		failed := content{description: "What is wrong, and what to do about it.", also: []string{"text/plain"}}
+		op.Responses["default"] = failed.response(schemas)
 	}
 	if b := rt.spec.body; b != nil {
 		op.RequestBody = &huma.RequestBody{Description: b.description, Required: true, Content: b.media(schemas)}

@@ -31,7 +31,7 @@ func module(s settings) fx.Option {
 		fx.Supply(s),
 		fx.Provide(
 			telemetry.NewRegistry,
-			fx.Annotate(newClient, fx.As(fx.Self()), fx.As(new(ports.RepositoryStore))),
+			fx.Annotate(newClient, fx.As(fx.Self()), fx.As(new(ports.RepositoryStore)), fx.As(new(ports.PackTransport))),
 			newFollowing,
 			newPublisher,
 			newReadiness,
@@ -139,12 +139,12 @@ func (r *readiness) check(ctx context.Context) error {
 }
 
 func newHTTPServer(
-	s settings, store ports.RepositoryStore, f *following, publisher *ws.Publisher, ready *readiness, reg *prometheus.Registry,
+	s settings, store ports.RepositoryStore, packs ports.PackTransport, f *following, publisher *ws.Publisher, ready *readiness, reg *prometheus.Registry,
 	build buildinfo.Info, logger *slog.Logger,
 ) *http.Server {
 	opts := s.api()
 	opts.Logger, opts.Registerer, opts.Metrics = logger, reg, telemetry.MetricsHandler(reg)
-	opts.Ready, opts.Version = ready.check, build.Version
+	opts.Ready, opts.Version, opts.Packs = ready.check, build.Version, packs
 	opts.Events, opts.EventSocket, opts.Position, opts.Catalogs = f.hub, publisher, f.hub.Position, f.catalogs
 	return httpapi.NewServer(httpapi.New(store, opts), s.HTTPListen, opts)
 }

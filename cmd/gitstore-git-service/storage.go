@@ -26,8 +26,10 @@ import (
 // storage is the store and its journal from the time on that they are open. Cleaning up after an unclean stop takes its
 // time where there are many repositories, and meanwhile the service has to answer those who ask how it is.
 type storage struct {
-	// RepositoryStore is nil until then: calls have to come through unary and stream, which let none pass before.
+	// RepositoryStore and PackTransport are nil until then: calls have to come through unary and stream, which let none
+	// pass before.
 	ports.RepositoryStore
+	ports.PackTransport
 	opened atomic.Pointer[opened]
 	logger *slog.Logger
 }
@@ -79,7 +81,7 @@ func (s *storage) open(ctx context.Context, store gitcli.Options, log nats.Optio
 	running, o.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	o.running.Go(func() { o.journal.Run(running) })
 	o.running.Go(func() { _ = o.hub.Follow(running, o.log) })
-	s.RepositoryStore = o.store
+	s.RepositoryStore, s.PackTransport = o.store, o.store
 	s.opened.Store(o)
 	return nil
 }

@@ -32,7 +32,13 @@ import (
 type constant string
 
 // Command is a git subcommand with its arguments.
-type Command struct{ args []string }
+type Command struct {
+	args []string
+	// config are settings, "key=value", for this command alone.
+	config []string
+	// version is that of the pack protocol which the client of the command speaks.
+	version git.ProtocolVersion
+}
 
 // Git returns the command "git subcommand flags…".
 func Git(subcommand constant, flags ...constant) Command {
@@ -40,17 +46,58 @@ func Git(subcommand constant, flags ...constant) Command {
 	for _, f := range flags {
 		args = append(args, string(f))
 	}
-	return Command{args}
+	return Command{args: args}
 }
 
 // WithBranch appends a flag that ends in "=" and the branch's short name.
 func (c Command) WithBranch(flag constant, branch git.RefName) Command {
-	return Command{append(c.args[:len(c.args):len(c.args)], string(flag)+branch.Short())}
+	return c.with(string(flag) + branch.Short())
 }
 
 // WithFormat appends a flag that ends in "=" and the object format.
 func (c Command) WithFormat(flag constant, f git.ObjectFormat) Command {
-	return Command{append(c.args[:len(c.args):len(c.args)], string(flag)+f.String())}
+	return c.with(string(flag) + f.String())
+}
+
+func (c Command) with(arg string) Command {
+	c.args = append(c.args[:len(c.args):len(c.args)], arg)
+	return c
+}
+
+// WithConfig sets settings, each "key=value", for the command, after those that all commands have (git-config(1)).
+func (c Command) WithConfig(settings ...constant) Command {
+	for _, s := range settings {
+		c.config = append(c.config[:len(c.config):len(c.config)], string(s))
+	}
+	return c
+}
+
+// WithProtocol tells the command which version of the pack protocol its client speaks.
+func (c Command) WithProtocol(v git.ProtocolVersion) Command {
+	c.version = v
+	return c
+}
+
+// env is what the command is given beside what all commands are. Of a variable that is named twice the last counts.
+func (c Command) env() []string {
+	env := configEnv(len(fixedConfig), c.config)
+	if c.version > 0 {
+		env = append(env, fmt.Sprintf("GIT_PROTOCOL=version=%d", c.version))
+	}
+	return env
+}
+
+// configEnv returns the variables that give git the settings, behind those of which there are n.
+func configEnv(n int, settings []string) []string {
+	if len(settings) == 0 {
+		return nil
+	}
+	var env []string
+	for i, kv := range settings {
+		key, value, _ := strings.Cut(kv, "=")
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", n+i, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", n+i, value))
+	}
+	return append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(n+len(settings)))
 }
 
 // MinVersion is the oldest git that GitStore was proven with.
@@ -97,11 +144,7 @@ func environment() []string {
 		"GIT_TERMINAL_PROMPT=0", "GIT_LITERAL_PATHSPECS=1", "GIT_OPTIONAL_LOCKS=0", "GIT_NO_REPLACE_OBJECTS=1",
 		"PATH=" + os.Getenv("PATH"),
 	}
-	for i, kv := range fixedConfig {
-		key, value, _ := strings.Cut(kv, "=")
-		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, value))
-	}
-	return append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(len(fixedConfig)))
+	return append(env, configEnv(0, fixedConfig)...)
 }
 
 var versionPattern = regexp.MustCompile(`(\d+)\.(\d+)(?:\.(\d+))?`)
@@ -156,7 +199,7 @@ func (r *Runner) prepare(ctx context.Context, dir string, c Command) *child {
 	cmd := exec.CommandContext(ctx, r.path, c.args...) //nolint:gosec // the arguments are constants and validated values
 	p := &child{Cmd: cmd, said: &stderrTail{}}
 	cmd.Dir = dir
-	cmd.Env = r.env
+	cmd.Env = append(r.env[:len(r.env):len(r.env)], c.env()...)
 	cmd.SysProcAttr = attributes()
 	cmd.Cancel = p.kill
 	cmd.WaitDelay = waitDelay
@@ -220,9 +263,13 @@ func (r *Runner) failure(ctx context.Context, c Command, err error, p *child) er
 	if ctx.Err() != nil {
 		return errs.From(ctx.Err())
 	}
-	said := p.said.String()
-	r.logger.ErrorContext(ctx, "git failed", "subcommand", c.args[0], "error", err, "stderr", said)
-	if diskFull(said, func() uint64 { return available(p.Dir) }) {
+	r.logger.ErrorContext(ctx, "git failed", "subcommand", c.args[0], "error", err, "stderr", p.said.String())
+	return r.describe(c, err, p)
+}
+
+// describe returns the error of a command that failed.
+func (r *Runner) describe(c Command, err error, p *child) error {
+	if diskFull(p.said.String(), func() uint64 { return available(p.Dir) }) {
 		return errs.New(errs.ReasonStorageFull, "the disk is full: free some space and try again")
 	}
 	return errs.Wrap(fmt.Errorf("git %s: %w", c.args[0], err), errs.ReasonInternal, "git failed")

@@ -64,6 +64,7 @@ type Store struct {
 	commits      gitv1.CommitServiceClient
 	history      gitv1.HistoryServiceClient
 	events       gitv1.EventServiceClient
+	packs        gitv1.TransportServiceClient
 }
 
 // Dial returns the store behind address, a host and port or any gRPC target. It does no I/O: the connection is made by
@@ -78,7 +79,7 @@ func Dial(address string, opts Options) (*Store, error) {
 		health: grpc_health_v1.NewHealthClient(conn), repositories: gitv1.NewRepositoryServiceClient(conn),
 		refs: gitv1.NewRefServiceClient(conn), content: gitv1.NewContentServiceClient(conn),
 		commits: gitv1.NewCommitServiceClient(conn), history: gitv1.NewHistoryServiceClient(conn),
-		events: gitv1.NewEventServiceClient(conn),
+		events: gitv1.NewEventServiceClient(conn), packs: gitv1.NewTransportServiceClient(conn),
 	}, nil
 }
 

@@ -240,7 +240,7 @@ func TestAPathOfNoMethodIsUnimplemented(t *testing.T) {
 	p := s.connect(t)
 	for i, path := range []string{
 		strings.TrimPrefix(gitv1.ContentService_GetFile_FullMethodName, "/"), "x", "/", "//", "/gitstore.git.v1.ContentService",
-		"/gitstore.git.v1.ContentService/", "/gitstore.git.v1.ContentService/getFile", "/gitstore.git.v1.TransportService/UploadPack",
+		"/gitstore.git.v1.ContentService/", "/gitstore.git.v1.ContentService/getFile", "/gitstore.git.v1.TransportService/Clone",
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
 	} {
 		stream := uint32(2*i + 1)

@@ -58,6 +58,8 @@ type Options struct {
 	// and EventService answers METHOD_NOT_FOUND.
 	Journal ports.EventReader
 	Events  ports.EventSource
+	// Packs serves git's own clients. Without it TransportService answers METHOD_NOT_FOUND.
+	Packs ports.PackTransport
 	// ServerOptions are applied after the server's own, such as credentials.
 	ServerOptions []grpc.ServerOption
 }
@@ -88,6 +90,7 @@ func New(store ports.RepositoryStore, opts Options) *Server {
 	s.grpc = grpc.NewServer(append(s.options(), opts.ServerOptions...)...)
 	register(s.grpc, store)
 	s.grpc.RegisterService(tellBadRequests(&gitv1.EventService_ServiceDesc), eventService{journal: opts.Journal, source: opts.Events, stopping: s.stopping})
+	s.grpc.RegisterService(tellBadRequests(&gitv1.TransportService_ServiceDesc), transportService{packs: opts.Packs})
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	if opts.Reflection {
 		reflection.Register(s.grpc)

@@ -26,6 +26,7 @@ var operations = readOperations(
 	gitv1.File_gitstore_git_v1_repository_proto, gitv1.File_gitstore_git_v1_ref_proto,
 	gitv1.File_gitstore_git_v1_content_proto, gitv1.File_gitstore_git_v1_commit_proto,
 	gitv1.File_gitstore_git_v1_history_proto, gitv1.File_gitstore_git_v1_event_proto,
+	gitv1.File_gitstore_git_v1_transport_proto,
 )
 
 func readOperations(files ...protoreflect.FileDescriptor) map[string]Operation {

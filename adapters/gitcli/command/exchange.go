@@ -1,0 +1,98 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+)
+
+// ExitError is a command that ended by itself with another status than 0.
+type ExitError struct {
+	// Said is the end of what git said on its standard error. It may name directories: it is not for clients as it is.
+	Said string
+	// err is what [Runner.Output] would have returned.
+	err error
+}
+
+// Error implements error.
+func (e *ExitError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error that [Runner.Output] would have returned.
+func (e *ExitError) Unwrap() error { return e.err }
+
+// Exchange runs the command in the bare repository dir to its end: feeds it what in has and passes what it prints on to
+// out, neither faster than the other side takes it. It reads in from this goroutine, up to its end or that of the command,
+// and writes out from another one. It fails with what in or out fails with, with CANCELED or DEADLINE_EXCEEDED if the
+// context ends, and with an [*ExitError]; whichever is first ends the command.
+func (r *Runner) Exchange(ctx context.Context, dir string, c Command, in io.Reader, out io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p, err := r.Start(dir, c)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, p.Kill)
+	defer stop()
+
+	var written error
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		if _, written = io.CopyBuffer(out, onlyReader{p.Stdout}, make([]byte, copyBuffer)); written != nil {
+			p.Kill()
+		}
+	})
+	read := p.feed(in)
+	if read != nil {
+		p.Kill()
+	}
+	_ = p.Stdin.Close()
+	writing.Wait()
+	ended := p.child.wait()
+	switch {
+	case read != nil:
+		return read
+	case written != nil:
+		return written
+	case ctx.Err() != nil:
+		return errs.From(context.Cause(ctx))
+	case ended != nil:
+		return &ExitError{Said: p.child.said.String(), err: r.describe(c, ended, p.child)}
+	}
+	return nil
+}
+
+// feed writes what in has to the standard input of the process, and returns what in fails with. A process that has ended
+// takes no more; why it did is told by how it ended.
+func (p *Process) feed(in io.Reader) error {
+	w := &inputWriter{w: p.Stdin}
+	_, err := io.CopyBuffer(w, onlyReader{in}, make([]byte, copyBuffer))
+	if w.failed {
+		return nil
+	}
+	return err
+}
+
+const copyBuffer = 64 << 10
+
+// inputWriter tells failures to write from failures to read.
+type inputWriter struct {
+	w      io.Writer
+	failed bool
+}
+
+var errInput = errors.New("the process takes no more input")
+
+func (w *inputWriter) Write(b []byte) (int, error) {
+	n, err := w.w.Write(b)
+	if err != nil {
+		w.failed = true
+		err = errInput
+	}
+	return n, err
+}
+
+// onlyReader keeps io.CopyBuffer from asking the reader to write, and so from another size of buffer.
+type onlyReader struct{ io.Reader }

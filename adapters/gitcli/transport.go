@@ -1,0 +1,130 @@
+package gitcli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+var _ ports.PackTransport = (*Store)(nil)
+
+// uploadPack returns the command "git upload-pack" for the current directory. Branches and tags are all that it knows of,
+// and of filters those that cost no walk for each object (git-config(1): transfer.hideRefs, uploadpackfilter).
+func uploadPack(v git.ProtocolVersion, advertise bool) command.Command {
+	c := command.Git("upload-pack", "--strict", "--stateless-rpc", ".")
+	if advertise {
+		c = command.Git("upload-pack", "--strict", "--stateless-rpc", "--http-backend-info-refs", ".")
+	}
+	return c.WithProtocol(v).WithConfig(
+		"transfer.hideRefs=refs", "transfer.hideRefs=!refs/heads", "transfer.hideRefs=!refs/tags",
+		"uploadpack.allowFilter=true", "uploadpackfilter.allow=false", "uploadpackfilter.blob:none.allow=true",
+		"uploadpackfilter.blob:limit.allow=true", "uploadpackfilter.tree.allow=true", "uploadpackfilter.tree.maxDepth=0",
+	)
+}
+
+// AdvertiseRefs implements [ports.PackTransport].
+func (s *Store) AdvertiseRefs(ctx context.Context, id git.RepositoryID, q ports.AdvertiseRefs, out io.Writer) error {
+	r, end, err := s.serve(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return s.exchanged(ctx, r, s.runner.Exchange(ctx, r.dir, uploadPack(q.Version, true), strings.NewReader(""), out))
+}
+
+// UploadPack implements [ports.PackTransport].
+func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, v git.ProtocolVersion, in io.Reader, out io.Writer) error {
+	r, end, err := s.serve(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer end()
+	limited := &limitedReader{r: in, left: ports.MaxUploadRequest}
+	told := &tellingWriter{w: out}
+	err = s.runner.Exchange(ctx, r.dir, uploadPack(v, false), limited, told)
+	if _, ended := errors.AsType[*command.ExitError](err); ended && told.refused() {
+		return nil
+	}
+	return s.exchanged(ctx, r, err)
+}
+
+// serve opens the repository for a call that runs git in it, and makes Close wait for the call until end.
+func (s *Store) serve(ctx context.Context, id git.RepositoryID) (r *repo, end func(), err error) {
+	if end, err = s.begin(); err != nil {
+		return nil, nil, err
+	}
+	if r, err = s.repo(ctx, id); err != nil {
+		end()
+		return nil, nil, err
+	}
+	return r, end, nil
+}
+
+// refusals are the beginnings of what git says on its standard error of requests that are not of the protocol, and not of
+// what is wrong here.
+var refusals = regexp.MustCompile(`(?m)^fatal: (protocol error|upload-pack: |git upload-pack: |expected |unexpected |unknown |unable to parse |invalid |bad |filter |deepen |` +
+	`garbage |malformed |the remote end hung up|negative |object-info: |mismatched object format|promisor remote)`)
+
+// exchanged returns the error of a call that a client had with git.
+func (s *Store) exchanged(ctx context.Context, r *repo, err error) error {
+	exit, ended := errors.AsType[*command.ExitError](err)
+	switch {
+	case err == nil:
+		return nil
+	case !ended:
+		return errs.From(err)
+	case refusals.MatchString(exit.Said):
+		return errs.Wrap(err, errs.ReasonInvalidArgument, "the request is not one of Git's pack protocol: use a git client")
+	}
+	s.logger.ErrorContext(ctx, "git failed to serve a client", "repository", r.id.String(), "error", err, "stderr", exit.Said)
+	return errs.From(err)
+}
+
+// limitedReader fails where a request is too long.
+type limitedReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (l *limitedReader) Read(b []byte) (int, error) {
+	n, err := l.r.Read(b)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, errs.New(errs.ReasonBodyTooLarge, "the request is larger than "+strconv.Itoa(ports.MaxUploadRequest)+" bytes: fetch less at once")
+	}
+	return n, err
+}
+
+// tellingWriter remembers the end of what was written.
+type tellingWriter struct {
+	w    io.Writer
+	tail []byte
+}
+
+// maxTail is as long as a pkt-line with an error of git may be.
+const maxTail = 1 << 10
+
+func (t *tellingWriter) Write(b []byte) (int, error) {
+	t.tail = append(t.tail, b[max(0, len(b)-maxTail):]...)
+	t.tail = t.tail[max(0, len(t.tail)-maxTail):]
+	return t.w.Write(b)
+}
+
+// refused reports whether the last pkt-line is "ERR", which tells the client's user why there is nothing more
+// (gitprotocol-pack(5)).
+func (t *tellingWriter) refused() bool {
+	at := bytes.LastIndex(t.tail, []byte("ERR "))
+	if at < 4 {
+		return false
+	}
+	length, err := strconv.ParseUint(string(t.tail[at-4:at]), 16, 16)
+	return err == nil && int(length) == len(t.tail)-at+4
+}

@@ -1,0 +1,109 @@
+package gitserver
+
+import (
+	"errors"
+	"io"
+
+	"google.golang.org/grpc"
+
+	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
+	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// transportService is served without packs as well: it then answers METHOD_NOT_FOUND.
+type transportService struct {
+	gitv1.UnsafeTransportServiceServer
+	packs ports.PackTransport
+}
+
+var errNoPacks = errs.New(errs.ReasonMethodNotFound, "this service does not serve git clients")
+
+func (s transportService) AdvertiseRefs(m *gitv1.AdvertiseRefsRequest, stream grpc.ServerStreamingServer[gitv1.AdvertiseRefsResponse]) error {
+	if s.packs == nil {
+		return errNoPacks
+	}
+	id, q, err := wire.DecodeAdvertiseRefs(m)
+	if err != nil {
+		return err
+	}
+	return s.packs.AdvertiseRefs(stream.Context(), id, q, chunkWriter(func(data []byte) error {
+		return stream.Send(&gitv1.AdvertiseRefsResponse{Data: data})
+	}))
+}
+
+func (s transportService) UploadPack(stream grpc.BidiStreamingServer[gitv1.UploadPackRequest, gitv1.UploadPackResponse]) error {
+	if s.packs == nil {
+		return errNoPacks
+	}
+	in, err := receivePack(stream.Recv)
+	if err != nil {
+		return err
+	}
+	id, version, err := wire.DecodePackHeader(in.first.GetRepository(), in.first.GetProtocolVersion())
+	if err != nil {
+		return err
+	}
+	return s.packs.UploadPack(stream.Context(), id, version, in, chunkWriter(func(data []byte) error {
+		return stream.Send(&gitv1.UploadPackResponse{Data: data})
+	}))
+}
+
+// packRequest is a message of a stream of a client's bytes.
+type packRequest interface {
+	GetRepository() string
+	GetProtocolVersion() uint32
+	GetData() []byte
+}
+
+// packReader reads the bytes of a stream, one message at a time: a client sends no faster than they are used.
+type packReader[M packRequest] struct {
+	recv  func() (M, error)
+	first M
+	data  []byte
+}
+
+// receivePack receives the first message.
+func receivePack[M packRequest](recv func() (M, error)) (*packReader[M], error) {
+	first, err := recv()
+	if errors.Is(err, io.EOF) {
+		return nil, errs.InvalidField(errs.ReasonInvalidArgument, "repository", "the first message is missing")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &packReader[M]{recv: recv, first: first, data: first.GetData()}, nil
+}
+
+// Read implements io.Reader.
+func (r *packReader[M]) Read(b []byte) (int, error) {
+	for len(r.data) == 0 {
+		m, err := r.recv()
+		if err != nil {
+			return 0, err // io.EOF when the client has sent everything
+		}
+		if m.GetRepository() != "" || m.GetProtocolVersion() != 0 {
+			return 0, errs.InvalidField(errs.ReasonInvalidArgument, "repository", "only the first message names repository and version")
+		}
+		r.data = m.GetData()
+	}
+	n := copy(b, r.data)
+	r.data = r.data[n:]
+	return n, nil
+}
+
+// chunkWriter sends what is written in messages.
+type chunkWriter func(data []byte) error
+
+// Write implements io.Writer.
+func (send chunkWriter) Write(b []byte) (int, error) {
+	for sent := 0; sent < len(b); {
+		chunk := b[sent:min(len(b), sent+wire.Chunk)]
+		if err := send(chunk); err != nil {
+			return sent, err
+		}
+		sent += len(chunk)
+	}
+	return len(b), nil
+}

@@ -1,0 +1,231 @@
+package httpapi
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// gitRoutes are Git's smart HTTP protocol (gitprotocol-http(5)): what git clone, fetch and push talk to.
+func (a *api) gitRoutes() []*route {
+	if a.opts.Packs == nil {
+		return nil
+	}
+	const group = "Git"
+	protocol := headerParam("Git-Protocol", "The version of Git's protocol that the client speaks, such as version=2.")
+	service := enumParam("service", "What the client wants to do.", git.UploadPackService.String(), git.ReceivePackService.String())
+	encoding := headerParam("Content-Encoding", "gzip, if the body is compressed.")
+	return []*route{
+		newRoute(http.MethodGet, "/git/{repository}/info/refs", spec{
+			id: "getGitRefs", group: group, summary: "Refs and capabilities, for git clients",
+			description: "What `git clone`, `git fetch` and `git push` ask first. Errors of this path are plain text, which git shows.",
+			template:    "/git/{repository}.git/info/refs", query: []*param{service}, headers: []*param{protocol}, text: true,
+			answers: map[int]content{http.StatusOK: {
+				description: "The advertisement of the service.", mediaType: "application/x-git-upload-pack-advertisement", headers: []string{"Cache-Control"},
+				also: []string{"application/x-git-receive-pack-advertisement"},
+			}},
+		}, a.getGitRefs),
+		newRoute(http.MethodPost, "/git/{repository}/git-upload-pack", spec{
+			id: "gitUploadPack", group: group, summary: "Clone and fetch, for git clients", template: "/git/{repository}.git/git-upload-pack",
+			headers: []*param{protocol, encoding}, instead: "git asks for what it wants in the body", text: true,
+			body: &content{description: "A request of Git's pack protocol.", mediaType: "application/x-git-upload-pack-request"},
+			answers: map[int]content{http.StatusOK: {
+				description: "The answer of Git's pack protocol.", mediaType: "application/x-git-upload-pack-result", headers: []string{"Cache-Control"},
+			}},
+		}, a.gitUploadPack),
+		newRoute(http.MethodGet, "/git/{repository}/{path...}", spec{
+			id: "getGitFile", group: group, summary: "Files of the dumb protocol, which is not served", template: "/git/{repository}.git/{path}",
+			text: true, answers: map[int]content{},
+		}, func(*call) error { return errDumb }),
+	}
+}
+
+var errDumb = errs.New(errs.ReasonPermissionDenied, "this server speaks Git's smart HTTP protocol alone: use git itself, version 1.6.6 or newer, "+
+	"and check that no proxy takes the query from the URL")
+
+// gitRepository is the repository of a path: its id and ".git".
+func (c *call) gitRepository() (git.RepositoryID, error) {
+	id, ok := strings.CutSuffix(c.path["repository"], ".git")
+	if !ok {
+		return git.RepositoryID{}, errs.New(errs.ReasonMethodNotFound, "there is no repository at this path: the URL of one ends in .git, as in /git/shop.git")
+	}
+	return git.ParseRepositoryID(id)
+}
+
+// neverCached is for answers of the moment, also for proxies that know HTTP/1.0 alone, as git's own server has it.
+var neverCached = http.Header{
+	"Cache-Control": {"no-cache, max-age=0, must-revalidate"}, "Pragma": {"no-cache"}, "Expires": {"Fri, 01 Jan 1980 00:00:00 GMT"},
+}
+
+// gitAnswer writes an answer of Git's protocol. Nothing of it waits in a buffer: a client shows progress as it comes.
+type gitAnswer struct {
+	c         *call
+	mediaType string
+	// preamble goes before the first byte.
+	preamble string
+}
+
+// Write implements io.Writer.
+func (a *gitAnswer) Write(b []byte) (int, error) {
+	if err := a.begin(); err != nil {
+		return 0, err
+	}
+	n, err := a.c.w.Write(b)
+	if err == nil {
+		err = a.c.w.flush()
+	}
+	return n, err
+}
+
+// begin writes the header, if it was not.
+func (a *gitAnswer) begin() error {
+	if a.c.w.status != 0 {
+		return nil
+	}
+	h := a.c.w.Header()
+	for name, values := range neverCached {
+		h[name] = values
+	}
+	h.Set("Content-Type", a.mediaType)
+	a.c.w.WriteHeader(http.StatusOK)
+	_, err := io.WriteString(a.c.w, a.preamble)
+	return err
+}
+
+func (a *api) getGitRefs(c *call) error {
+	id, err := c.gitRepository()
+	if err != nil {
+		return err
+	}
+	service, ok := git.ParsePackService(c.query.Get("service"))
+	if !ok {
+		return errDumb
+	}
+	version := c.gitProtocol()
+	out := &gitAnswer{c: c, mediaType: "application/x-" + service.String() + "-advertisement"}
+	if service == git.ReceivePackService || version < 2 { // version 2 needs no line that names the service, and git sends none
+		out.preamble = pktLine("# service="+service.String()+"\n") + "0000"
+	}
+	if err := a.opts.Packs.AdvertiseRefs(c.r.Context(), id, ports.AdvertiseRefs{Service: service, Version: version}, out); err != nil {
+		return err
+	}
+	return out.begin()
+}
+
+func (c *call) gitProtocol() git.ProtocolVersion {
+	return git.ParseGitProtocol(strings.Join(c.r.Header.Values("Git-Protocol"), ":"))
+}
+
+func pktLine(s string) string {
+	const digits = "0123456789abcdef"
+	n := len(s) + 4
+	return string([]byte{digits[n>>12&15], digits[n>>8&15], digits[n>>4&15], digits[n&15]}) + s
+}
+
+func (a *api) gitUploadPack(c *call) error {
+	return a.serveGit(c, git.UploadPackService, ports.MaxUploadRequest, "fetch less at once", a.opts.Packs.UploadPack)
+}
+
+// packCall is a call of [ports.PackTransport] that takes a request.
+type packCall func(context.Context, git.RepositoryID, git.ProtocolVersion, io.Reader, io.Writer) error
+
+// serveGit answers a request of Git's pack protocol, which may have limit bytes, compressed or not.
+func (a *api) serveGit(c *call, service git.PackService, limit int64, advice string, serve packCall) error {
+	id, err := c.gitRepository()
+	if err != nil {
+		return err
+	}
+	want := "application/x-" + service.String() + "-request"
+	if got := c.r.Header.Get("Content-Type"); got != want {
+		return withStatus(http.StatusUnsupportedMediaType, errs.InvalidField(errs.ReasonInvalidArgument, "Content-Type",
+			"the content type is %q instead of %q: use a git client", clip(got, 64), want))
+	}
+	in, err := c.body.openGzip(c.r.Header, limit, advice)
+	if err != nil {
+		return err
+	}
+	_ = c.w.control.EnableFullDuplex() // a client that is refused is told so while it is sending; HTTP/2 always does it
+	out := &gitAnswer{c: c, mediaType: "application/x-" + service.String() + "-result"}
+	if err = c.body.blame(serve(c.r.Context(), id, c.gitProtocol(), in, out)); err == nil {
+		return out.begin()
+	}
+	return out.refuse(err)
+}
+
+// refuse tells the person in front of the client what is wrong with its request: of a status other than 200 git shows
+// nothing but the number.
+func (a *gitAnswer) refuse(err error) error {
+	e := errs.From(err)
+	if a.c.w.status != 0 || a.c.r.Context().Err() != nil || e.Kind != errs.Invalid && e.Kind != errs.TooLarge {
+		return err
+	}
+	_, writing := io.WriteString(a, pktLine("ERR "+clip(e.Error(), maxGitError)+"\n"))
+	return errors.Join(err, writing)
+}
+
+// maxGitError is the most of a message that one pkt-line takes along, in bytes.
+const maxGitError = 1000
+
+// openGzip is [body.open] for a body that may be compressed with gzip, and then has the limit before and after.
+func (b *body) openGzip(header http.Header, limit int64, advice string) (io.Reader, error) {
+	encoding := header.Get("Content-Encoding")
+	if encoding != "gzip" && encoding != "x-gzip" {
+		return b, b.open(header, limit, advice)
+	}
+	header = header.Clone()
+	header.Del("Content-Encoding")
+	if err := b.open(header, limit, advice); err != nil {
+		return nil, err
+	}
+	return &inflatedBody{body: b, left: limit}, nil
+}
+
+// inflatedBody is what a compressed body holds.
+type inflatedBody struct {
+	body *body
+	zr   *gzip.Reader
+	left int64
+}
+
+// Read implements io.Reader.
+func (i *inflatedBody) Read(p []byte) (n int, err error) {
+	if i.zr == nil {
+		if i.zr, err = gzip.NewReader(i.body); err != nil {
+			return 0, i.explain(err)
+		}
+	}
+	n, err = i.zr.Read(p)
+	if i.left -= int64(n); i.left < 0 {
+		i.body.failure = bodyTooLarge(i.body.limit, i.body.advice)
+		return 0, i.body.failure
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = i.explain(err)
+	}
+	return n, err
+}
+
+func (i *inflatedBody) explain(err error) error {
+	if i.body.failure == nil {
+		i.body.failure = errs.Wrap(err, errs.ReasonInvalidArgument, "the request body is not what gzip makes, although its Content-Encoding says so")
+	}
+	return i.body.failure
+}
+
+// writeText answers with the message alone, for clients that show plain text to people.
+func (c *call) writeText(status int, err error) {
+	text := errs.From(err).Error() + "\n"
+	h := c.w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	c.w.WriteHeader(status)
+	_, _ = io.WriteString(c.w, text)
+}
