@@ -128,6 +128,15 @@ test-containers: images ## Build the images and run the tests against containers
 	TESTCONTAINERS_RYUK_DISABLED=true go test -count 1 -timeout 20m ./e2e/containers
 	TESTCONTAINERS_RYUK_DISABLED=true go test -C examples/integrationtest -count 1 ./...
 
+.PHONY: test-upgrade
+test-upgrade: images ## Upgrade containers under load from the revision FROM to this one, and go back
+	@[[ -n "$(FROM)" ]] || { echo 'say from which revision: make test-upgrade FROM=<revision>' >&2; exit 1; }
+	@from=$$(git rev-parse --short=12 --verify '$(FROM)^{commit}'); old=$$(mktemp -d); trap 'rm -rf "$$old"' EXIT; \
+	git archive "$$from" | tar -x -C "$$old"; \
+	$(MAKE) -C "$$old" images GITSTORE_IMAGE_TAG="$$from" VERSION="$$from" REVISION="$$from"; \
+	GITSTORE_UPGRADE_FROM="$$from" TESTCONTAINERS_RYUK_DISABLED=true \
+		go test -count 1 -v -timeout 20m -run '^TestAnUpgradeFailsNoRequest$$' ./e2e/containers
+
 # How many faults are done, and the number that chooses them.
 ROUNDS ?= 100
 SEED   ?=

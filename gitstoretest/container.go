@@ -27,12 +27,10 @@ const user = "65532"
 // until that is so, and fail the test if it cannot be done.
 type Container struct {
 	*testcontainers.DockerContainer
-	t       testing.TB
-	name    string
-	docker  *testcontainers.DockerClient
-	network string
-	alias   string
-	probe   string
+	g     *GitStore
+	t     testing.TB
+	spec  service
+	probe string
 }
 
 // service says what [GitStore.start] starts.
@@ -47,10 +45,28 @@ type service struct {
 	entrypoint []string
 }
 
-// start runs a service as it is to be deployed: nothing can be written but its data, no capability, no new privileges.
 func (g *GitStore) start(ctx context.Context, s service) *Container {
 	g.t.Helper()
-	c := &Container{t: g.t, name: s.name, docker: g.docker, network: g.network.Name, alias: s.name}
+	c := &Container{g: g, t: g.t, spec: s}
+	g.t.Cleanup(func() {
+		if c.DockerContainer == nil {
+			return
+		}
+		if g.t.Failed() {
+			g.t.Logf("end of the log of %s:\n%s", s.name, c.logged())
+		}
+		if err := testcontainers.TerminateContainer(c, testcontainers.StopTimeout(0)); err != nil {
+			g.t.Errorf("remove %s: %v", s.name, err)
+		}
+	})
+	c.run(ctx)
+	return c
+}
+
+// run runs the service as it is to be deployed: nothing can be written but its data, no capability, no new privileges.
+func (c *Container) run(ctx context.Context) {
+	c.t.Helper()
+	g, s := c.g, c.spec
 	bindings := network.PortMap{}
 	var exposed []string
 	for inside, outside := range s.ports {
@@ -78,20 +94,9 @@ func (g *GitStore) start(ctx context.Context, s service) *Container {
 	}
 	var err error
 	c.DockerContainer, err = testcontainers.Run(ctx, s.image, customizers...)
-	if c.DockerContainer != nil {
-		g.t.Cleanup(func() {
-			if g.t.Failed() {
-				g.t.Logf("end of the log of %s:\n%s", s.name, c.logged())
-			}
-			if err := testcontainers.TerminateContainer(c, testcontainers.StopTimeout(0)); err != nil {
-				g.t.Errorf("remove %s: %v", s.name, err)
-			}
-		})
-	}
 	if err != nil {
-		g.t.Fatalf("start %s from image %s: %v; `make images` builds the images", s.name, s.image, err)
+		c.t.Fatalf("start %s from image %s: %v; `make images` builds the images", s.name, s.image, err)
 	}
-	return c
 }
 
 // maxLog is how much of the log of a container is shown when its test fails.
@@ -115,15 +120,15 @@ func (c *Container) logged() string {
 func (c *Container) must(what string, err error) {
 	c.t.Helper()
 	if err != nil {
-		c.t.Fatalf("%s %s: %v", what, c.name, err)
+		c.t.Fatalf("%s %s: %v", what, c.spec.name, err)
 	}
 }
 
 // Kill ends the service at once, as SIGKILL does.
 func (c *Container) Kill(ctx context.Context) {
 	c.t.Helper()
-	wait := c.docker.ContainerWait(ctx, c.GetContainerID(), client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
-	_, err := c.docker.ContainerKill(ctx, c.GetContainerID(), client.ContainerKillOptions{Signal: "KILL"})
+	wait := c.g.docker.ContainerWait(ctx, c.GetContainerID(), client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	_, err := c.g.docker.ContainerKill(ctx, c.GetContainerID(), client.ContainerKillOptions{Signal: "KILL"})
 	c.must("kill", err)
 	select {
 	case <-wait.Result:
@@ -136,44 +141,56 @@ func (c *Container) Kill(ctx context.Context) {
 func (c *Container) Shutdown(ctx context.Context) {
 	c.t.Helper()
 	seconds := int(shutdownTime / time.Second)
-	_, err := c.docker.ContainerStop(ctx, c.GetContainerID(), client.ContainerStopOptions{Timeout: &seconds})
+	_, err := c.g.docker.ContainerStop(ctx, c.GetContainerID(), client.ContainerStopOptions{Timeout: &seconds})
 	c.must("stop", err)
 }
 
 // Restart starts a service that has ended; it keeps its addresses. It returns when the service is ready.
 func (c *Container) Restart(ctx context.Context) {
 	c.t.Helper()
-	_, err := c.docker.ContainerStart(ctx, c.GetContainerID(), client.ContainerStartOptions{})
+	_, err := c.g.docker.ContainerStart(ctx, c.GetContainerID(), client.ContainerStartOptions{})
 	c.must("start", err)
+	c.WaitReady(ctx)
+}
+
+// Replace lets the service drain and end, and starts it anew in a container of that image, as a deployment does for a
+// new version. The addresses, the settings and, of the git-service, the volume stay. It returns when the service is ready.
+func (c *Container) Replace(ctx context.Context, image string) {
+	c.t.Helper()
+	c.Shutdown(ctx)
+	c.must("remove", c.Terminate(ctx))
+	c.DockerContainer = nil
+	c.spec.image = image
+	c.run(ctx)
 	c.WaitReady(ctx)
 }
 
 // Pause freezes the service; connections stay open and nothing answers.
 func (c *Container) Pause(ctx context.Context) {
 	c.t.Helper()
-	_, err := c.docker.ContainerPause(ctx, c.GetContainerID(), client.ContainerPauseOptions{})
+	_, err := c.g.docker.ContainerPause(ctx, c.GetContainerID(), client.ContainerPauseOptions{})
 	c.must("pause", err)
 }
 
 // Unpause lets a frozen service go on.
 func (c *Container) Unpause(ctx context.Context) {
 	c.t.Helper()
-	_, err := c.docker.ContainerUnpause(ctx, c.GetContainerID(), client.ContainerUnpauseOptions{})
+	_, err := c.g.docker.ContainerUnpause(ctx, c.GetContainerID(), client.ContainerUnpauseOptions{})
 	c.must("unpause", err)
 }
 
 // Disconnect takes the service off the network on which the others reach it.
 func (c *Container) Disconnect(ctx context.Context) {
 	c.t.Helper()
-	_, err := c.docker.NetworkDisconnect(ctx, c.network, client.NetworkDisconnectOptions{Container: c.GetContainerID()})
+	_, err := c.g.docker.NetworkDisconnect(ctx, c.g.network.Name, client.NetworkDisconnectOptions{Container: c.GetContainerID()})
 	c.must("disconnect", err)
 }
 
 // Connect puts the service back on the network.
 func (c *Container) Connect(ctx context.Context) {
 	c.t.Helper()
-	_, err := c.docker.NetworkConnect(ctx, c.network, client.NetworkConnectOptions{
-		Container: c.GetContainerID(), EndpointConfig: &network.EndpointSettings{Aliases: []string{c.alias}},
+	_, err := c.g.docker.NetworkConnect(ctx, c.g.network.Name, client.NetworkConnectOptions{
+		Container: c.GetContainerID(), EndpointConfig: &network.EndpointSettings{Aliases: []string{c.spec.name}},
 	})
 	c.must("connect", err)
 }
@@ -191,12 +208,12 @@ func (c *Container) WaitReady(ctx context.Context) {
 			return
 		}
 		if state, stateErr := c.State(ctx); stateErr == nil && !state.Running {
-			c.t.Fatalf("%s ended with exit code %d: its log says why", c.name, state.ExitCode)
+			c.t.Fatalf("%s ended with exit code %d: its log says why", c.spec.name, state.ExitCode)
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			c.t.Fatalf("%s does not get ready: %v", c.name, err)
+			c.t.Fatalf("%s does not get ready: %v", c.spec.name, err)
 		}
 	}
 }

@@ -221,24 +221,28 @@ func TestReplicasServeOneGitService(t *testing.T) {
 		want(t, 201, "PUT", two+"/files/half.bin?message=Whole", []byte("whole"))
 	})
 
-	t.Run("an API has no volume, no git, and wrote nothing", func(t *testing.T) {
-		docker, err := testcontainers.NewDockerClientWithOpts(t.Context())
+	t.Run("an API has no volume, no git, and wrote nothing", func(t *testing.T) { checkBoundary(t, g) })
+}
+
+// checkBoundary checks that no API has a volume, a program but its own, or wrote anything since it was made.
+func checkBoundary(t *testing.T, g *gitstoretest.GitStore) {
+	t.Helper()
+	docker, err := testcontainers.NewDockerClientWithOpts(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = docker.Close() }()
+	for _, a := range g.APIs() {
+		inspected, err := docker.ContainerInspect(t.Context(), a.GetContainerID(), client.ContainerInspectOptions{})
 		require.NoError(t, err)
-		defer func() { _ = docker.Close() }()
-		for _, a := range g.APIs() {
-			inspected, err := docker.ContainerInspect(t.Context(), a.GetContainerID(), client.ContainerInspectOptions{})
-			require.NoError(t, err)
-			assert.Empty(t, inspected.Container.Mounts)
-			assert.Empty(t, inspected.Container.HostConfig.Binds)
-			assert.Empty(t, inspected.Container.HostConfig.Tmpfs)
-			assert.True(t, inspected.Container.HostConfig.ReadonlyRootfs)
-			assert.Equal(t, "65532:65532", inspected.Container.Config.User)
-			diff, err := docker.ContainerDiff(t.Context(), a.GetContainerID(), client.ContainerDiffOptions{})
-			require.NoError(t, err)
-			assert.Empty(t, diff.Changes)
-			checkFiles(t, docker, a)
-		}
-	})
+		assert.Empty(t, inspected.Container.Mounts)
+		assert.Empty(t, inspected.Container.HostConfig.Binds)
+		assert.Empty(t, inspected.Container.HostConfig.Tmpfs)
+		assert.True(t, inspected.Container.HostConfig.ReadonlyRootfs)
+		assert.Equal(t, "65532:65532", inspected.Container.Config.User)
+		diff, err := docker.ContainerDiff(t.Context(), a.GetContainerID(), client.ContainerDiffOptions{})
+		require.NoError(t, err)
+		assert.Empty(t, diff.Changes)
+		checkFiles(t, docker, a)
+	}
 }
 
 // checkFiles looks into an API's whole file system: its binary is the only program, and has no Git library in it.

@@ -322,6 +322,7 @@ func TestNothingIsLostWhateverFails(t *testing.T) {
 	}
 	s.load.finish(t)
 	s.verify()
+	checkBoundary(t, s.GitStore)
 	s.report()
 }
 

@@ -2,12 +2,14 @@ package containers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -61,8 +63,13 @@ func (r *retrier) do(ctx context.Context, method, path string, body []byte) (ans
 	}
 }
 
-func TestARollingRestartFailsNoRequest(t *testing.T) {
-	g := gitstoretest.Run(t.Context(), t, gitstoretest.WithReplicas(3), gitstoretest.WithAPIEnv(map[string]string{"GITSTORE_CATALOGS": "shop"}))
+// TestAnUpgradeFailsNoRequest upgrades from the images whose tag is in GITSTORE_UPGRADE_FROM, and goes back to them.
+// Without it these are the images under test, and each service is replaced all the same.
+func TestAnUpgradeFailsNoRequest(t *testing.T) {
+	tag := cmp.Or(os.Getenv("GITSTORE_IMAGE_TAG"), "dev")
+	from := cmp.Or(os.Getenv("GITSTORE_UPGRADE_FROM"), tag)
+	g := gitstoretest.Run(t.Context(), t, gitstoretest.WithReplicas(3), gitstoretest.WithImages("gitstore-git-service:"+from, "gitstore-api:"+from),
+		gitstoretest.WithAPIEnv(map[string]string{"GITSTORE_CATALOGS": "shop"}))
 	shop := newShop(t, g.API(0))
 	r := &retrier{replicas: g.APIs()}
 	const product = "---\nid: p\nsku: P\nslug: p\ntitle: P\ncategory: c\nprice: \"1.00\"\ncurrency: EUR\nstatus: active\ninventory_status: in_stock\n---\n"
@@ -124,14 +131,19 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 		mu.Unlock()
 		require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(written) >= n+20 || len(failed) > 0 }, time.Minute, 10*time.Millisecond)
 	}
-	services := []*gitstoretest.Container{g.Git.Container}
+	goesOn()
+	g.Git.Replace(t.Context(), "gitstore-git-service:"+tag)
 	for _, a := range g.APIs() {
-		services = append(services, a.Container)
-	}
-	for _, service := range services {
 		goesOn()
-		service.Shutdown(t.Context())
-		service.Restart(t.Context())
+		a.Replace(t.Context(), "gitstore-api:"+tag)
+	}
+	if from != tag {
+		for _, a := range g.APIs() {
+			goesOn()
+			a.Replace(t.Context(), "gitstore-api:"+from)
+		}
+		goesOn()
+		g.Git.Replace(t.Context(), "gitstore-git-service:"+from)
 	}
 	goesOn()
 	stop()
