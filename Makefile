@@ -108,6 +108,14 @@ test-tools: ## Run the tests of what checks the Kubernetes manifests, a module o
 e2e: ## Run the end-to-end tests against real processes
 	go test -count 1 -timeout 15m -skip '^TestPowerCut' ./e2e ./e2e/failpoints
 
+# How long the load goes on, and where its figures go.
+DURATION ?= 30m
+OUT      ?= bin/soak
+
+.PHONY: soak
+soak: ## Run both services for DURATION (30m) under a mixed load; fail if something is lost, or what they use is not flat; figures go to OUT
+	OUT=$(abspath $(OUT)) DURATION=$(DURATION) SEED=$(SEED) go test -count 1 -v -timeout 0 -run '^TestSoak$$' ./e2e
+
 # Mounting a file system takes root.
 , := ,
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,-exec 'sudo --preserve-env=PATH$(,)HOME$(,)ROUNDS$(,)SEED')
@@ -177,7 +185,7 @@ lint-fmt:
 
 .PHONY: lint-mod
 lint-mod:
-	for module in . bench/gogit examples/embed examples/integrationtest tools/kubecheck; do go mod tidy -C $$module -diff; done
+	for module in . bench/gogit bench/plot examples/embed examples/integrationtest tools/kubecheck; do go mod tidy -C $$module -diff; done
 
 .PHONY: lint-proto
 lint-proto: $(BUF)

@@ -36,10 +36,13 @@ type shop struct {
 
 const absentID = "0123456789012345678901234567890123456789"
 
-func newShop(t *testing.T) *shop {
+// newShop starts a system with the repository. Settings are variables that both services get, besides those that bound
+// what is large.
+func newShop(t *testing.T, settings ...string) *shop {
 	t.Helper()
-	s := &shop{system: startSystem(t,
-		"GITSTORE_MAX_BODY=8MiB", "GITSTORE_MAX_ACTION_CONTENT=1MiB", "GITSTORE_MAX_FILE_SIZE=2MiB")}
+	s := &shop{system: startSystem(t, append([]string{
+		"GITSTORE_MAX_BODY=8MiB", "GITSTORE_MAX_ACTION_CONTENT=1MiB", "GITSTORE_MAX_FILE_SIZE=2MiB",
+	}, settings...)...)}
 	s.createRepository(t, "shop")
 	first := s.commit(t, "shop", commit{Branch: "main", Message: "First", Actions: []action{upsert("a.md", "old")}})
 	head := s.commit(t, "shop", commit{Branch: "main", Message: "Second", Actions: []action{

@@ -459,8 +459,9 @@ func TestPowerCutWithoutSyncsLoses(t *testing.T) {
 	t.Logf("%d losses of %d writes, the first: %s", len(losses), e.count(), losses[0])
 }
 
-// knows returns nil if the messages so far lead to the refs that are on the disk.
-func (w *watcher) knows(t *testing.T, data string) error {
+// knows returns nil if the messages so far lead to the refs that are on the disk, of all repositories or only of those that
+// are named.
+func (w *watcher) knows(t *testing.T, data string, repositories ...string) error {
 	t.Helper()
 	told, resync := map[refKey]string{}, map[refKey]string{}
 	for _, m := range w.all(t) {
@@ -483,6 +484,9 @@ func (w *watcher) knows(t *testing.T, data string) error {
 	}
 	maps.DeleteFunc(told, func(_ refKey, id string) bool { return strings.Trim(id, "0") == "" })
 	actual, err := allRefs(t, data)
+	if len(repositories) > 0 {
+		maps.DeleteFunc(actual, func(k refKey, _ string) bool { return !slices.Contains(repositories, k.repository) })
+	}
 	if err != nil || maps.Equal(told, actual) {
 		return err
 	}

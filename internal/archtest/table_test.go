@@ -201,11 +201,12 @@ var table = []row{
 		},
 	},
 	{pattern: "internal/testkit/...", allow: []string{"domain/...", "ports", "os/exec", "go.uber.org/goleak"}},
+	{pattern: "internal/testkit/procstat", allow: []string{"github.com/prometheus/procfs"}},
 
 	{
 		pattern: "bench",
 		allow: []string{
-			"adapters/...", "app/...", "domain/...", "internal/testkit/catalogdata", "ports/...", "os/exec",
+			"adapters/...", "app/...", "domain/...", "internal/testkit/...", "ports/...", "os/exec",
 			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
 		},
 	},
