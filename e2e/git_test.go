@@ -25,7 +25,7 @@ func TestGitClients(t *testing.T) {
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"repository": s.scriptRepository, "put": s.scriptPut,
+				"repository": s.scriptRepository, "put": s.scriptPut, "get": s.scriptGet,
 			},
 			RequireExplicitExec: true,
 			RequireUniqueNames:  true,
@@ -62,4 +62,13 @@ func (s *system) scriptPut(ts *testscript.TestScript, neg bool, args []string) {
 		branch = args[3]
 	}
 	s.commit(ts.Value("t").(testing.TB), args[0], commit{Branch: branch, Message: "put " + args[1], Actions: []action{upsert(args[1], args[2]+"\n")}})
+}
+
+// scriptGet is the command "get REPOSITORY PATH" of scripts: what the API has, for stdout.
+func (s *system) scriptGet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: get REPOSITORY PATH")
+	}
+	t := ts.Value("t").(testing.TB)
+	_, _ = ts.Stdout().Write(s.get(t, inRepository(args[0], args[1])).wants(t, http.StatusOK).body)
 }

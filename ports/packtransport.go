@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
 )
 
 // PackTransport serves Git's own clients: clone, fetch and push over the pack protocol (gitprotocol-pack(5),
@@ -28,7 +29,19 @@ type PackTransport interface {
 	// other command. It fails with INVALID_ARGUMENT for what is not of the protocol and BODY_TOO_LARGE above
 	// [MaxUploadRequest]. A context that ends breaks it off. A retry is safe.
 	UploadPack(ctx context.Context, id git.RepositoryID, version git.ProtocolVersion, in io.Reader, out io.Writer) error
+	// ReceivePack answers a push: it takes the pack, moves the refs and reports on each of them. While the client is sending
+	// nobody else waits for it; then the push queues with the other writes of the repository and is as durable, as whole and
+	// told as they are: all refs that it moves move in one transaction, and those of an atomic push or none. A ref is
+	// refused, in the report, where UpdateRefs would fail; commits may be dropped, as clients ask their users. A push is
+	// refused as a whole if its pack is damaged, above a limit, holds objects that git-fsck(1) refuses, or lacks
+	// objects that it refers to. It fails with INVALID_ARGUMENT for what is not of the protocol and TOO_MANY_ACTIONS for
+	// more refs than [MaxPushedRefs]. A push whose answer was lost may have taken effect: the refs tell. So a retry is safe,
+	// but it may be told that a ref is where it was to go.
+	ReceivePack(ctx context.Context, id git.RepositoryID, version git.ProtocolVersion, in io.Reader, out io.Writer) error
 }
+
+// MaxPushedRefs is the most refs that one push may name.
+const MaxPushedRefs = repository.MaxPushedRefs
 
 // AdvertiseRefs says whose advertisement is wanted.
 type AdvertiseRefs struct {

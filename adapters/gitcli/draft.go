@@ -38,26 +38,37 @@ type requestKey struct {
 }
 
 func newDraft(r *repo) *draft {
+	own := *r.objects // a draft borrows objects
 	return &draft{
-		objects: r.objects, repo: r, refs: r.refs.Load().clone(),
+		objects: &own, repo: r, refs: r.refs.Load().clone(),
 		byID: map[git.ObjectID]any{}, requests: map[requestKey]git.ObjectID{}, moved: map[git.RefName]map[string]git.ObjectID{},
 	}
 }
 
 // savepoint is where a draft can be rolled back to.
 type savepoint struct {
-	refs    refTable
-	made    int
-	changes int
+	refs     refTable
+	made     int
+	changes  int
+	borrowed int
 }
 
-func (d *draft) save() savepoint { return savepoint{d.refs.clone(), len(d.made), len(d.changes)} }
+func (d *draft) save() savepoint {
+	return savepoint{d.refs.clone(), len(d.made), len(d.changes), len(d.borrowed)}
+}
+
+// borrow makes the objects of a push readable, if there are any.
+func (d *draft) borrow(q *quarantine) {
+	if q != nil && q.objects != nil {
+		d.borrowed = append(d.borrowed, q.objects)
+	}
+}
 
 func (d *draft) rollback(s savepoint) {
 	for _, m := range d.made[s.made:] {
 		delete(d.byID, m.object.ID)
 	}
-	d.refs, d.made, d.changes = s.refs, d.made[:s.made], d.changes[:s.changes]
+	d.refs, d.made, d.changes, d.borrowed = s.refs, d.made[:s.made], d.changes[:s.changes], d.borrowed[:s.borrowed]
 }
 
 // apply records the ref changes of one write; after an error the draft has to be rolled back.

@@ -79,6 +79,8 @@ type objects struct {
 	format     git.ObjectFormat
 	cache      *objectCache
 	reader     *catfile.Reader
+	// borrowed are objects of pushes that are not the repository's yet.
+	borrowed []*objects
 }
 
 // Format implements [git.ObjectReader].
@@ -242,15 +244,31 @@ func (o *objects) load(ctx context.Context, id git.ObjectID) (any, git.ObjectTyp
 		}
 		return nil, git.BlobObject, nil
 	}
+	for _, other := range o.borrowed {
+		if other.cached(id) {
+			return other.load(ctx, id)
+		}
+	}
 	found, err := o.reader.Objects(ctx, []git.ObjectID{id}, 0)
 	if err != nil {
 		return nil, 0, err
 	}
 	if found[0].ID.IsZero() {
-		return nil, 0, objectNotFound(id)
+		return o.loadBorrowed(ctx, id)
 	}
 	v, err := o.keep(found[0])
 	return v, found[0].Type, err
+}
+
+// loadBorrowed reads an object that the repository lacks.
+func (o *objects) loadBorrowed(ctx context.Context, id git.ObjectID) (any, git.ObjectType, error) {
+	for _, other := range o.borrowed {
+		v, t, err := other.load(ctx, id)
+		if err == nil || !errs.Is(err, errs.ReasonObjectNotFound) {
+			return v, t, err
+		}
+	}
+	return nil, 0, objectNotFound(id)
 }
 
 // keep parses an object that was read and puts it into the cache. Of a blob it keeps the size; its value is nil.

@@ -20,7 +20,8 @@ import (
 //
 //	lock                          held for as long as the process lives; holds its pid
 //	repositories/ab/cd/<hash>.git bare repositories; the hash is SHA-256 of the id
-//	tmp/                          repositories that are being created or deleted, and unnamed files that are being read
+//	tmp/                          repositories that are being created or deleted, what is being pushed, and unnamed files that
+//	                              are being read
 //	journal/                      the journal of changes, if it is kept here; it is not this package's
 type root struct {
 	dir  string

@@ -41,6 +41,8 @@ type stage struct {
 	footprint int
 	// pack is the commit's own pack; nil if its contents are small.
 	pack *packfile.Pack
+	// quarantine is where the objects of a push are; nil for what comes by other ways.
+	quarantine *quarantine
 	// packing are contents that are on their way into small or pack, in the order of their edits.
 	packing []packing
 }

@@ -45,6 +45,10 @@ type Options struct {
 	CacheBytes int64
 	// MaxFileSize is the largest file that is taken, in bytes. The default is 1 GiB.
 	MaxFileSize int64
+	// MaxPushSize is the largest pack that is taken, in bytes. The default is 1 GiB.
+	MaxPushSize int64
+	// MaxPushObjects is the most objects of a pack that is taken. The default is 1,000,000.
+	MaxPushObjects int64
 	// MaxQueuedWrites bounds the writes that wait for one repository. The default is 1,024.
 	MaxQueuedWrites int
 	// MaxRefProcesses bounds the idle update-ref processes. The default is 16.
@@ -66,6 +70,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.GitPath, "git")
 	setDefault(&o.CacheBytes, 128<<20)
 	setDefault(&o.MaxFileSize, 1<<30)
+	setDefault(&o.MaxPushSize, 1<<30)
+	setDefault(&o.MaxPushObjects, 1_000_000)
 	setDefault(&o.Processes.MaxSpooled, max(16<<30, 4*o.MaxFileSize))
 	setDefault(&o.MaxQueuedWrites, 1024)
 	setDefault(&o.MaxRefProcesses, 16)
@@ -104,6 +110,8 @@ type Store struct {
 	// opened numbers the repositories that were opened, for the keys of the cache.
 	opened    atomic.Uint64
 	repacking *semaphore.Weighted
+	// pushes counts pushes that were answered, and pushesRefused those of them of which a ref was refused.
+	pushes, pushesRefused atomic.Int64
 
 	ctx        context.Context
 	cancel     context.CancelFunc
@@ -248,6 +256,8 @@ type Stats struct {
 	ProcessesStarted int64
 	// CacheReads and CacheHits count look-ups of objects.
 	CacheReads, CacheHits int64
+	// Pushes counts pushes that were answered, and PushesRefused those of them of which one or more refs were refused.
+	Pushes, PushesRefused int64
 }
 
 // Stats returns the store's figures as of now.
@@ -258,6 +268,7 @@ func (s *Store) Stats() Stats {
 	return Stats{
 		Repositories: n, Processes: s.pool.Processes(), Busy: s.pool.Busy(), ProcessesStarted: s.runner.Started(),
 		CacheReads: s.cache.reads.Load(), CacheHits: s.cache.hits.Load(),
+		Pushes: s.pushes.Load(), PushesRefused: s.pushesRefused.Load(),
 	}
 }
 

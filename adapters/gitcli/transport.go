@@ -33,17 +33,20 @@ func uploadPack(v git.ProtocolVersion, advertise bool) command.Command {
 
 // AdvertiseRefs implements [ports.PackTransport].
 func (s *Store) AdvertiseRefs(ctx context.Context, id git.RepositoryID, q ports.AdvertiseRefs, out io.Writer) error {
-	r, end, err := s.serve(ctx, id)
+	ctx, r, end, err := s.serve(ctx, id)
 	if err != nil {
 		return err
 	}
 	defer end()
+	if q.Service == git.ReceivePackService {
+		return advertiseReceive(r, q.Version, out)
+	}
 	return s.exchanged(ctx, r, s.runner.Exchange(ctx, r.dir, uploadPack(q.Version, true), strings.NewReader(""), out))
 }
 
 // UploadPack implements [ports.PackTransport].
 func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, v git.ProtocolVersion, in io.Reader, out io.Writer) error {
-	r, end, err := s.serve(ctx, id)
+	ctx, r, end, err := s.serve(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -57,16 +60,24 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, v git.Proto
 	return s.exchanged(ctx, r, err)
 }
 
-// serve opens the repository for a call that runs git in it, and makes Close wait for the call until end.
-func (s *Store) serve(ctx context.Context, id git.RepositoryID) (r *repo, end func(), err error) {
-	if end, err = s.begin(); err != nil {
-		return nil, nil, err
+// serve opens the repository for a call that runs git in it, whose context ends when the store is closed. Close waits for
+// the call until end.
+func (s *Store) serve(ctx context.Context, id git.RepositoryID) (_ context.Context, r *repo, end func(), err error) {
+	done, err := s.begin()
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	if r, err = s.repo(ctx, id); err != nil {
-		end()
-		return nil, nil, err
+		done()
+		return nil, nil, nil, err
 	}
-	return r, end, nil
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.ctx, func() { cancel(errDraining) })
+	return ctx, r, func() {
+		stop()
+		cancel(nil)
+		done()
+	}, nil
 }
 
 // refusals are the beginnings of what git says on its standard error of requests that are not of the protocol, and not of

@@ -311,6 +311,9 @@ func (w *writer) planOne(d *draft, job *write) error {
 		return errs.From(err)
 	}
 	made := len(d.made)
+	if job.staged != nil {
+		d.borrow(job.staged.quarantine)
+	}
 	changes, err := job.plan(job.ctx, d)
 	if err != nil {
 		return err

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/pktline"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -41,6 +43,14 @@ func (a *api) gitRoutes() []*route {
 				description: "The answer of Git's pack protocol.", mediaType: "application/x-git-upload-pack-result", headers: []string{"Cache-Control"},
 			}},
 		}, a.gitUploadPack),
+		newRoute(http.MethodPost, "/git/{repository}/git-receive-pack", spec{
+			id: "gitReceivePack", group: group, summary: "Push, for git clients", template: "/git/{repository}.git/git-receive-pack",
+			headers: []*param{protocol, encoding}, instead: "a push says in its body where it expects refs to be", text: true,
+			body: &content{description: "A request of Git's pack protocol.", mediaType: "application/x-git-receive-pack-request"},
+			answers: map[int]content{http.StatusOK: {
+				description: "The answer of Git's pack protocol.", mediaType: "application/x-git-receive-pack-result", headers: []string{"Cache-Control"},
+			}},
+		}, a.gitReceivePack),
 		newRoute(http.MethodGet, "/git/{repository}/{path...}", spec{
 			id: "getGitFile", group: group, summary: "Files of the dumb protocol, which is not served", template: "/git/{repository}.git/{path}",
 			text: true, answers: map[int]content{},
@@ -68,6 +78,7 @@ var neverCached = http.Header{
 // gitAnswer writes an answer of Git's protocol. Nothing of it waits in a buffer: a client shows progress as it comes.
 type gitAnswer struct {
 	c         *call
+	service   git.PackService
 	mediaType string
 	// preamble goes before the first byte.
 	preamble string
@@ -112,7 +123,7 @@ func (a *api) getGitRefs(c *call) error {
 	version := c.gitProtocol()
 	out := &gitAnswer{c: c, mediaType: "application/x-" + service.String() + "-advertisement"}
 	if service == git.ReceivePackService || version < 2 { // version 2 needs no line that names the service, and git sends none
-		out.preamble = pktLine("# service="+service.String()+"\n") + "0000"
+		out.preamble = string(pktline.Append(nil, "# service="+service.String()+"\n")) + pktline.Flush
 	}
 	if err := a.opts.Packs.AdvertiseRefs(c.r.Context(), id, ports.AdvertiseRefs{Service: service, Version: version}, out); err != nil {
 		return err
@@ -124,14 +135,13 @@ func (c *call) gitProtocol() git.ProtocolVersion {
 	return git.ParseGitProtocol(strings.Join(c.r.Header.Values("Git-Protocol"), ":"))
 }
 
-func pktLine(s string) string {
-	const digits = "0123456789abcdef"
-	n := len(s) + 4
-	return string([]byte{digits[n>>12&15], digits[n>>8&15], digits[n>>4&15], digits[n&15]}) + s
-}
-
 func (a *api) gitUploadPack(c *call) error {
 	return a.serveGit(c, git.UploadPackService, ports.MaxUploadRequest, "fetch less at once", a.opts.Packs.UploadPack)
+}
+
+// gitReceivePack sets no limit of its own: the git-service knows how large a push may be, and says so in the push's report.
+func (a *api) gitReceivePack(c *call) error {
+	return a.serveGit(c, git.ReceivePackService, math.MaxInt64-1, "", a.opts.Packs.ReceivePack)
 }
 
 // packCall is a call of [ports.PackTransport] that takes a request.
@@ -153,7 +163,7 @@ func (a *api) serveGit(c *call, service git.PackService, limit int64, advice str
 		return err
 	}
 	_ = c.w.control.EnableFullDuplex() // a client that is refused is told so while it is sending; HTTP/2 always does it
-	out := &gitAnswer{c: c, mediaType: "application/x-" + service.String() + "-result"}
+	out := &gitAnswer{c: c, service: service, mediaType: "application/x-" + service.String() + "-result"}
 	if err = c.body.blame(serve(c.r.Context(), id, c.gitProtocol(), in, out)); err == nil {
 		return out.begin()
 	}
@@ -167,7 +177,11 @@ func (a *gitAnswer) refuse(err error) error {
 	if a.c.w.status != 0 || a.c.r.Context().Err() != nil || e.Kind != errs.Invalid && e.Kind != errs.TooLarge {
 		return err
 	}
-	_, writing := io.WriteString(a, pktLine("ERR "+clip(e.Error(), maxGitError)+"\n"))
+	line := pktline.Append(nil, "ERR "+clip(e.Error(), maxGitError)+"\n")
+	if a.service == git.ReceivePackService { // git takes all of this answer to be on bands
+		line = append(pktline.AppendBand(nil, pktline.ErrorBand, clip(e.Error(), maxGitError)), pktline.Flush...)
+	}
+	_, writing := a.Write(line)
 	return errors.Join(err, writing)
 }
 

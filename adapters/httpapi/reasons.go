@@ -241,6 +241,14 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"A limit of the service is reached.",
 		"Repeat after Retry-After, with growing pauses.",
 	},
+	errs.ReasonInvalidPack: {
+		"What was pushed is damaged, is not whole, or holds an object that git fsck refuses, such as a tree with \".git\".",
+		"Read what git shows behind \"remote:\", repair the commit that it names, and push again.",
+	},
+	errs.ReasonPackTooLarge: {
+		"A push is above a limit: bytes, objects, or what they become when they are unpacked.",
+		"Push the history in parts, or ask the operator for a higher limit.",
+	},
 	errs.ReasonSHA1Collision: {
 		"The content is crafted to collide with other content under SHA-1.",
 		"Do not store it, or use a repository of object format sha256.",

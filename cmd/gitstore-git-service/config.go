@@ -27,6 +27,8 @@ type settings struct {
 
 	MaxConnections  int           `group:"limits" default:"1024" min:"1" max:"100000" help:"Most gRPC connections at a time; more wait to be accepted."`
 	MaxFileSize     int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest file that is taken."`
+	MaxPushSize     int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest pack of a push, as it is sent."`
+	MaxPushObjects  int64         `group:"limits" default:"1000000" min:"1" max:"1000000000" help:"Most objects of a push."`
 	CacheSize       int64         `group:"limits" type:"size" default:"128MiB" min:"1MiB" max:"1TiB" help:"Memory for objects that were read or written lately."`
 	GitProcesses    int           `group:"limits" default:"64" min:"2" max:"4096" help:"Most git processes that serve reads, of all repositories together."`
 	GitIdleTimeout  time.Duration `group:"limits" default:"5m" min:"1s" max:"24h" help:"How long such a process is kept with nothing to do."`
@@ -87,6 +89,8 @@ func (s *settings) store() gitcli.Options {
 		Identity:        s.identity(),
 		CacheBytes:      s.CacheSize,
 		MaxFileSize:     s.MaxFileSize,
+		MaxPushSize:     s.MaxPushSize,
+		MaxPushObjects:  s.MaxPushObjects,
 		MaxQueuedWrites: s.MaxQueuedWrites,
 	}
 	opts.Processes.MaxProcesses = s.GitProcesses

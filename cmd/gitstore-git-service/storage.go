@@ -154,12 +154,14 @@ var (
 	startedDesc      = prometheus.NewDesc("gitstore_git_processes_started_total", "Git processes started.", nil, nil)
 	cacheReadsDesc   = prometheus.NewDesc("gitstore_object_cache_reads_total", "Objects looked for in memory.", nil, nil)
 	unreadableDesc   = prometheus.NewDesc("gitstore_journal_unreadable_repositories", "Repositories whose refs could not be read to compare them with the journal.", nil, nil)
+	pushesDesc       = prometheus.NewDesc("gitstore_pushes_total", "Pushes of git clients that were answered.", nil, nil)
+	refusedDesc      = prometheus.NewDesc("gitstore_pushes_refused_total", "Such pushes of which one or more refs were refused.", nil, nil)
 	cacheHitsDesc    = prometheus.NewDesc("gitstore_object_cache_hits_total", "Objects found in memory.", nil, nil)
 )
 
 // Describe implements [prometheus.Collector].
 func (s *storage) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc, unreadableDesc} {
+	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc, unreadableDesc, pushesDesc, refusedDesc} {
 		descs <- d
 	}
 	eventmetrics.Describe(descs)
@@ -178,5 +180,7 @@ func (s *storage) Collect(metrics chan<- prometheus.Metric) {
 	metrics <- prometheus.MustNewConstMetric(startedDesc, prometheus.CounterValue, float64(stats.ProcessesStarted))
 	metrics <- prometheus.MustNewConstMetric(cacheReadsDesc, prometheus.CounterValue, float64(stats.CacheReads))
 	metrics <- prometheus.MustNewConstMetric(cacheHitsDesc, prometheus.CounterValue, float64(stats.CacheHits))
+	metrics <- prometheus.MustNewConstMetric(pushesDesc, prometheus.CounterValue, float64(stats.Pushes))
+	metrics <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(stats.PushesRefused))
 	metrics <- prometheus.MustNewConstMetric(unreadableDesc, prometheus.GaugeValue, float64(o.journal.Unreadable()))
 }

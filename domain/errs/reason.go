@@ -60,6 +60,8 @@ const (
 	ReasonMessageTooLarge Reason = "MESSAGE_TOO_LARGE"
 	// ReasonSHA1Collision is content crafted to collide under SHA-1.
 	ReasonSHA1Collision Reason = "SHA1_COLLISION"
+	// ReasonInvalidPack is a push whose pack is damaged, is not whole, or holds objects that git-fsck refuses.
+	ReasonInvalidPack Reason = "INVALID_PACK"
 
 	// ReasonRepositoryNotFound names a repository that does not exist.
 	ReasonRepositoryNotFound Reason = "REPOSITORY_NOT_FOUND"
@@ -134,6 +136,8 @@ const (
 	ReasonFileTooLarge Reason = "FILE_TOO_LARGE"
 	// ReasonBodyTooLarge is a request body above the limit.
 	ReasonBodyTooLarge Reason = "BODY_TOO_LARGE"
+	// ReasonPackTooLarge is a push above a limit: bytes, objects, or what they become when they are unpacked.
+	ReasonPackTooLarge Reason = "PACK_TOO_LARGE"
 
 	// ReasonRepositoryCorrupt is a repository whose objects are missing or damaged.
 	ReasonRepositoryCorrupt Reason = "REPOSITORY_CORRUPT"
@@ -155,6 +159,7 @@ var reasonKinds = map[Reason]Kind{
 	ReasonInvalidRequestID: Invalid, ReasonInvalidPageToken: Invalid, ReasonInvalidPageSize: Invalid,
 	ReasonInvalidRange: Invalid, ReasonInvalidPattern: Invalid, ReasonInvalidVersionRange: Invalid,
 	ReasonInvalidCursor: Invalid, ReasonRefNotWritable: Invalid, ReasonSHA1Collision: Invalid,
+	ReasonInvalidPack: Invalid,
 
 	ReasonRepositoryNotFound: NotFound, ReasonRefNotFound: NotFound, ReasonObjectNotFound: NotFound,
 	ReasonPathNotFound: NotFound, ReasonMethodNotFound: NotFound,
@@ -177,7 +182,7 @@ var reasonKinds = map[Reason]Kind{
 	ReasonUnavailable: Unavailable, ReasonDraining: Unavailable, ReasonCursorNotReached: Unavailable,
 	ReasonCatalogNotLoaded: Unavailable,
 
-	ReasonFileTooLarge: TooLarge, ReasonBodyTooLarge: TooLarge,
+	ReasonFileTooLarge: TooLarge, ReasonBodyTooLarge: TooLarge, ReasonPackTooLarge: TooLarge,
 
 	ReasonRepositoryCorrupt: Corrupt,
 

@@ -56,7 +56,7 @@ var table = []row{
 	{pattern: "ports", pure: true, allow: []string{"domain/..."}},
 	{
 		pattern: "ports/gitrepotest", pure: true,
-		allow: []string{"domain/...", "ports", "github.com/google/go-cmp/..."},
+		allow: []string{"domain/...", "internal/pktline", "ports", "github.com/google/go-cmp/..."},
 		tests: []string{"ports/gitrepotest/memrepo"},
 	},
 	{
@@ -86,7 +86,7 @@ var table = []row{
 	{
 		pattern: "adapters/gitcli",
 		allow: []string{
-			"adapters/gitcli/...", "domain/...", "internal/failpoint", "ports",
+			"adapters/gitcli/...", "domain/...", "internal/failpoint", "internal/pktline", "ports",
 			"github.com/maypok86/otter/v2", "github.com/tidwall/btree", "golang.org/x/sync/...", "golang.org/x/sys/unix",
 		},
 		tests: adapterTests,
@@ -135,7 +135,7 @@ var table = []row{
 	{
 		pattern: "adapters/httpapi",
 		allow: []string{
-			"app/catalogs", "domain/...", "internal/requestid", "ports",
+			"app/catalogs", "domain/...", "internal/pktline", "internal/requestid", "ports",
 			"github.com/danielgtaylor/huma/v2/...", "github.com/go-json-experiment/json/...",
 			"github.com/prometheus/client_golang/prometheus/...",
 		},
@@ -192,6 +192,7 @@ var table = []row{
 	{pattern: "internal/config", allow: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml/v3"}},
 	{pattern: "internal/config/configtest", allow: []string{"internal/config"}},
 	{pattern: "internal/failpoint"},
+	{pattern: "internal/pktline", pure: true},
 	{pattern: "internal/requestid"},
 	{
 		pattern: "internal/telemetry",

@@ -1,6 +1,6 @@
 // Package packfile writes packs of whole (undeltified) objects and their indexes, as gitformat-pack(5) describes them.
 // One pack holds all objects of a batch of commits, so that a batch costs two files and two syncs however many objects
-// it has. Reading packs, repacking and deltas are git's business.
+// it has. It also holds packs that others send to limits. Reading objects, repacking and deltas are git's business.
 package packfile
 
 import (
@@ -114,15 +114,17 @@ func sum(h hash.Hash) (git.ObjectID, error) {
 // Pack is a pack on its way to the repository: two temporary files that [Pack.Install] moves into place. Until then it
 // is invisible to git, and [Pack.Discard] leaves nothing of it.
 type Pack struct {
-	dir     string
-	tmp     string
-	format  git.ObjectFormat
-	file    *os.File
-	out     *bufio.Writer
-	offset  int64
-	entries []entry
-	seen    map[git.ObjectID]bool
-	name    string
+	dir string
+	tmp string
+	// tmpIndex is where the index is until then.
+	tmpIndex string
+	format   git.ObjectFormat
+	file     *os.File
+	out      *bufio.Writer
+	offset   int64
+	entries  []entry
+	seen     map[git.ObjectID]bool
+	name     string
 }
 
 type entry struct {
@@ -147,13 +149,19 @@ func Create(dir string, f git.ObjectFormat) (*Pack, error) {
 		return nil, disk.Error(err)
 	}
 	p := &Pack{
-		dir: dir, tmp: file.Name(), format: f, file: file, out: bufio.NewWriterSize(file, 128<<10), seen: map[git.ObjectID]bool{},
+		dir: dir, tmp: file.Name(), tmpIndex: file.Name() + ".idx", format: f, file: file, out: bufio.NewWriterSize(file, 128<<10), seen: map[git.ObjectID]bool{},
 	}
 	if err := p.write(packHeader(0)); err != nil {
 		p.Discard()
 		return nil, err
 	}
 	return p, nil
+}
+
+// Adopt returns a pack that git has written to another directory of the file system and put on the disk: the files name with
+// ".pack" and ".idx" behind it. It is as one that is finished.
+func Adopt(dir, name string) *Pack {
+	return &Pack{dir: dir, tmp: name + ".pack", tmpIndex: name + ".idx", name: uniqueName()}
 }
 
 func packHeader(objects int) []byte {
@@ -250,7 +258,7 @@ func (p *Pack) Finish() error {
 	p.name = uniqueName()
 	failpoint.Reach(failpoint.ObjectsWritten)
 	indexed := make(chan error, 1)
-	go func() { indexed <- writeSynced(p.tmp+".idx", index) }()
+	go func() { indexed <- writeSynced(p.tmpIndex, index) }()
 	err = p.sync()
 	err = cmp.Or(err, <-indexed)
 	failpoint.Reach(failpoint.ObjectsSynced)
@@ -358,12 +366,12 @@ func (p *Pack) Install() error {
 	if err := os.Rename(p.tmp, p.path(".pack")); err != nil {
 		return disk.Error(err)
 	}
-	return disk.Error(os.Rename(p.tmp+".idx", p.path(".idx")))
+	return disk.Error(os.Rename(p.tmpIndex, p.path(".idx")))
 }
 
 // Uninstall undoes Install as far as that was done; the pack is as finished as before.
 func (p *Pack) Uninstall() {
-	_ = os.Rename(p.path(".idx"), p.tmp+".idx")
+	_ = os.Rename(p.path(".idx"), p.tmpIndex)
 	_ = os.Rename(p.path(".pack"), p.tmp)
 }
 

@@ -54,6 +54,27 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, version git
 	return e.run(&gitv1.UploadPackRequest{Repository: id.String(), ProtocolVersion: uint32(version)}, in, out)
 }
 
+// ReceivePack implements [ports.PackTransport].
+func (s *Store) ReceivePack(ctx context.Context, id git.RepositoryID, version git.ProtocolVersion, in io.Reader, out io.Writer) error {
+	receipt := ports.ReceiptOf(ctx)
+	ctx, cancel := withDeadline(ctx, gitv1.TransportService_ReceivePack_FullMethodName)
+	defer cancel()
+	stream, err := s.packs.ReceivePack(ctx)
+	if err != nil {
+		return wire.DecodeError(err)
+	}
+	e := exchange[gitv1.ReceivePackRequest, gitv1.ReceivePackResponse]{
+		stream: stream, cancel: cancel,
+		request: func(data []byte) *gitv1.ReceivePackRequest { return &gitv1.ReceivePackRequest{Data: data} },
+		data:    (*gitv1.ReceivePackResponse).GetData,
+	}
+	if err := e.run(&gitv1.ReceivePackRequest{Repository: id.String(), ProtocolVersion: uint32(version)}, in, out); err != nil {
+		return err
+	}
+	fill(receipt, stream.Trailer())
+	return nil
+}
+
 // exchange is a call that sends a client's bytes and receives those of the answer.
 type exchange[Q, A any] struct {
 	stream  grpc.BidiStreamingClient[Q, A]

@@ -37,7 +37,7 @@ func (s transportService) UploadPack(stream grpc.BidiStreamingServer[gitv1.Uploa
 	if s.packs == nil {
 		return errNoPacks
 	}
-	in, err := receivePack(stream.Recv)
+	in, err := beginPack(stream.Recv)
 	if err != nil {
 		return err
 	}
@@ -47,6 +47,23 @@ func (s transportService) UploadPack(stream grpc.BidiStreamingServer[gitv1.Uploa
 	}
 	return s.packs.UploadPack(stream.Context(), id, version, in, chunkWriter(func(data []byte) error {
 		return stream.Send(&gitv1.UploadPackResponse{Data: data})
+	}))
+}
+
+func (s transportService) ReceivePack(stream grpc.BidiStreamingServer[gitv1.ReceivePackRequest, gitv1.ReceivePackResponse]) error {
+	if s.packs == nil {
+		return errNoPacks
+	}
+	in, err := beginPack(stream.Recv)
+	if err != nil {
+		return err
+	}
+	id, version, err := wire.DecodePackHeader(in.first.GetRepository(), in.first.GetProtocolVersion())
+	if err != nil {
+		return err
+	}
+	return s.packs.ReceivePack(stream.Context(), id, version, in, chunkWriter(func(data []byte) error {
+		return stream.Send(&gitv1.ReceivePackResponse{Data: data})
 	}))
 }
 
@@ -64,8 +81,8 @@ type packReader[M packRequest] struct {
 	data  []byte
 }
 
-// receivePack receives the first message.
-func receivePack[M packRequest](recv func() (M, error)) (*packReader[M], error) {
+// beginPack receives the first message.
+func beginPack[M packRequest](recv func() (M, error)) (*packReader[M], error) {
 	first, err := recv()
 	if errors.Is(err, io.EOF) {
 		return nil, errs.InvalidField(errs.ReasonInvalidArgument, "repository", "the first message is missing")

@@ -28,7 +28,7 @@ func DecodeAdvertiseRefs(m *gitv1.AdvertiseRefsRequest) (git.RepositoryID, ports
 	return id, q, d.err
 }
 
-// DecodePackHeader reads what the first message of TransportService.UploadPack says.
+// DecodePackHeader reads what the first message of TransportService.UploadPack or ReceivePack says.
 func DecodePackHeader(repository string, version uint32) (git.RepositoryID, git.ProtocolVersion, error) {
 	var d decoder
 	id, v := d.repositoryID(repository), d.protocolVersion(version)

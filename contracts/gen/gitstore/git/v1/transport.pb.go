@@ -285,6 +285,112 @@ func (x *UploadPackResponse) GetData() []byte {
 	return nil
 }
 
+type ReceivePackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the first message alone.
+	Repository string `protobuf:"bytes,1,opt,name=repository,proto3" json:"repository,omitempty"`
+	// The version of the protocol that the client speaks: 0, 1 or 2. In the first message alone.
+	ProtocolVersion uint32 `protobuf:"varint,2,opt,name=protocol_version,json=protocolVersion,proto3" json:"protocol_version,omitempty"`
+	Data            []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ReceivePackRequest) Reset() {
+	*x = ReceivePackRequest{}
+	mi := &file_gitstore_git_v1_transport_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceivePackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceivePackRequest) ProtoMessage() {}
+
+func (x *ReceivePackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gitstore_git_v1_transport_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceivePackRequest.ProtoReflect.Descriptor instead.
+func (*ReceivePackRequest) Descriptor() ([]byte, []int) {
+	return file_gitstore_git_v1_transport_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ReceivePackRequest) GetRepository() string {
+	if x != nil {
+		return x.Repository
+	}
+	return ""
+}
+
+func (x *ReceivePackRequest) GetProtocolVersion() uint32 {
+	if x != nil {
+		return x.ProtocolVersion
+	}
+	return 0
+}
+
+func (x *ReceivePackRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type ReceivePackResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceivePackResponse) Reset() {
+	*x = ReceivePackResponse{}
+	mi := &file_gitstore_git_v1_transport_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceivePackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceivePackResponse) ProtoMessage() {}
+
+func (x *ReceivePackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gitstore_git_v1_transport_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceivePackResponse.ProtoReflect.Descriptor instead.
+func (*ReceivePackResponse) Descriptor() ([]byte, []int) {
+	return file_gitstore_git_v1_transport_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReceivePackResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 var File_gitstore_git_v1_transport_proto protoreflect.FileDescriptor
 
 const file_gitstore_git_v1_transport_proto_rawDesc = "" +
@@ -305,17 +411,27 @@ const file_gitstore_git_v1_transport_proto_rawDesc = "" +
 	"\x10protocol_version\x18\x02 \x01(\rR\x0fprotocolVersion\x12\x12\n" +
 	"\x04data\x18\x03 \x01(\fR\x04data\"(\n" +
 	"\x12UploadPackResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"s\n" +
+	"\x12ReceivePackRequest\x12\x1e\n" +
+	"\n" +
+	"repository\x18\x01 \x01(\tR\n" +
+	"repository\x12)\n" +
+	"\x10protocol_version\x18\x02 \x01(\rR\x0fprotocolVersion\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\")\n" +
+	"\x13ReceivePackResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data*h\n" +
 	"\vPackService\x12\x1c\n" +
 	"\x18PACK_SERVICE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18PACK_SERVICE_UPLOAD_PACK\x10\x01\x12\x1d\n" +
-	"\x19PACK_SERVICE_RECEIVE_PACK\x10\x022\xe7\x01\n" +
+	"\x19PACK_SERVICE_RECEIVE_PACK\x10\x022\xd1\x02\n" +
 	"\x10TransportService\x12l\n" +
 	"\rAdvertiseRefs\x12%.gitstore.git.v1.AdvertiseRefsRequest\x1a&.gitstore.git.v1.AdvertiseRefsResponse\"\n" +
 	"\xba\xd2\x18\x06\b\x01\x10\x03\x18\x010\x01\x12e\n" +
 	"\n" +
 	"UploadPack\x12\".gitstore.git.v1.UploadPackRequest\x1a#.gitstore.git.v1.UploadPackResponse\"\n" +
-	"\xba\xd2\x18\x06\b\x01\x10\x05\x18\x03(\x010\x01BFZDgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1;gitv1b\x06proto3"
+	"\xba\xd2\x18\x06\b\x01\x10\x05\x18\x03(\x010\x01\x12h\n" +
+	"\vReceivePack\x12#.gitstore.git.v1.ReceivePackRequest\x1a$.gitstore.git.v1.ReceivePackResponse\"\n" +
+	"\xba\xd2\x18\x06\b\x02\x10\x05\x18\x03(\x010\x01BFZDgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1;gitv1b\x06proto3"
 
 var (
 	file_gitstore_git_v1_transport_proto_rawDescOnce sync.Once
@@ -330,22 +446,26 @@ func file_gitstore_git_v1_transport_proto_rawDescGZIP() []byte {
 }
 
 var file_gitstore_git_v1_transport_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gitstore_git_v1_transport_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_gitstore_git_v1_transport_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_gitstore_git_v1_transport_proto_goTypes = []any{
 	(PackService)(0),              // 0: gitstore.git.v1.PackService
 	(*AdvertiseRefsRequest)(nil),  // 1: gitstore.git.v1.AdvertiseRefsRequest
 	(*AdvertiseRefsResponse)(nil), // 2: gitstore.git.v1.AdvertiseRefsResponse
 	(*UploadPackRequest)(nil),     // 3: gitstore.git.v1.UploadPackRequest
 	(*UploadPackResponse)(nil),    // 4: gitstore.git.v1.UploadPackResponse
+	(*ReceivePackRequest)(nil),    // 5: gitstore.git.v1.ReceivePackRequest
+	(*ReceivePackResponse)(nil),   // 6: gitstore.git.v1.ReceivePackResponse
 }
 var file_gitstore_git_v1_transport_proto_depIdxs = []int32{
 	0, // 0: gitstore.git.v1.AdvertiseRefsRequest.service:type_name -> gitstore.git.v1.PackService
 	1, // 1: gitstore.git.v1.TransportService.AdvertiseRefs:input_type -> gitstore.git.v1.AdvertiseRefsRequest
 	3, // 2: gitstore.git.v1.TransportService.UploadPack:input_type -> gitstore.git.v1.UploadPackRequest
-	2, // 3: gitstore.git.v1.TransportService.AdvertiseRefs:output_type -> gitstore.git.v1.AdvertiseRefsResponse
-	4, // 4: gitstore.git.v1.TransportService.UploadPack:output_type -> gitstore.git.v1.UploadPackResponse
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
+	5, // 3: gitstore.git.v1.TransportService.ReceivePack:input_type -> gitstore.git.v1.ReceivePackRequest
+	2, // 4: gitstore.git.v1.TransportService.AdvertiseRefs:output_type -> gitstore.git.v1.AdvertiseRefsResponse
+	4, // 5: gitstore.git.v1.TransportService.UploadPack:output_type -> gitstore.git.v1.UploadPackResponse
+	6, // 6: gitstore.git.v1.TransportService.ReceivePack:output_type -> gitstore.git.v1.ReceivePackResponse
+	4, // [4:7] is the sub-list for method output_type
+	1, // [1:4] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
 	1, // [1:1] is the sub-list for extension extendee
 	0, // [0:1] is the sub-list for field type_name
@@ -362,7 +482,7 @@ func file_gitstore_git_v1_transport_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gitstore_git_v1_transport_proto_rawDesc), len(file_gitstore_git_v1_transport_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	TransportService_AdvertiseRefs_FullMethodName = "/gitstore.git.v1.TransportService/AdvertiseRefs"
 	TransportService_UploadPack_FullMethodName    = "/gitstore.git.v1.TransportService/UploadPack"
+	TransportService_ReceivePack_FullMethodName   = "/gitstore.git.v1.TransportService/ReceivePack"
 )
 
 // TransportServiceClient is the client API for TransportService service.
@@ -38,6 +39,8 @@ type TransportServiceClient interface {
 	AdvertiseRefs(ctx context.Context, in *AdvertiseRefsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[AdvertiseRefsResponse], error)
 	// UploadPack answers one request of a fetch or clone: a round of negotiation, a pack, or another command of version 2.
 	UploadPack(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[UploadPackRequest, UploadPackResponse], error)
+	// ReceivePack answers a push: it takes the pack, moves the refs and reports on each of them.
+	ReceivePack(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ReceivePackRequest, ReceivePackResponse], error)
 }
 
 type transportServiceClient struct {
@@ -80,6 +83,19 @@ func (c *transportServiceClient) UploadPack(ctx context.Context, opts ...grpc.Ca
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type TransportService_UploadPackClient = grpc.BidiStreamingClient[UploadPackRequest, UploadPackResponse]
 
+func (c *transportServiceClient) ReceivePack(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ReceivePackRequest, ReceivePackResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &TransportService_ServiceDesc.Streams[2], TransportService_ReceivePack_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ReceivePackRequest, ReceivePackResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TransportService_ReceivePackClient = grpc.BidiStreamingClient[ReceivePackRequest, ReceivePackResponse]
+
 // TransportServiceServer is the server API for TransportService service.
 // All implementations must embed UnimplementedTransportServiceServer
 // for forward compatibility.
@@ -95,6 +111,8 @@ type TransportServiceServer interface {
 	AdvertiseRefs(*AdvertiseRefsRequest, grpc.ServerStreamingServer[AdvertiseRefsResponse]) error
 	// UploadPack answers one request of a fetch or clone: a round of negotiation, a pack, or another command of version 2.
 	UploadPack(grpc.BidiStreamingServer[UploadPackRequest, UploadPackResponse]) error
+	// ReceivePack answers a push: it takes the pack, moves the refs and reports on each of them.
+	ReceivePack(grpc.BidiStreamingServer[ReceivePackRequest, ReceivePackResponse]) error
 	mustEmbedUnimplementedTransportServiceServer()
 }
 
@@ -110,6 +128,9 @@ func (UnimplementedTransportServiceServer) AdvertiseRefs(*AdvertiseRefsRequest, 
 }
 func (UnimplementedTransportServiceServer) UploadPack(grpc.BidiStreamingServer[UploadPackRequest, UploadPackResponse]) error {
 	return status.Error(codes.Unimplemented, "method UploadPack not implemented")
+}
+func (UnimplementedTransportServiceServer) ReceivePack(grpc.BidiStreamingServer[ReceivePackRequest, ReceivePackResponse]) error {
+	return status.Error(codes.Unimplemented, "method ReceivePack not implemented")
 }
 func (UnimplementedTransportServiceServer) mustEmbedUnimplementedTransportServiceServer() {}
 func (UnimplementedTransportServiceServer) testEmbeddedByValue()                          {}
@@ -150,6 +171,13 @@ func _TransportService_UploadPack_Handler(srv interface{}, stream grpc.ServerStr
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type TransportService_UploadPackServer = grpc.BidiStreamingServer[UploadPackRequest, UploadPackResponse]
 
+func _TransportService_ReceivePack_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(TransportServiceServer).ReceivePack(&grpc.GenericServerStream[ReceivePackRequest, ReceivePackResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TransportService_ReceivePackServer = grpc.BidiStreamingServer[ReceivePackRequest, ReceivePackResponse]
+
 // TransportService_ServiceDesc is the grpc.ServiceDesc for TransportService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -166,6 +194,12 @@ var TransportService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "UploadPack",
 			Handler:       _TransportService_UploadPack_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "ReceivePack",
+			Handler:       _TransportService_ReceivePack_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
 		},

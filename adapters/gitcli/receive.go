@@ -1,0 +1,235 @@
+package gitcli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
+	"github.com/gitstore-dev/gitstore/internal/pktline"
+)
+
+// receiveCapabilities are what a client that pushes may ask for.
+func receiveCapabilities(f git.ObjectFormat) string {
+	return "report-status delete-refs side-band-64k quiet atomic ofs-delta object-format=" + f.String() + " agent=gitstore"
+}
+
+// advertiseReceive writes the refs that can be pushed to.
+func advertiseReceive(r *repo, v git.ProtocolVersion, out io.Writer) error {
+	var b []byte
+	if v == 1 {
+		b = pktline.Append(b, "version 1\n")
+	}
+	f := r.objects.format
+	suffix := "\x00" + receiveCapabilities(f) + "\n"
+	var err error
+	r.refs.Load().tree.Scan(func(ref git.Ref) bool {
+		b = pktline.Append(b, ref.Target.String()+" "+ref.Name.String()+suffix)
+		suffix = "\n"
+		if len(b) > copySize {
+			_, err = out.Write(b)
+			b = b[:0]
+		}
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	if suffix != "\n" {
+		b = pktline.Append(b, fmt.Sprintf("%0*d capabilities^{}%s", 2*f.Size(), 0, suffix))
+	}
+	_, err = out.Write(append(b, pktline.Flush...))
+	return err
+}
+
+const copySize = 64 << 10
+
+func (s *Store) packLimits() packfile.Limits {
+	return packfile.Limits{Bytes: s.opts.MaxPushSize, Objects: s.opts.MaxPushObjects, Blob: s.opts.MaxFileSize}
+}
+
+// ReceivePack implements [ports.PackTransport]. While the client sends, nobody waits for it: the writer of the repository is
+// asked when the objects are there, checked and on the disk (docs/adr/0015-pushes.md).
+func (s *Store) ReceivePack(ctx context.Context, id git.RepositoryID, _ git.ProtocolVersion, in io.Reader, out io.Writer) error {
+	ctx, r, end, err := s.serve(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer end()
+	req, err := readReceiveRequest(in, r.objects.format)
+	if err != nil && errs.KindOf(err) == errs.Invalid {
+		s.drain(in)
+	}
+	if err != nil || len(req.commands) == 0 {
+		return err
+	}
+	p := &push{repo: r, req: req, reply: &receiveReply{req: req, out: out}}
+	err = p.make(ctx, in)
+	if ctx.Err() != nil {
+		return errs.From(context.Cause(ctx))
+	}
+	if input, ok := errors.AsType[*inputError](err); ok {
+		return errs.From(input.error)
+	}
+	return p.answer(ctx, in, err)
+}
+
+// drain reads what a client goes on to send whose push was refused: it may not look at the answer before it has sent
+// everything.
+func (s *Store) drain(in io.Reader) {
+	_, _ = io.Copy(io.Discard, io.LimitReader(in, s.opts.MaxPushSize))
+}
+
+// push is a push under way.
+type push struct {
+	repo  *repo
+	req   *receiveRequest
+	reply *receiveReply
+	// unpacked is why the pack was not taken; nil if it was, or there was none.
+	unpacked error
+	// refused is why a command of req was not carried out, by its index.
+	refused []error
+}
+
+// make takes the pack in and moves the refs. An error is of the push as a whole.
+func (p *push) make(ctx context.Context, in io.Reader) error {
+	p.refused = make([]error, len(p.req.commands))
+	if !p.req.wantsPack() {
+		defer p.reply.wait()()
+		return p.move(ctx, nil)
+	}
+	q, err := newQuarantine(p.repo)
+	if err != nil {
+		return err
+	}
+	defer q.drop()
+	complaints, err := q.receive(ctx, in)
+	p.reply.say(complaints...)
+	if err != nil {
+		p.unpacked = err
+		return err
+	}
+	defer p.reply.wait()()
+	if err := p.checkConnected(ctx, q); err != nil {
+		return err
+	}
+	if err := q.open(ctx); err != nil {
+		return err
+	}
+	return p.move(ctx, q)
+}
+
+// checkConnected refuses a push whose objects refer to others that are not there.
+func (p *push) checkConnected(ctx context.Context, q *quarantine) error {
+	var ids []git.ObjectID
+	for _, c := range p.req.commands {
+		if !c.update.New.IsZero() {
+			ids = append(ids, c.update.New)
+		}
+	}
+	ok, err := q.connected(ctx, ids)
+	switch {
+	case err != nil || ok:
+		return err
+	case p.req.shallow:
+		return errs.New(errs.ReasonInvalidPack, "history is missing: the clone is shallow, run git fetch --unshallow and push again")
+	}
+	return errs.New(errs.ReasonInvalidPack, "the push lacks objects that it refers to")
+}
+
+// move has the refs moved that may be. It first finds out without the writer, which nobody has to wait for meanwhile: what
+// that reads is in memory then.
+func (p *push) move(ctx context.Context, q *quarantine) error {
+	preview := newDraft(p.repo)
+	preview.borrow(q)
+	if changes, err := p.plan(ctx, preview); err != nil || len(changes) == 0 {
+		return err
+	}
+	staged := &stage{repo: p.repo, quarantine: q}
+	if q != nil {
+		staged.pack = q.pack
+	}
+	return p.repo.writer.do(ctx, staged, p.plan)
+}
+
+// plan judges the commands on a draft and notes why some are refused.
+func (p *push) plan(ctx context.Context, d *draft) ([]repository.RefChange, error) {
+	asked := repository.Push{Atomic: p.req.atomic}
+	var at []int
+	for i, c := range p.req.commands {
+		p.refused[i] = c.refused
+		if c.refused == nil {
+			asked.Updates, at = append(asked.Updates, c.update), append(at, i)
+		}
+	}
+	if p.req.atomic && len(at) < len(p.req.commands) {
+		for _, i := range at {
+			p.refused[i] = repository.ErrAtomic
+		}
+		return nil, nil
+	}
+	changes, refused, err := asked.Push(ctx, d)
+	for j, why := range refused {
+		p.refused[at[j]] = why
+	}
+	return changes, err
+}
+
+// answer tells the client what came of the push, and the log.
+func (p *push) answer(ctx context.Context, in io.Reader, err error) error {
+	if err != nil {
+		for i := range p.refused {
+			p.refused[i] = err
+		}
+	}
+	unpacked := "ok"
+	if p.unpacked != nil {
+		unpacked = oneLine(p.concealed(ctx, p.unpacked))
+		p.repo.store.drain(in)
+	}
+	for i, why := range p.refused {
+		if why != nil {
+			p.refused[i] = p.concealed(ctx, why)
+		}
+	}
+	p.count(ctx)
+	return p.reply.report(unpacked, p.refused)
+}
+
+// concealed returns what a client may know of an error.
+func (p *push) concealed(ctx context.Context, err error) error {
+	e := errs.From(err)
+	if e.Kind != errs.Internal && e.Kind != errs.Corrupt {
+		return e
+	}
+	p.repo.store.logger.ErrorContext(ctx, "a push failed", "repository", p.repo.id.String(), "error", err, "cause", errors.Unwrap(e))
+	return errs.New(e.Reason, "internal error: ask the operator to look at the log")
+}
+
+// count counts the push, and logs why refs are refused.
+func (p *push) count(ctx context.Context) {
+	s := p.repo.store
+	s.pushes.Add(1)
+	refused, first := 0, -1
+	for i, err := range p.refused {
+		if err != nil {
+			if refused++; first < 0 {
+				first = i
+			}
+		}
+	}
+	if refused == 0 {
+		return
+	}
+	s.pushesRefused.Add(1)
+	why := errs.From(p.refused[first])
+	s.logger.InfoContext(ctx, "push refused", "repository", p.repo.id.String(), "refs", len(p.refused), "refused", refused,
+		"ref", clipped(p.req.commands[first].name), "reason", string(why.Reason), "error", clipped(why.Error()))
+}
+
+// clipped bounds what a client sent for the log.
+func clipped(s string) string { return s[:min(len(s), 256)] }

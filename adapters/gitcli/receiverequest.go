@@ -1,0 +1,147 @@
+package gitcli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
+	"github.com/gitstore-dev/gitstore/internal/pktline"
+)
+
+// maxCommands bounds the lines before a pack together, in bytes.
+const maxCommands = 8 << 20
+
+// receiveRequest is what a client that pushes says before the pack (gitprotocol-pack(5), "Reference Update Request").
+type receiveRequest struct {
+	commands []receiveCommand
+	// report, sideBand and atomic are capabilities that the client asks for.
+	report, sideBand, atomic bool
+	// shallow reports that the client's own history is not whole.
+	shallow bool
+}
+
+// receiveCommand is one ref that is to move.
+type receiveCommand struct {
+	// name is as the client spells it, for the report.
+	name   string
+	update git.RefUpdate
+	// refused is why the command cannot be; nil if nothing is wrong with it so far.
+	refused error
+}
+
+// wantsPack reports whether a pack follows: not if refs are only deleted.
+func (r *receiveRequest) wantsPack() bool {
+	return slices.ContainsFunc(r.commands, func(c receiveCommand) bool { return !c.update.New.IsZero() })
+}
+
+func notPushProtocol(what string) error {
+	return errs.New(errs.ReasonInvalidArgument, "the request is not one of Git's pack protocol: "+what)
+}
+
+// readReceiveRequest reads up to the pack. No command at all is how a client asks whether it may send a large request.
+func readReceiveRequest(in io.Reader, f git.ObjectFormat) (*receiveRequest, error) {
+	req := &receiveRequest{}
+	lines := pktline.NewReader(in)
+	for left := maxCommands; ; {
+		kind, line, err := lines.Next()
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, notPushProtocol("it ends within its commands")
+		case errors.Is(err, pktline.ErrMalformed):
+			return nil, notPushProtocol(err.Error())
+		case err != nil:
+			return nil, err
+		case kind == pktline.FlushLine:
+			return req, nil
+		case kind != pktline.Data:
+			return nil, notPushProtocol("a special line stands among its commands")
+		}
+		if left -= len(line); left < 0 {
+			return nil, errs.New(errs.ReasonTooManyActions, "the names of the refs that are pushed are too long together: push fewer at once")
+		}
+		if err := req.add(bytes.TrimSuffix(line, []byte("\n")), f); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// add reads a line. Capabilities stand in that of the first command.
+func (r *receiveRequest) add(line []byte, f git.ObjectFormat) error {
+	if bytes.HasPrefix(line, []byte("shallow ")) {
+		r.shallow = true
+		return nil
+	}
+	command, capabilities, _ := bytes.Cut(line, []byte{0})
+	if len(r.commands) == 0 {
+		if err := r.take(string(capabilities), f); err != nil {
+			return err
+		}
+	}
+	if len(r.commands) == repository.MaxPushedRefs {
+		return errs.New(errs.ReasonTooManyActions, fmt.Sprintf("more than %d refs are pushed at once: push them in parts", repository.MaxPushedRefs))
+	}
+	c, err := parseReceiveCommand(string(command), f)
+	if err == nil {
+		r.commands = append(r.commands, c)
+	}
+	return err
+}
+
+// take reads the capabilities that a client asks for; it can only ask for those that were advertised.
+func (r *receiveRequest) take(capabilities string, f git.ObjectFormat) error {
+	for c := range strings.FieldsSeq(capabilities) {
+		switch name, value, _ := strings.Cut(c, "="); name {
+		case "report-status":
+			r.report = true
+		case "side-band-64k":
+			r.sideBand = true
+		case "atomic":
+			r.atomic = true
+		case "push-options":
+			return errs.New(errs.ReasonInvalidArgument, "push options are not taken: push without --push-option")
+		case "object-format":
+			if value != f.String() {
+				return errs.New(errs.ReasonInvalidObjectID, "the repository is of object format "+f.String()+", what is pushed is of another")
+			}
+		}
+	}
+	return nil
+}
+
+func parseReceiveCommand(line string, f git.ObjectFormat) (c receiveCommand, err error) {
+	digits := 2 * f.Size()
+	if len(line) < 2*digits+3 || line[digits] != ' ' || line[2*digits+1] != ' ' {
+		return c, notPushProtocol("a command is not two object ids of " + f.String() + " and a ref")
+	}
+	c.name = line[2*digits+2:]
+	if strings.ContainsFunc(c.name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return c, notPushProtocol("the name of a ref holds a control character")
+	}
+	old, err := parseNullable(line[:digits])
+	if err != nil {
+		return c, err
+	}
+	if c.update.New, err = parseNullable(line[digits+1 : 2*digits+1]); err != nil {
+		return c, err
+	}
+	c.update.Expected = git.ExpectID(old)
+	c.update.Name, c.refused = git.ParseRefName(c.name)
+	if c.refused != nil && !strings.HasPrefix(c.name, "refs/") {
+		c.refused = errs.New(errs.ReasonRefNotWritable, "only refs/heads/ and refs/tags/ can be pushed to")
+	}
+	return c, nil
+}
+
+// parseNullable reads an object id; zeros are none.
+func parseNullable(s string) (git.ObjectID, error) {
+	if strings.Trim(s, "0") == "" {
+		return git.ObjectID{}, nil
+	}
+	return git.ParseObjectID(s)
+}

@@ -1,0 +1,102 @@
+package repository
+
+import (
+	"context"
+	"strings"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// MaxPushedRefs is the most refs that one push may name.
+const MaxPushedRefs = 5000
+
+// Push is what a git client wants to become of refs. Each has an Expected; Force is not asked for, as clients judge
+// themselves what they drop.
+type Push struct {
+	Updates []git.RefUpdate
+	// Atomic applies all updates or none.
+	Atomic bool
+}
+
+// Push returns the ref changes of the updates that can be made, and for each update why it cannot be, nil if it is. An update
+// to where the ref is makes no change. What keeps the push from being judged at all is the last result.
+func (p Push) Push(ctx context.Context, d Draft) (changes []RefChange, refused []error, err error) {
+	refused = make([]error, len(p.Updates))
+	made := newNames(len(p.Updates))
+	failed := false
+	for i, u := range p.Updates {
+		u.Force = true
+		change, why := updateRef(ctx, d, u)
+		if why == nil {
+			why = made.add(change)
+		}
+		if why != nil {
+			if !isVerdict(why) {
+				return nil, nil, why
+			}
+			refused[i], failed = why, true
+			continue
+		}
+		if change.Old != change.New {
+			changes = append(changes, change)
+		}
+	}
+	if !failed || !p.Atomic {
+		return changes, refused, nil
+	}
+	for i := range refused {
+		if refused[i] == nil {
+			refused[i] = ErrAtomic
+		}
+	}
+	return nil, refused, nil
+}
+
+// ErrAtomic is why a ref of an atomic push is refused that nothing else is wrong with.
+var ErrAtomic error = errs.New(errs.ReasonRefConflict, "the push is atomic, and another of its refs was refused")
+
+// isVerdict reports whether an error is about the update and not about whoever judges it.
+func isVerdict(err error) bool {
+	switch errs.KindOf(err) {
+	case errs.Invalid, errs.NotFound, errs.Exists, errs.Conflict, errs.Precondition, errs.Denied:
+		return true
+	}
+	return false
+}
+
+// names are the refs that one push creates, moves and deletes, and what lies above those that it creates.
+type names struct {
+	all   map[git.RefName]bool
+	above map[string]git.RefName
+}
+
+func newNames(n int) names {
+	return names{make(map[git.RefName]bool, n), map[string]git.RefName{}}
+}
+
+// add takes a change in, unless its ref is there already or one is a directory of the other.
+func (n names) add(c RefChange) error {
+	if n.all[c.Name] {
+		return errs.InvalidField(errs.ReasonInvalidArgument, "ref", "ref %q is named twice", c.Name)
+	}
+	if c.New.IsZero() {
+		n.all[c.Name] = true
+		return nil
+	}
+	name := c.Name.String()
+	if below, ok := n.above[name]; ok {
+		return refConflict(c.Name, below)
+	}
+	for i := strings.LastIndexByte(name, '/'); i > 0; i = strings.LastIndexByte(name[:i], '/') {
+		above, err := git.ParseRefName(name[:i])
+		if err == nil && n.all[above] {
+			return refConflict(c.Name, above)
+		}
+	}
+	for i := strings.LastIndexByte(name, '/'); i > 0; i = strings.LastIndexByte(name[:i], '/') {
+		n.above[name[:i]] = c.Name
+	}
+	n.all[c.Name] = true
+	return nil
+}
