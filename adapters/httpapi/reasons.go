@@ -194,7 +194,7 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"Ask for permission, or call from a server or a page of the same origin.",
 	},
 	errs.ReasonQueueFull: {
-		"Too many calls are waiting for the same repository or for a process.",
+		"Too many calls of this kind are under way or waiting, for the same repository or in all. Nothing was done.",
 		"Repeat after Retry-After, with growing pauses.",
 	},
 	errs.ReasonRefConflict: {

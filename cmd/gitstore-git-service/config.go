@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
+	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
 	"github.com/gitstore-dev/gitstore/adapters/nats"
 	"github.com/gitstore-dev/gitstore/adapters/ws"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -32,8 +33,12 @@ type settings struct {
 	CacheSize       int64         `group:"limits" type:"size" default:"128MiB" min:"1MiB" max:"1TiB" help:"Memory for objects that were read or written lately."`
 	GitProcesses    int           `group:"limits" default:"64" min:"2" max:"4096" help:"Most git processes that serve reads, of all repositories together."`
 	GitIdleTimeout  time.Duration `group:"limits" default:"5m" min:"1s" max:"24h" help:"How long such a process is kept with nothing to do."`
-	MaxQueuedReads  int           `group:"limits" default:"4096" min:"1" max:"1000000" help:"Most reads that wait for such a process; more are refused."`
-	MaxQueuedWrites int           `group:"limits" default:"1024" min:"1" max:"1000000" help:"Most writes that wait for one repository; more are refused."`
+	MaxReads        int           `group:"limits" default:"256" min:"1" max:"100000" help:"Most look-ups at work at a time, and most reads of single objects; twice as many of each wait."`
+	MaxHeavyReads   int           `group:"limits" default:"128" min:"1" max:"100000" help:"Most listings, histories, diffs and streamed files at work at a time; twice as many wait."`
+	MaxWrites       int           `group:"limits" default:"256" min:"1" max:"100000" help:"Most writes at work at a time; twice as many wait."`
+	MaxPacks        int           `group:"limits" default:"8" min:"1" max:"1000" help:"Most packs of clones, fetches and pushes at work at a time; twice as many wait."`
+	RepositoryShare int           `group:"limits" default:"50" min:"1" max:"100" help:"Most of each of these limits, in percent, that the calls of one repository take."`
+	QueueWait       time.Duration `group:"limits" default:"1s" min:"1ms" max:"5m" help:"How long a call waits for its turn before it is refused; for a pack at least 30s."`
 
 	NATSURL           string        `name:"nats-url" group:"events" placeholder:"URL" help:"External NATS servers with JetStream that keep the journal of changes, separated by commas. Without it the journal lies in the data directory."`
 	NATSCredentials   string        `name:"nats-credentials" group:"events" placeholder:"FILE" help:"File with the credentials for the external NATS servers."`
@@ -82,19 +87,30 @@ func (s *settings) publisher() ws.PublisherOptions {
 	}
 }
 
+// waitingPerCall is more than one call has reads that wait for a process: a stream reads a few batches ahead.
+const waitingPerCall = 8
+
+func (s *settings) limits() gitserver.Limits {
+	return gitserver.Limits{
+		Reads: s.MaxReads, HeavyReads: s.MaxHeavyReads, Writes: s.MaxWrites, Packs: s.MaxPacks,
+		RepositoryShare: s.RepositoryShare, QueueWait: s.QueueWait,
+	}
+}
+
 func (s *settings) store() gitcli.Options {
 	opts := gitcli.Options{
-		Dir:             s.DataDir,
-		GitPath:         s.GitPath,
-		Identity:        s.identity(),
-		CacheBytes:      s.CacheSize,
-		MaxFileSize:     s.MaxFileSize,
-		MaxPushSize:     s.MaxPushSize,
-		MaxPushObjects:  s.MaxPushObjects,
-		MaxQueuedWrites: s.MaxQueuedWrites,
+		Dir:            s.DataDir,
+		GitPath:        s.GitPath,
+		Identity:       s.identity(),
+		CacheBytes:     s.CacheSize,
+		MaxFileSize:    s.MaxFileSize,
+		MaxPushSize:    s.MaxPushSize,
+		MaxPushObjects: s.MaxPushObjects,
+		// The calls that were admitted find room in the store.
+		MaxQueuedWrites: s.MaxWrites + s.MaxPacks,
 	}
 	opts.Processes.MaxProcesses = s.GitProcesses
-	opts.Processes.MaxWaiting = s.MaxQueuedReads
+	opts.Processes.MaxWaiting = waitingPerCall * (2*s.MaxReads + s.MaxHeavyReads + s.MaxWrites + s.MaxPacks)
 	opts.Processes.IdleTimeout = s.GitIdleTimeout
 	return opts
 }

@@ -43,7 +43,8 @@ func newGRPCServer(
 	s settings, store ports.RepositoryStore, gate *storage, reg *prometheus.Registry, logger *slog.Logger,
 ) *gitserver.Server {
 	server := gitserver.New(store, gitserver.Options{
-		Logger: logger, Registerer: reg, Journal: gate, Events: gate, Packs: gate, Reflection: s.Reflection, MaxConnections: s.MaxConnections,
+		Logger: logger, Registerer: reg, Journal: gate, Events: gate, Packs: gate, Reflection: s.Reflection,
+		MaxConnections: s.MaxConnections, Limits: s.limits(),
 		ServerOptions: []grpc.ServerOption{grpc.ChainUnaryInterceptor(gate.unary), grpc.ChainStreamInterceptor(gate.stream)},
 	})
 	server.SetServing(false)

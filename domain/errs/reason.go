@@ -116,7 +116,8 @@ const (
 	// ReasonUnauthenticated is a caller without valid credentials.
 	ReasonUnauthenticated Reason = "UNAUTHENTICATED"
 
-	// ReasonQueueFull is a queue at its limit, of a repository's writer or of a process pool.
+	// ReasonQueueFull is a call that found too many others before it, or waited for too long: nothing of it was done. Meta
+	// names the cost class that is full, if it is one.
 	ReasonQueueFull Reason = "QUEUE_FULL"
 	// ReasonStorageFull is a disk without room.
 	ReasonStorageFull Reason = "STORAGE_FULL"

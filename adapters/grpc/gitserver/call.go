@@ -41,6 +41,11 @@ type call struct {
 	repository string
 	// receipt is where the effect of a call that changes something is; nil for others.
 	receipt *ports.Receipt
+	// asked reports that the call asked to be admitted, and lane is where it was; nil if it was not, or need not be.
+	asked bool
+	lane  *lane
+	// refused is why it was not admitted.
+	refused error
 }
 
 func (s *Server) begin(ctx context.Context, fullMethod string) *call {
@@ -57,6 +62,10 @@ func (s *Server) begin(ctx context.Context, fullMethod string) *call {
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	c := s.begin(ctx, info.FullMethod)
 	c.sees(req)
+	if err := c.enter(); err != nil {
+		return nil, c.end(err)
+	}
+	defer c.leave()
 	if err := c.reach(); err != nil {
 		return nil, c.end(err)
 	}
@@ -72,14 +81,35 @@ func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServ
 	if err := c.reach(); err != nil {
 		return c.end(err)
 	}
+	defer c.leave()
 	err := handler(srv, &callStream{ServerStream: stream, call: c})
+	if c.refused != nil {
+		err = c.refused
+	}
 	if err == nil {
 		c.leaveCursor(stream.SetTrailer)
 	}
 	return c.end(err)
 }
 
-// callStream is the stream of a call.
+// enter has the call admitted by the limiter of its class.
+func (c *call) enter() error {
+	c.asked = true
+	if c.method.limiter == nil {
+		return nil
+	}
+	c.lane, c.refused = c.method.limiter.enter(c.ctx, c.repository)
+	return c.refused
+}
+
+func (c *call) leave() {
+	if c.lane != nil {
+		c.method.limiter.leave(c.lane)
+	}
+}
+
+// callStream is the stream of a call, which is admitted when its first message says of which repository it is: before
+// that it costs a goroutine.
 type callStream struct {
 	grpc.ServerStream
 	call *call
@@ -94,7 +124,10 @@ func (s *callStream) RecvMsg(m any) error {
 	if s.call.repository == "" {
 		s.call.sees(m)
 	}
-	return nil
+	if s.call.asked {
+		return nil
+	}
+	return s.call.enter()
 }
 
 func (c *call) sees(req any) {

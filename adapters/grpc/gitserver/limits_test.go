@@ -136,11 +136,11 @@ func TestAWellBehavedPeerIsAnswered(t *testing.T) {
 	assert.Equal(t, "0", p.status(1))
 }
 
-func TestAConnectionHas256StreamsAtATime(t *testing.T) {
+func TestAConnectionHas1024StreamsAtATime(t *testing.T) {
 	s := start(t, shop(t, nil), gitserver.Options{})
 	p := s.connect(t)
-	assert.EqualValues(t, 256, p.settings[http2.SettingMaxConcurrentStreams])
-	const tried = 400
+	assert.EqualValues(t, 1024, p.settings[http2.SettingMaxConcurrentStreams])
+	const tried = 1200
 	go func() {
 		for i := range uint32(tried) {
 			if p.call(2*i+1, false) != nil {
@@ -148,10 +148,10 @@ func TestAConnectionHas256StreamsAtATime(t *testing.T) {
 			}
 		}
 	}()
-	for refused := 0; refused < tried-256; {
+	for refused := 0; refused < tried-1024; {
 		if f, ok := p.next().(*http2.RSTStreamFrame); ok {
 			assert.Equal(t, http2.ErrCodeRefusedStream, f.ErrCode)
-			assert.Greater(t, f.StreamID, uint32(2*256))
+			assert.Greater(t, f.StreamID, uint32(2*1024))
 			refused++
 		}
 	}

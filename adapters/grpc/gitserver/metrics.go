@@ -19,14 +19,17 @@ type method struct {
 	// name is the service and method, such as "gitstore.git.v1.RefService/ListRefs".
 	name string
 	// op is zero for the methods of gRPC's own services.
-	op       wire.Operation
+	op wire.Operation
+	// limiter admits the calls; nil admits all.
+	limiter  *limiter
 	requests [lastCode + 1]prometheus.Counter
 	duration prometheus.Observer
 }
 
 // newMethods returns the methods of the services by their full names.
-func newMethods(services map[string]grpc.ServiceInfo, reg prometheus.Registerer) map[string]*method {
+func newMethods(services map[string]grpc.ServiceInfo, limits Limits, reg prometheus.Registerer) map[string]*method {
 	f := promauto.With(reg)
+	limiters := newLimiters(limits, reg)
 	requests := f.NewCounterVec(prometheus.CounterOpts{
 		Name: "gitstore_grpc_requests_total",
 		Help: "gRPC calls by method and status code.",
@@ -39,7 +42,9 @@ func newMethods(services map[string]grpc.ServiceInfo, reg prometheus.Registerer)
 	methods := map[string]*method{}
 	for service, info := range services {
 		for _, m := range info.Methods {
-			methods["/"+service+"/"+m.Name] = newMethod(service+"/"+m.Name, requests, duration)
+			m := newMethod(service+"/"+m.Name, requests, duration)
+			m.limiter = limiters[m.op.Cost]
+			methods["/"+m.name] = m
 		}
 	}
 	return methods

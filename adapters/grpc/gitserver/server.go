@@ -28,9 +28,10 @@ import (
 // The limits of a connection and its streams.
 const (
 	defaultMaxConnections = 1024
-	maxConcurrentStreams  = 256
-	maxHeaderBytes        = 16 << 10
-	connectionTimeout     = 10 * time.Second
+	// A class that one repository has filled leaves room on the connection for the others: see [Limits].
+	maxConcurrentStreams = 1024
+	maxHeaderBytes       = 16 << 10
+	connectionTimeout    = 10 * time.Second
 	// A connection is replaced now and then, so that clients spread over servers that were added. The grace is as long as
 	// the longest operation.
 	maxConnectionAge      = 30 * time.Minute
@@ -48,12 +49,15 @@ const (
 type Options struct {
 	// Logger gets one line for each call and the details of internal errors; nil discards them.
 	Logger *slog.Logger
-	// Registerer gets the metrics gitstore_grpc_requests_total and gitstore_grpc_request_duration_seconds; nil is none.
+	// Registerer gets the metrics gitstore_grpc_requests_total, gitstore_grpc_request_duration_seconds and, by cost class,
+	// gitstore_grpc_calls_in_flight, gitstore_grpc_calls_queued and gitstore_grpc_calls_rejected_total; nil is none.
 	Registerer prometheus.Registerer
 	// Reflection serves grpc.reflection, with which anybody who can reach the server lists its methods.
 	Reflection bool
 	// MaxConnections is how many connections are open at a time; more wait to be accepted. 0 is 1024.
 	MaxConnections int
+	// Limits bound the calls at work.
+	Limits Limits
 	// Journal is where the changes of the store are kept, and Events tells of them. Without a Journal there are no cursors
 	// and EventService answers METHOD_NOT_FOUND.
 	Journal ports.EventReader
@@ -95,7 +99,7 @@ func New(store ports.RepositoryStore, opts Options) *Server {
 	if opts.Reflection {
 		reflection.Register(s.grpc)
 	}
-	s.methods = newMethods(s.grpc.GetServiceInfo(), opts.Registerer)
+	s.methods = newMethods(s.grpc.GetServiceInfo(), opts.Limits, opts.Registerer)
 	return s
 }
 

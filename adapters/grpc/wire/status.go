@@ -113,6 +113,16 @@ func retryDelay(reason errs.Reason) time.Duration {
 	return time.Second
 }
 
+// RetryDelay returns after which time the status of a failed call says that it is worth another try; 0 is never.
+func RetryDelay(err error) time.Duration {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.RetryInfo); ok {
+			return info.GetRetryDelay().AsDuration()
+		}
+	}
+	return 0
+}
+
 func encodeMeta(meta map[string]string) map[string]string {
 	if len(meta) == 0 {
 		return nil

@@ -1,0 +1,283 @@
+package gitserver
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	optionsv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+)
+
+// Limits bound how many calls are at work at a time, by the cost that the contract says they have. More calls wait for
+// their turn, up to [queueFactor] times as many; others, and those that waited for too long, are refused with QUEUE_FULL.
+// Calls that watch are not bounded: they wait for what happens and do no work. Zero values are the defaults.
+type Limits struct {
+	// Reads is for calls of cost CHEAP, and once more for those of cost READ. The default is 256.
+	Reads int
+	// HeavyReads is for cost HEAVY. The default is 128.
+	HeavyReads int
+	// Writes is for cost WRITE. The default is 256.
+	Writes int
+	// Packs is for cost PACK. The default is 8.
+	Packs int
+	// RepositoryShare is how much of each limit, and of its queue, the calls of one repository may take, in percent. The
+	// default is 50.
+	RepositoryShare int
+	// QueueWait is how long a call waits for its turn; one of cost PACK waits for [packWait] at least. The default is one
+	// second.
+	QueueWait time.Duration
+}
+
+const (
+	// queueFactor is how many calls of a class may wait for each that may be at work.
+	queueFactor = 2
+	// packWait is for whoever clones or pushes: git repeats nothing by itself.
+	packWait = 30 * time.Second
+	// maxSpareLanes bounds the lanes that are kept for the next repositories.
+	maxSpareLanes = 64
+)
+
+func (l Limits) withDefaults() Limits {
+	setDefault(&l.Reads, 256)
+	setDefault(&l.HeavyReads, 128)
+	setDefault(&l.Writes, 256)
+	setDefault(&l.Packs, 8)
+	setDefault(&l.RepositoryShare, 50)
+	setDefault(&l.QueueWait, time.Second)
+	return l
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// limiters are the limiters of the classes that are bounded.
+type limiters map[optionsv1.OperationCost]*limiter
+
+func newLimiters(limits Limits, reg prometheus.Registerer) limiters {
+	limits = limits.withDefaults()
+	all := limiters{}
+	for _, c := range []struct {
+		cost optionsv1.OperationCost
+		max  int
+		wait time.Duration
+	}{
+		{optionsv1.OperationCost_OPERATION_COST_CHEAP, limits.Reads, limits.QueueWait},
+		{optionsv1.OperationCost_OPERATION_COST_READ, limits.Reads, limits.QueueWait},
+		{optionsv1.OperationCost_OPERATION_COST_HEAVY, limits.HeavyReads, limits.QueueWait},
+		{optionsv1.OperationCost_OPERATION_COST_WRITE, limits.Writes, limits.QueueWait},
+		{optionsv1.OperationCost_OPERATION_COST_PACK, limits.Packs, max(limits.QueueWait, packWait)},
+	} {
+		class := strings.ToLower(strings.TrimPrefix(c.cost.String(), "OPERATION_COST_"))
+		all[c.cost] = newLimiter(class, c.max, limits.RepositoryShare, c.wait)
+	}
+	all.register(reg)
+	return all
+}
+
+func (ls limiters) register(reg prometheus.Registerer) {
+	f := promauto.With(reg)
+	for _, l := range ls {
+		labels := prometheus.Labels{"class": l.class}
+		f.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "gitstore_grpc_calls_in_flight", Help: "gRPC calls at work, by the cost class of their method.", ConstLabels: labels,
+		}, func() float64 { running, _ := l.load(); return float64(running) })
+		f.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "gitstore_grpc_calls_queued", Help: "gRPC calls that wait for their turn, by the cost class of their method.", ConstLabels: labels,
+		}, func() float64 { _, waiting := l.load(); return float64(waiting) })
+		f.NewCounterFunc(prometheus.CounterOpts{
+			Name: "gitstore_grpc_calls_rejected_total", Help: "gRPC calls refused because too many were at work, by the cost class of their method.", ConstLabels: labels,
+		}, func() float64 { return float64(l.rejected.Load()) })
+	}
+}
+
+// limiter admits the calls of one class. It bounds those at work and those that wait, of all repositories and of each.
+// Repositories take turns, and the calls of one are served in the order they came. It is safe for concurrent use.
+//
+// A semaphore (golang.org/x/sync) knows neither queues with an end nor shares. What a call at work costs is one look-up
+// under the lock as it begins and one as it ends, and no memory.
+type limiter struct {
+	class string
+	// max and share bound the calls at work, queue and queueShare those that wait: of all repositories, and of one.
+	max, share, queue, queueShare int
+	wait                          time.Duration
+	rejected                      atomic.Uint64
+
+	mu               sync.Mutex
+	running, waiting int
+	// lanes are the repositories that have calls at work or waiting.
+	lanes map[string]*lane
+	// turns are the lanes that could go on if the class could, the next one first. It is empty while there is room.
+	turns []*lane
+	// spare are lanes to use again.
+	spare []*lane
+}
+
+// lane is what the calls of one repository have of a class. A call without a repository is in the lane of "".
+type lane struct {
+	repository string
+	running    int
+	// waiters are chan struct{}, closed when it is their turn.
+	waiters list.List
+	// due reports that the lane is in turns.
+	due bool
+}
+
+func newLimiter(class string, most, sharePercent int, wait time.Duration) *limiter {
+	share := func(n int) int { return max(n*sharePercent/100, 1) }
+	queue := most * queueFactor
+	return &limiter{
+		class: class, max: most, share: share(most), queue: queue, queueShare: share(queue), wait: wait, lanes: map[string]*lane{},
+	}
+}
+
+// enter waits for the turn of a call and returns its lane, with which it has to leave. It fails with QUEUE_FULL, at once
+// if too many wait already and else after the longest wait, and as the context does.
+func (l *limiter) enter(ctx context.Context, repository string) (*lane, error) {
+	l.mu.Lock()
+	ln := l.lane(repository)
+	if l.running < l.max && ln.running < l.share { // nobody waits who could go first
+		l.running++
+		ln.running++
+		l.mu.Unlock()
+		return ln, nil
+	}
+	if l.waiting >= l.queue || ln.waiters.Len() >= l.queueShare {
+		l.tidy(ln)
+		l.mu.Unlock()
+		return nil, l.refuse("too many %s calls are under way and waiting: try again in a moment")
+	}
+	turn := make(chan struct{})
+	place := ln.waiters.PushBack(turn)
+	l.waiting++
+	l.makeDue(ln)
+	l.mu.Unlock()
+	return l.await(ctx, ln, place, turn)
+}
+
+func (l *limiter) await(ctx context.Context, ln *lane, place *list.Element, turn <-chan struct{}) (*lane, error) {
+	timer := time.NewTimer(l.wait)
+	defer timer.Stop()
+	var err error
+	select {
+	case <-turn:
+		return ln, nil
+	case <-ctx.Done():
+		err = errs.From(ctx.Err())
+	case <-timer.C:
+	}
+	if !l.withdraw(ln, place, turn) {
+		return ln, nil // its turn came meanwhile
+	}
+	if err == nil {
+		err = l.refuse("too many %s calls are under way, and none ended soon enough: try again in a moment")
+	}
+	return nil, err
+}
+
+// leave ends the call of a lane, and begins the next ones.
+func (l *limiter) leave(ln *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running--
+	ln.running--
+	l.makeDue(ln)
+	for l.running < l.max && len(l.turns) > 0 {
+		l.next()
+	}
+	l.tidy(ln)
+}
+
+// next begins the first call of the lane whose turn it is.
+func (l *limiter) next() {
+	ln := l.turns[0]
+	l.turns = l.turns[1:]
+	ln.due = false
+	turn, _ := ln.waiters.Remove(ln.waiters.Front()).(chan struct{})
+	l.waiting--
+	l.running++
+	ln.running++
+	close(turn)
+	l.makeDue(ln)
+}
+
+// makeDue puts a lane that could go on at the end of turns.
+func (l *limiter) makeDue(ln *lane) {
+	if !ln.due && ln.waiters.Len() > 0 && ln.running < l.share {
+		ln.due = true
+		l.turns = append(l.turns, ln)
+	}
+}
+
+// withdraw takes a call out of its queue and reports whether it was still there.
+func (l *limiter) withdraw(ln *lane, place *list.Element, turn <-chan struct{}) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-turn:
+		return false
+	default:
+	}
+	ln.waiters.Remove(place)
+	l.waiting--
+	if ln.due && ln.waiters.Len() == 0 {
+		ln.due = false
+		l.turns = slices.DeleteFunc(l.turns, func(other *lane) bool { return other == ln })
+	}
+	l.tidy(ln)
+	return true
+}
+
+func (l *limiter) lane(repository string) *lane {
+	if ln := l.lanes[repository]; ln != nil {
+		return ln
+	}
+	var ln *lane
+	if n := len(l.spare); n > 0 {
+		ln, l.spare = l.spare[n-1], l.spare[:n-1]
+	} else {
+		ln = &lane{}
+	}
+	ln.repository = repository
+	l.lanes[repository] = ln
+	return ln
+}
+
+// tidy forgets a lane without calls.
+func (l *limiter) tidy(ln *lane) {
+	if ln.running > 0 || ln.waiters.Len() > 0 {
+		return
+	}
+	delete(l.lanes, ln.repository)
+	ln.repository = ""
+	if len(l.spare) < maxSpareLanes {
+		l.spare = append(l.spare, ln)
+	}
+}
+
+// load returns how many calls are at work and how many wait.
+func (l *limiter) load() (running, waiting int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.running, l.waiting
+}
+
+// metaClass is the key of Meta that names the class of a call that was refused.
+const metaClass = "class"
+
+func (l *limiter) refuse(format string) error {
+	l.rejected.Add(1)
+	return errs.New(errs.ReasonQueueFull, fmt.Sprintf(format, l.class), metaClass, l.class)
+}

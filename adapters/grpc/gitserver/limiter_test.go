@@ -1,0 +1,251 @@
+package gitserver
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
+	optionsv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+)
+
+// queued begins a call that has to wait, and returns where it says how that ended. It belongs into a bubble of synctest.
+func queued(ctx context.Context, l *limiter, repository string) <-chan result {
+	done := make(chan result, 1)
+	go func() {
+		ln, err := l.enter(ctx, repository)
+		done <- result{ln, err}
+	}()
+	synctest.Wait()
+	return done
+}
+
+type result struct {
+	*lane
+	err error
+}
+
+// fill enters n calls that find room.
+func fill(t *testing.T, l *limiter, repository string, n int) (lanes []*lane) {
+	t.Helper()
+	for range n {
+		ln, err := l.enter(t.Context(), repository)
+		require.NoError(t, err)
+		lanes = append(lanes, ln)
+	}
+	return lanes
+}
+
+// finish ends calls as soon as it is their turn, and checks that nothing is left of any.
+func finish(t *testing.T, l *limiter, at []*lane, waiting ...<-chan result) {
+	t.Helper()
+	var calls sync.WaitGroup
+	for _, w := range waiting {
+		calls.Go(func() {
+			r := <-w
+			assert.NoError(t, r.err)
+			l.leave(r.lane)
+		})
+	}
+	for _, ln := range at {
+		l.leave(ln)
+	}
+	calls.Wait()
+	assert.Empty(t, l.lanes)
+	assert.Empty(t, l.turns)
+}
+
+func pending(t *testing.T, calls ...<-chan result) {
+	t.Helper()
+	for i, c := range calls {
+		select {
+		case r := <-c:
+			t.Errorf("call %d does not wait: %v", i, r.err)
+		default:
+		}
+	}
+}
+
+func TestCallsWaitForTheirTurnInTheOrderTheyCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("read", 1, 100, time.Second)
+		at := fill(t, l, "a", 1)[0]
+		first, second := queued(t.Context(), l, "a"), queued(t.Context(), l, "a")
+		pending(t, first, second)
+		l.leave(at)
+		at = (<-first).lane
+		synctest.Wait()
+		pending(t, second)
+		finish(t, l, []*lane{at}, second)
+	})
+}
+
+func TestACallIsRefusedAtOnceIfTooManyWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("read", 1, 100, time.Second)
+		at := fill(t, l, "a", 1)
+		waiting := []<-chan result{queued(t.Context(), l, "a"), queued(t.Context(), l, "b")}
+		begin := time.Now()
+		for _, repository := range []string{"a", "b", "c"} {
+			_, err := l.enter(t.Context(), repository)
+			assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf(err))
+			assert.Equal(t, "read", errs.From(err).Meta["class"])
+		}
+		assert.Zero(t, time.Since(begin))
+		assert.EqualValues(t, 3, l.rejected.Load())
+		finish(t, l, at, waiting...)
+	})
+}
+
+func TestACallThatWaitedForTooLongIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("read", 1, 100, time.Second)
+		at := fill(t, l, "a", 1)[0]
+		begin := time.Now()
+		_, err := l.enter(t.Context(), "a")
+		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf(err))
+		assert.Equal(t, time.Second, time.Since(begin))
+		l.leave(at)
+		l.leave(fill(t, l, "a", 1)[0])
+	})
+}
+
+func TestACallThatIsGivenUpLeavesTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("read", 1, 100, time.Hour)
+		at := fill(t, l, "a", 1)[0]
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		gone, other := queued(ctx, l, "b"), queued(t.Context(), l, "c")
+		assert.Equal(t, errs.ReasonDeadlineExceeded, errs.ReasonOf((<-gone).err))
+		assert.Zero(t, l.rejected.Load(), "the service refused nothing")
+		_, waiting := l.load()
+		assert.Equal(t, 1, waiting)
+		finish(t, l, []*lane{at}, other)
+	})
+}
+
+func TestARepositoryGetsNoMoreThanItsShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("read", 4, 50, time.Hour)
+		busy := fill(t, l, "busy", 2)
+		waiting := queued(t.Context(), l, "busy")
+		pending(t, waiting)
+		others := fill(t, l, "other", 2)
+		l.leave(others[0])
+		synctest.Wait()
+		pending(t, waiting)
+		finish(t, l, []*lane{busy[0], busy[1], others[1]}, waiting)
+	})
+}
+
+func TestTheQueueOfARepositoryIsItsShareOfTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("read", 4, 50, time.Hour)
+		at := append(fill(t, l, "busy", 2), fill(t, l, "other", 2)...)
+		var waiting []<-chan result
+		for range 4 {
+			waiting = append(waiting, queued(t.Context(), l, "busy"))
+		}
+		_, err := l.enter(t.Context(), "busy")
+		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf(err))
+		waiting = append(waiting, queued(t.Context(), l, "third"))
+		pending(t, waiting...)
+		finish(t, l, at, waiting...)
+	})
+}
+
+func TestRepositoriesTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("read", 4, 100, time.Hour)
+		at := fill(t, l, "busy", 4)
+		busy := []<-chan result{queued(t.Context(), l, "busy"), queued(t.Context(), l, "busy"), queued(t.Context(), l, "busy")}
+		late := []<-chan result{queued(t.Context(), l, "late"), queued(t.Context(), l, "late")}
+		l.leave(at[0])
+		next := (<-late[0]).lane
+		synctest.Wait()
+		pending(t, append(busy, late[1])...)
+		l.leave(next)
+		next = (<-busy[0]).lane
+		synctest.Wait()
+		pending(t, busy[1], busy[2], late[1])
+		l.leave(next)
+		l.leave((<-late[1]).lane)
+		finish(t, l, at[1:], busy[1], busy[2])
+	})
+}
+
+func TestTheLimitsHoldWhateverHappens(t *testing.T) {
+	const most, share = 8, 50
+	l := newLimiter("read", most, share, 5*time.Millisecond)
+	var atWork atomic.Int64
+	var ofRepository [4]atomic.Int64
+	var callers sync.WaitGroup
+	for range 80 {
+		callers.Go(func() {
+			for range 50 {
+				repository := rand.N(len(ofRepository))
+				ctx, cancel := context.WithTimeout(t.Context(), rand.N(10*time.Millisecond))
+				if ln, err := l.enter(ctx, fmt.Sprint(repository)); err == nil {
+					assert.LessOrEqual(t, atWork.Add(1), int64(most))
+					assert.LessOrEqual(t, ofRepository[repository].Add(1), int64(most*share/100))
+					<-time.After(rand.N(time.Millisecond))
+					ofRepository[repository].Add(-1)
+					atWork.Add(-1)
+					l.leave(ln)
+				}
+				cancel()
+			}
+		})
+	}
+	callers.Wait()
+	running, waiting := l.load()
+	assert.Zero(t, running)
+	assert.Zero(t, waiting)
+	assert.Empty(t, l.lanes)
+	assert.Empty(t, l.turns)
+	assert.LessOrEqual(t, len(l.spare), maxSpareLanes)
+}
+
+func TestACallThatFindsRoomTakesNoMemory(t *testing.T) {
+	l := newLimiter("read", 4, 50, time.Second)
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		ln, err := l.enter(t.Context(), "shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.leave(ln)
+	}))
+}
+
+func TestEveryOperationButWatchingIsBounded(t *testing.T) {
+	all := newLimiters(Limits{}, nil)
+	for name, op := range wire.Operations() {
+		assert.Equal(t, op.Cost != optionsv1.OperationCost_OPERATION_COST_WATCH, all[op.Cost] != nil, name)
+	}
+}
+
+// BenchmarkLimiter is what admission costs a call that finds room, with callers on all cores.
+func BenchmarkLimiter(b *testing.B) {
+	l := newLimiter("read", 256, 50, time.Second)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			ln, err := l.enter(b.Context(), "shop")
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			l.leave(ln)
+		}
+	})
+}
