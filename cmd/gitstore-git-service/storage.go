@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -74,6 +75,8 @@ func (s *storage) open(ctx context.Context, store gitcli.Options, log nats.Optio
 	if found > 0 {
 		s.logger.InfoContext(ctx, "the journal lacked changes, and has them now", "events", found)
 	}
+	// The refs of all repositories were read, and may never be again: what that took is the larger part of an idle heap.
+	debug.FreeOSMemory()
 	o.hub = eventhub.New(o.log, o.store, eventhub.Options{OnFeedError: func(err error) {
 		s.logger.WarnContext(ctx, "the journal cannot be followed; it is tried again", "error", err)
 	}})
