@@ -17,7 +17,6 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitclient"
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
-	"github.com/gitstore-dev/gitstore/adapters/httpapi"
 	"github.com/gitstore-dev/gitstore/adapters/nats"
 	"github.com/gitstore-dev/gitstore/adapters/ws"
 	"github.com/gitstore-dev/gitstore/app/catalogs"
@@ -264,58 +263,6 @@ func commitOf(ctx context.Context, r ports.GitRepository, files ...file) (git.Ob
 func percentile(samples []time.Duration, p int) time.Duration {
 	sorted := slices.Sorted(slices.Values(samples))
 	return sorted[min(len(sorted)*p/100, len(sorted)-1)]
-}
-
-// queries measures queries for one product over HTTP.
-func (r *report) queries(ctx context.Context, s *system) error {
-	opts := httpapi.Options{Catalogs: s.replicas[0].catalogs}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	server := httpapi.NewServer(httpapi.New(s.replicas[0].client, opts), l.Addr().String(), opts)
-	s.running.Go(func() { _ = server.Serve(l) })
-	defer func() { _ = server.Close() }()
-	const callers, each = 16, 1000
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}}
-	defer client.CloseIdleConnections()
-	begin := time.Now()
-	errs := make([]error, callers)
-	var asking sync.WaitGroup
-	for caller := range callers {
-		asking.Go(func() {
-			for i := range each {
-				url := fmt.Sprintf("http://%s/v1/repositories/%s/catalog/products/%s", l.Addr(), followed, catalogdata.ProductID((caller*each+i)%9900))
-				if errs[caller] = get(ctx, client, url); errs[caller] != nil {
-					return
-				}
-			}
-		})
-	}
-	asking.Wait()
-	took := time.Since(begin)
-	rate := float64(callers*each) / took.Seconds()
-	r.fact("≥ 20,000/s"+verdict(rate >= 20_000), "queries of one product over HTTP, 16 callers in the same process", "%s/s", number(rate))
-	return errors.Join(errs...)
-}
-
-func get(ctx context.Context, client *http.Client, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", url, resp.Status)
-	}
-	return nil
 }
 
 // resume has a subscriber catch up with many events that it missed.
