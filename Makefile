@@ -163,6 +163,10 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s) each
 bench: ## Run the benchmarks and print the table
 	go run ./bench
 
+.PHONY: bench-growth
+bench-growth: ## Measure how GitStore behaves as repositories, callers and histories grow; FULL=1 goes on to a million files
+	go run ./bench -growth docs/performance $(if $(FULL),-full)
+
 # What is compared, how often, and for how long each time.
 BENCH     ?= .
 COUNT     ?= 6

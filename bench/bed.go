@@ -87,14 +87,26 @@ func (b *bed) close() error {
 
 // generate makes the repositories, packed as they are after a while in use.
 func (b *bed) generate(ctx context.Context) error {
-	if err := generateIn(ctx, b.warm()); err != nil {
+	if err := generateIn(ctx, b.warm(), repositories); err != nil {
+		return err
+	}
+	if err := packAll(ctx, b.warm()); err != nil {
 		return err
 	}
 	var err error
 	if b.dirs, err = repositoryDirs(b.warm()); err != nil {
 		return err
 	}
-	for _, dir := range b.dirs {
+	return os.CopyFS(b.cold(), os.DirFS(b.warm()))
+}
+
+// packAll packs all repositories of a storage root, on which nobody works.
+func packAll(ctx context.Context, root string) error {
+	dirs, err := repositoryDirs(root)
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
 		if _, err := output(ctx, dir, "repack", "-a", "-d", "-q", "--no-write-bitmap-index"); err != nil {
 			return err
 		}
@@ -102,20 +114,18 @@ func (b *bed) generate(ctx context.Context) error {
 			return err
 		}
 	}
-	return os.CopyFS(b.cold(), os.DirFS(b.warm()))
+	return nil
 }
 
-func generateIn(ctx context.Context, root string) (err error) {
+// generateIn makes repositories from streams of git-fast-import(1).
+func generateIn(ctx context.Context, root string, repositories map[string]func(io.Writer) error) (err error) {
 	store, err := gitcli.Open(ctx, gitcli.Options{Dir: root})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	for name, write := range repositories {
-		id, err := git.ParseRepositoryID(name)
-		if err != nil {
-			return err
-		}
+		id := repositoryID(name)
 		if _, err := store.CreateRepository(ctx, ports.CreateRepository{ID: id}); err != nil {
 			return err
 		}

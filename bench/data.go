@@ -106,9 +106,14 @@ func writeCatalog(w io.Writer) error {
 }
 
 // writeHistory makes a line of commits with a merged side branch at each tenth, and tags along it.
-func writeHistory(w io.Writer) error {
+func writeHistory(w io.Writer) error { return writeCommits(w, historyCommits, historyTags) }
+
+// historyPath is one of the 400 files that the commits of a history change in turn.
+func historyPath(dir, file int) string { return fmt.Sprintf("dir-%d/file-%d.md", dir, file) }
+
+func writeCommits(w io.Writer, commits, tags int) error {
 	s := newStream(w, 2)
-	for i := range historyCommits {
+	for i := range commits {
 		if i%10 == 8 {
 			s.commit("side", fmt.Sprintf("Side %d\n\n%s\n", i, s.sentence()))
 			_, _ = s.WriteString("from refs/heads/main\n")
@@ -119,8 +124,8 @@ func writeHistory(w io.Writer) error {
 		if i%10 == 9 {
 			_, _ = s.WriteString("merge refs/heads/side\n")
 		}
-		s.file(fmt.Sprintf("dir-%d/file-%d.md", s.rnd.IntN(20), s.rnd.IntN(20)), s.sentence())
-		if n := historyCommits / historyTags; i%n == n-1 {
+		s.file(historyPath(s.rnd.IntN(20), s.rnd.IntN(20)), s.sentence())
+		if n := commits / tags; i%n == n-1 {
 			s.tag(fmt.Sprintf("v%d.%d.0", i/1000, i%1000), "refs/heads/main")
 		}
 	}

@@ -23,12 +23,18 @@ func main() {
 	quick := flag.Bool("quick", false, "fewer and shorter rounds")
 	only := flag.String("only", "", "do only the works whose name matches this regular expression")
 	dir := flag.String("dir", "", "directory for the data, on the disk to be measured (default: the one for temporary files)")
+	grow := flag.String("growth", "", "measure how GitStore behaves as what it holds and who calls it grow, and write the curves into this directory")
+	full := flag.Bool("full", false, "with -growth: go on to a repository of a million files")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the measurements to this file")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := bench(ctx, *dir, *only, *profile, newPace(*quick)); err != nil {
+	run := func() error { return bench(ctx, *dir, *only, *profile, newPace(*quick)) }
+	if *grow != "" {
+		run = func() error { return measureGrowth(ctx, *dir, *grow, *full, growthPace(*quick)) }
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1) //nolint:gocritic // everything is cleaned up in bench
@@ -41,6 +47,14 @@ func newPace(quick bool) pace {
 		return pace{rounds: 2, turn: 100 * time.Millisecond}
 	}
 	return pace{rounds: 9, turn: 200 * time.Millisecond}
+}
+
+// growthPace is less: there are many points, and each shows what its neighbours do.
+func growthPace(quick bool) pace {
+	if quick {
+		return newPace(true)
+	}
+	return pace{rounds: 5, turn: 200 * time.Millisecond}
 }
 
 func bench(ctx context.Context, dir, only, profile string, p pace) (err error) {

@@ -8,14 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitclient"
+	"github.com/gitstore-dev/gitstore/internal/testkit/procstat"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -30,27 +29,69 @@ func idleMemory(ctx context.Context, dir string) (bytes int64, err error) {
 	if err := createMany(ctx, root); err != nil {
 		return 0, err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/gitstore-git-service")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("go build: %w: %s", err, out)
+	if err := buildService(ctx, binary); err != nil {
+		return 0, err
 	}
-	address, err := freeAddress()
+	s, err := startService(ctx, binary, root)
 	if err != nil {
 		return 0, err
 	}
-	service := exec.CommandContext(ctx, binary, "--data-dir", root, "--grpc-listen", address, "--events-listen", "127.0.0.1:0", "--log-level", "error")
-	service.Stderr = os.Stderr
-	if err := service.Start(); err != nil {
-		return 0, err
+	defer func() { err = errors.Join(err, s.close()) }()
+	usage, err := s.usage()
+	return usage.Memory, err
+}
+
+func buildService(ctx context.Context, binary string) error {
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/gitstore-git-service")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w: %s", err, out)
 	}
-	defer func() {
-		_ = service.Process.Signal(syscall.SIGTERM)
-		err = errors.Join(err, service.Wait())
-	}()
-	if err := waitReady(ctx, address); err != nil {
-		return 0, err
+	return nil
+}
+
+// service is a git-service in a process of its own, and a client of it.
+type service struct {
+	*gitclient.Store
+	cmd *exec.Cmd
+	// started is how long it took until it served.
+	started time.Duration
+}
+
+// startService starts a git-service and waits until it serves.
+func startService(ctx context.Context, binary, root string) (*service, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
 	}
-	return residentMemory(service.Process.Pid)
+	client, err := gitclient.Dial(address, gitclient.Options{})
+	if err != nil {
+		return nil, err
+	}
+	s := &service{Store: client}
+	s.cmd = exec.CommandContext(ctx, binary, "--data-dir", root, "--grpc-listen", address, "--events-listen", "127.0.0.1:0", "--log-level", "error")
+	s.cmd.Stderr = os.Stderr
+	begin := time.Now()
+	if err := s.cmd.Start(); err != nil {
+		return nil, errors.Join(err, s.Store.Close())
+	}
+	if err := s.waitReady(ctx, address); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	s.started = time.Since(begin)
+	return s, nil
+}
+
+func (s *service) usage() (procstat.Usage, error) { return procstat.Of(s.cmd.Process.Pid) }
+
+// repository gives access to a repository.
+func (s *service) repository(name string) ports.GitRepository {
+	return s.Repository(repositoryID(name))
+}
+
+func (s *service) close() error {
+	err := s.Store.Close()
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	return errors.Join(err, s.cmd.Wait())
 }
 
 // createMany creates repositories, several at the same time.
@@ -85,28 +126,27 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-func waitReady(ctx context.Context, address string) error {
-	client, err := gitclient.Dial(address, gitclient.Options{})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = client.Close() }()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+// waitReady waits until the service serves. The client would wait longer and longer between its attempts to connect: it
+// makes the first when there is somebody who listens.
+func (s *service) waitReady(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	for {
-		if err = client.Ready(ctx); err == nil || ctx.Err() != nil {
+	listens := func() error {
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(ctx, "tcp", address)
+		if err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(100 * time.Millisecond):
+		return conn.Close()
+	}
+	for _, done := range []func() error{listens, func() error { return s.Ready(ctx) }} {
+		for err := done(); err != nil; err = done() {
+			select {
+			case <-ctx.Done():
+				return err
+			case <-time.After(2 * time.Millisecond):
+			}
 		}
 	}
-}
-
-// residentMemory reads VmRSS of proc(5).
-func residentMemory(pid int) (int64, error) {
-	value := strings.TrimSuffix(fieldOf(fmt.Sprintf("/proc/%d/status", pid), "VmRSS"), " kB")
-	kilobytes, err := strconv.ParseInt(value, 10, 64)
-	return kilobytes << 10, err
+	return nil
 }
