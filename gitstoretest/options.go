@@ -57,7 +57,8 @@ func WithAPIEnv(env map[string]string) Option {
 	return func(o *options) { maps.Copy(o.apiEnv, env) }
 }
 
-// WithDataSize gives the git-service a volume of that many bytes in memory, for tests of a full disk. Its content lives
+// WithDataSize gives the git-service a volume of that many bytes in memory, for tests of a full disk. GITSTORE_MIN_FREE_SPACE
+// says how many of them writes leave free, if it is to be less than its default. The volume's content lives
 // until the test ends, as that of the volume which the git-service has without this option. A container of the
 // git-service's image that sleeps keeps it.
 func WithDataSize(bytes int64) Option { return func(o *options) { o.dataBytes = bytes } }

@@ -1,6 +1,8 @@
 package gitcli_test
 
 import (
+	"bytes"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +20,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/pktline"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -274,4 +277,64 @@ func TestRequestOfACommitThatABatchTookFromItsBranchIsNotReplayed(t *testing.T) 
 	)
 	assert.True(t, again.Replayed)
 	assert.Equal(t, first.Commit, again.Commit)
+}
+
+func TestWritesLeaveTheFreeSpaceThatTheyAreToLeave(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	made := commit(t, createShop(t, s), upsert(path(t, "a.md"), "one"))
+	other, tag := value[git.RefName](t)(git.BranchRef("other")), value[git.RefName](t)(git.TagRef("v1"))
+	_, err := s.Repository(shopID(t)).CreateBranch(t.Context(), ports.CreateBranch{Name: other, Target: git.AtCommit(made.Commit)})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+
+	s, err = gitcli.Open(t.Context(), gitcli.Options{Dir: dir, MinFreeSpace: math.MaxInt64})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := s.Repository(shopID(t))
+	for name, write := range map[string]func() error{
+		"repository": func() error {
+			_, err := s.CreateRepository(t.Context(), ports.CreateRepository{ID: value[git.RepositoryID](t)(git.ParseRepositoryID("new"))})
+			return err
+		},
+		"commit": func() error {
+			_, err := r.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "Change"}, func(func(git.Change, error) bool) {
+				t.Error("content is taken before it is refused")
+			})
+			return err
+		},
+		"branch": func() error {
+			_, err := r.CreateBranch(t.Context(), ports.CreateBranch{Name: value[git.RefName](t)(git.BranchRef("more")), Target: git.Head()})
+			return err
+		},
+		"tag": func() error {
+			_, err := r.CreateTag(t.Context(), ports.CreateTag{Name: tag, Target: git.Head(), Message: "first"})
+			return err
+		},
+		"release": func() error {
+			_, err := r.PublishRelease(t.Context(), ports.PublishRelease{Tag: ports.CreateTag{Name: tag, Target: git.Head(), Message: "first"}}, changes())
+			return err
+		},
+		"refs": func() error {
+			_, err := r.UpdateRefs(t.Context(), []git.RefUpdate{{Name: value[git.RefName](t)(git.BranchRef("more")), New: made.Commit}})
+			return err
+		},
+		"push": func() error {
+			var said bytes.Buffer
+			push := pktline.Append(nil, strings.Repeat("0", 40)+" "+made.Commit.String()+" refs/heads/more\x00report-status\n")
+			err := s.ReceivePack(t.Context(), shopID(t), 0, bytes.NewReader(append(push, pktline.Flush...)), &said)
+			assert.Contains(t, said.String(), "free some space")
+			if err == nil {
+				return errs.New(errs.ReasonStorageFull, "told in the answer")
+			}
+			return err
+		},
+	} {
+		assert.Equal(t, errs.ReasonStorageFull, errs.ReasonOf(write()), name)
+	}
+	f, err := r.GetFile(t.Context(), git.Head(), path(t, "a.md"))
+	require.NoError(t, err)
+	assert.Equal(t, "one", string(f.Content))
+	require.NoError(t, r.DeleteBranch(t.Context(), ports.DeleteRef{Name: other}), "what makes room is not refused")
+	require.NoError(t, s.DeleteRepository(t.Context(), shopID(t)))
 }

@@ -102,6 +102,9 @@ func (p *push) make(ctx context.Context, in io.Reader) error {
 		defer p.reply.wait()()
 		return p.move(ctx, nil)
 	}
+	if p.unpacked = p.repo.store.room(); p.unpacked != nil {
+		return p.unpacked
+	}
 	q, err := newQuarantine(p.repo)
 	if err != nil {
 		return err

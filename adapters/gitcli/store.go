@@ -49,6 +49,9 @@ type Options struct {
 	MaxPushSize int64
 	// MaxPushObjects is the most objects of a pack that is taken. The default is 1,000,000.
 	MaxPushObjects int64
+	// MinFreeSpace is how much of the disk writes leave free, in bytes: with less, whatever adds to a repository fails with
+	// STORAGE_FULL. Reads, deletions and repacking go on. The default is 0: writes take all there is.
+	MinFreeSpace int64
 	// MaxQueuedWrites bounds the writes that wait for one repository. The default is 1,024.
 	MaxQueuedWrites int
 	// MaxRefProcesses bounds the idle update-ref processes. The default is 16.
@@ -321,6 +324,9 @@ func (s *Store) CreateRepository(ctx context.Context, req ports.CreateRepository
 	if err != nil {
 		return ports.RepositoryInfo{}, err
 	}
+	if err := s.room(); err != nil {
+		return ports.RepositoryInfo{}, err
+	}
 	end, err := s.begin()
 	if err != nil {
 		return ports.RepositoryInfo{}, err
@@ -342,6 +348,15 @@ func (s *Store) CreateRepository(ctx context.Context, req ports.CreateRepository
 	return ports.RepositoryInfo{
 		ID: req.ID, DefaultBranch: req.DefaultBranch, ObjectFormat: req.ObjectFormat, Empty: true, CreatedAt: now,
 	}, nil
+}
+
+// room fails with STORAGE_FULL while the disk has less free space than is to be left.
+func (s *Store) room() error {
+	least := s.opts.MinFreeSpace
+	if least <= 0 || disk.Available(s.opts.Dir) >= uint64(least) {
+		return nil
+	}
+	return errs.New(errs.ReasonStorageFull, fmt.Sprintf("the disk has less than %d MiB free, which writes have to leave: free some space and try again", least>>20))
 }
 
 // begin makes Close wait for a call that works outside a repository, until end. It fails with DRAINING.

@@ -12,7 +12,8 @@ import (
 // planner prepares a write on a draft.
 type planner func(context.Context, *draft) ([]repository.RefChange, error)
 
-// write queues a write without contents and waits for it.
+// write queues a write without contents and waits for it. What adds to the repository asks for room first; deletions,
+// which make some, do not.
 func (g *gitRepository) write(ctx context.Context, plan planner) error {
 	r, err := g.store.repo(ctx, g.id)
 	if err != nil {
@@ -31,6 +32,9 @@ func (g *gitRepository) moveRef(ctx context.Context, plan planner) (git.Ref, err
 }
 
 func (g *gitRepository) moveRefs(ctx context.Context, plan planner) ([]git.Ref, error) {
+	if err := g.store.room(); err != nil {
+		return nil, err
+	}
 	var refs []git.Ref
 	err := g.write(ctx, func(ctx context.Context, d *draft) ([]repository.RefChange, error) {
 		changes, err := plan(ctx, d)
@@ -69,6 +73,9 @@ func (g *gitRepository) UpdateRefs(ctx context.Context, updates []git.RefUpdate)
 func (g *gitRepository) CreateTag(ctx context.Context, req ports.CreateTag) (ports.TagInfo, error) {
 	req, err := req.Prepare(g.store.opts.Identity, g.store.opts.Now())
 	if err != nil {
+		return ports.TagInfo{}, err
+	}
+	if err := g.store.room(); err != nil {
 		return ports.TagInfo{}, err
 	}
 	var info ports.TagInfo
@@ -119,6 +126,9 @@ func (g *gitRepository) commit(ctx context.Context, changes iter.Seq2[git.Change
 ) error {
 	r, err := g.store.repo(ctx, g.id)
 	if err != nil {
+		return err
+	}
+	if err := g.store.room(); err != nil {
 		return err
 	}
 	staged, err := r.stageChanges(ctx, changes)

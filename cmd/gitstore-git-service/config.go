@@ -27,6 +27,7 @@ type settings struct {
 	IdentityEmail string `group:"git" default:"gitstore@localhost" help:"Email address of that author or tagger."`
 
 	MaxConnections  int           `group:"limits" default:"1024" min:"1" max:"100000" help:"Most gRPC connections at a time; more wait to be accepted."`
+	MinFreeSpace    int64         `group:"limits" type:"size" default:"256MiB" min:"0" max:"1TiB" help:"Space on the disk that writes leave free: with less they are refused, but for deletions, and reads go on."`
 	MaxFileSize     int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest file that is taken."`
 	MaxPushSize     int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest pack of a push, as it is sent."`
 	MaxPushObjects  int64         `group:"limits" default:"1000000" min:"1" max:"1000000000" help:"Most objects of a push."`
@@ -103,6 +104,7 @@ func (s *settings) store() gitcli.Options {
 		GitPath:        s.GitPath,
 		Identity:       s.identity(),
 		CacheBytes:     s.CacheSize,
+		MinFreeSpace:   s.MinFreeSpace,
 		MaxFileSize:    s.MaxFileSize,
 		MaxPushSize:    s.MaxPushSize,
 		MaxPushObjects: s.MaxPushObjects,

@@ -73,6 +73,7 @@ func startStorm(t *testing.T, seed uint64) *storm {
 	s.GitStore = gitstoretest.Run(t.Context(), t,
 		gitstoretest.WithReplicas(allReplicas),
 		gitstoretest.WithDataSize(dataSize),
+		gitstoretest.WithGitServiceEnv(map[string]string{"GITSTORE_MIN_FREE_SPACE": "0"}), // the disk is to be full
 		gitstoretest.WithAPIEnv(map[string]string{"GITSTORE_CATALOGS": "shop"}),
 		gitstoretest.WithLinks(func(i int, git *gitstoretest.GitService, host netip.Addr) gitstoretest.Link {
 			if i >= linkedReplicas {

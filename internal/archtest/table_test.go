@@ -98,7 +98,7 @@ var table = []row{
 			"golang.org/x/sync/...", "golang.org/x/sys/unix",
 		},
 	},
-	{pattern: "adapters/gitcli/command", allow: []string{"domain/...", "golang.org/x/sys/unix", "os/exec"}},
+	{pattern: "adapters/gitcli/command", allow: []string{"adapters/gitcli/disk", "domain/...", "golang.org/x/sys/unix", "os/exec"}},
 	{
 		pattern: "adapters/gitcli/packfile",
 		allow: []string{

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"os"
 	"os/exec"
 	"regexp"
@@ -21,8 +20,8 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
 
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 )
@@ -269,7 +268,7 @@ func (r *Runner) failure(ctx context.Context, c Command, err error, p *child) er
 
 // describe returns the error of a command that failed.
 func (r *Runner) describe(c Command, err error, p *child) error {
-	if diskFull(p.said.String(), func() uint64 { return available(p.Dir) }) {
+	if diskFull(p.said.String(), func() uint64 { return disk.Available(p.Dir) }) {
 		return errs.New(errs.ReasonStorageFull, "the disk is full: free some space and try again")
 	}
 	return errs.Wrap(fmt.Errorf("git %s: %w", c.args[0], err), errs.ReasonInternal, "git failed")
@@ -293,15 +292,6 @@ func diskFull(said string, available func() uint64) bool {
 		}
 	}
 	return false
-}
-
-// available returns the bytes that may still be written below a directory.
-func available(dir string) uint64 {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return math.MaxUint64
-	}
-	return uint64(fs.Bavail) * uint64(fs.Bsize) //nolint:gosec,unconvert // neither is negative, and their types differ between systems
 }
 
 // Process is a git process that answers on its standard output what it is asked on its standard input. Its methods must

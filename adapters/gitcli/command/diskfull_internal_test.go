@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 )
 
 func TestAFullDiskIsToldFromOtherFailures(t *testing.T) {
@@ -26,6 +28,6 @@ func TestAFullDiskIsToldFromOtherFailures(t *testing.T) {
 }
 
 func TestWhatIsAvailableIsThatOfTheDisk(t *testing.T) {
-	assert.Positive(t, available(t.TempDir()))
-	assert.Greater(t, available("/none"), uint64(little), "a directory that cannot be asked about is not full")
+	assert.Positive(t, disk.Available(t.TempDir()))
+	assert.Greater(t, disk.Available("/none"), uint64(little), "a directory that cannot be asked about is not full")
 }

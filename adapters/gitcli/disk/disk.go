@@ -4,9 +4,12 @@ package disk
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 )
@@ -45,4 +48,14 @@ func SyncTree(dir string) error {
 		}
 		return Sync(path)
 	})
+}
+
+// Available returns the bytes that may still be written below a directory, and the most there can be if the system does
+// not say.
+func Available(dir string) uint64 {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return math.MaxUint64
+	}
+	return uint64(fs.Bavail) * uint64(fs.Bsize) //nolint:gosec,unconvert // neither is negative, and their types differ between systems
 }
