@@ -203,18 +203,25 @@ func TestOnlyWhatIsSafeIsRepeated(t *testing.T) {
 		{"read", 2, errs.ReasonUnavailable, 3, ""},
 		{"read", 2, errs.ReasonDraining, 3, ""},
 		{"read", 9, errs.ReasonUnavailable, 4, errs.ReasonUnavailable},
-		{"read", 1, errs.ReasonQueueFull, 1, errs.ReasonQueueFull},
+		{"read", 1, errs.ReasonQueueFull, 2, ""},
+		{"read", 9, errs.ReasonQueueFull, 2, errs.ReasonQueueFull},
+		{"read", 1, errs.ReasonResourceExhausted, 1, errs.ReasonResourceExhausted},
+		{"listing", 1, errs.ReasonQueueFull, 2, ""},
 		{"read", 1, errs.ReasonDeadlineExceeded, 1, errs.ReasonDeadlineExceeded},
 		{"listing", 2, errs.ReasonUnavailable, 3, ""},
 		{"commit with a request id", 2, errs.ReasonUnavailable, 3, ""},
 		{"commit with a request id", 9, errs.ReasonUnavailable, 4, errs.ReasonUnavailable},
-		{"commit with a request id", 1, errs.ReasonQueueFull, 1, errs.ReasonQueueFull},
+		{"commit with a request id", 1, errs.ReasonQueueFull, 2, ""},
+		{"commit with a request id", 9, errs.ReasonQueueFull, 2, errs.ReasonQueueFull},
+		{"commit with a request id", 1, errs.ReasonStorageFull, 1, errs.ReasonStorageFull},
+		{"commit without a request id", 1, errs.ReasonQueueFull, 1, errs.ReasonQueueFull},
 		{"commit without a request id", 2, errs.ReasonUnavailable, 1, errs.ReasonUnavailable},
 		{"streamed commit with a request id", 2, errs.ReasonUnavailable, 1, errs.ReasonUnavailable},
 		{"release with a request id", 2, errs.ReasonUnavailable, 3, ""},
 		{"creation of a branch", 1, errs.ReasonUnavailable, 1, errs.ReasonUnavailable},
 	} {
 		t.Run(fmt.Sprintf("%s that fails %d times with %s", tt.call, tt.failures, tt.reason), func(t *testing.T) {
+			t.Parallel() // most of the time they wait
 			w := &watched{RepositoryStore: newShop(t, create(t, "a", "1"))}
 			w.fail(tt.failures, tt.reason)
 			err := call[tt.call](t, serve(t, w).Repository(shop))

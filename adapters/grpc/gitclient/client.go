@@ -54,7 +54,8 @@ type Options struct {
 // Store is a [ports.RepositoryStore] that lives in another process. Beside the errors of the port its methods fail with
 // UNAVAILABLE when the service cannot be reached, which they tell within the time of the call, and MESSAGE_TOO_LARGE.
 // Reads that fail with UNAVAILABLE are repeated a few times with backoff, and so are commits of one small file and
-// releases that have a request id. A call without a deadline gets the one of its operation.
+// releases that have a request id. Those that fail with QUEUE_FULL are repeated once, after the time that the service
+// asks for. A call without a deadline gets the one of its operation.
 type Store struct {
 	conn         *grpc.ClientConn
 	health       grpc_health_v1.HealthClient
@@ -108,7 +109,7 @@ func dialOptions(opts Options) []grpc.DialOption {
 	}
 }
 
-// Retries of a call that failed with UNAVAILABLE.
+// Retries of a call that failed with UNAVAILABLE. One that found a full queue is repeated once, when the service says.
 const (
 	maxAttempts    = 4
 	retryBackoff   = 100 * time.Millisecond
@@ -119,7 +120,7 @@ const (
 )
 
 // serviceConfig lets gRPC repeat what the contract says may be repeated. Once a stream has given its first message it is
-// not begun again. When most calls fail, retries stop, so that they do not keep a service down.
+// not begun again. After RESOURCE_EXHAUSTED the service says in the trailer whether to repeat, and when. When most calls fail, retries stop, so that they do not keep a service down.
 func serviceConfig() string {
 	type name struct {
 		Service string `json:"service"`
@@ -134,7 +135,7 @@ func serviceConfig() string {
 	config := map[string]any{
 		"methodConfig": []any{map[string]any{"name": safe, "retryPolicy": map[string]any{
 			"maxAttempts": maxAttempts, "initialBackoff": seconds(retryBackoff), "maxBackoff": seconds(maxRetryDelay),
-			"backoffMultiplier": retryFactor, "retryableStatusCodes": []string{"UNAVAILABLE"},
+			"backoffMultiplier": retryFactor, "retryableStatusCodes": []string{"UNAVAILABLE", "RESOURCE_EXHAUSTED"},
 		}}},
 		"retryThrottling": map[string]any{"maxTokens": retryTokens, "tokenRatio": retryTokenGain},
 	}

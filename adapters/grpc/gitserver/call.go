@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
@@ -82,9 +84,13 @@ func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServ
 		return c.end(err)
 	}
 	defer c.leave()
-	err := handler(srv, &callStream{ServerStream: stream, call: c})
-	if c.refused != nil {
+	cs := &callStream{ServerStream: stream, call: c, stall: newStall(stream.Context(), s.maxStall)}
+	err := handler(srv, cs)
+	switch {
+	case c.refused != nil:
 		err = c.refused
+	case err != nil && cs.stall.over():
+		err = errStalled
 	}
 	if err == nil {
 		c.leaveCursor(stream.SetTrailer)
@@ -112,13 +118,14 @@ func (c *call) leave() {
 // that it costs a goroutine.
 type callStream struct {
 	grpc.ServerStream
-	call *call
+	call  *call
+	stall *stall
 }
 
 func (s *callStream) Context() context.Context { return s.call.ctx }
 
 func (s *callStream) RecvMsg(m any) error {
-	if err := receive(s.ServerStream.RecvMsg, m); err != nil {
+	if err := s.receive(m); err != nil {
 		return err
 	}
 	if s.call.repository == "" {
@@ -128,6 +135,22 @@ func (s *callStream) RecvMsg(m any) error {
 		return nil
 	}
 	return s.call.enter()
+}
+
+// receive receives a message. A client that is to send a commit has to go on with it; one that moves packs may have
+// nothing to say for as long as it is told something.
+func (s *callStream) receive(m any) error {
+	if s.call.method.op.Cost == optionsv1.OperationCost_OPERATION_COST_WRITE {
+		s.stall.begin()
+		defer s.stall.end()
+	}
+	return receive(s.ServerStream.RecvMsg, m)
+}
+
+func (s *callStream) SendMsg(m any) error {
+	s.stall.begin()
+	defer s.stall.end()
+	return s.ServerStream.SendMsg(m)
 }
 
 func (c *call) sees(req any) {
@@ -210,9 +233,30 @@ func (c *call) end(err error) error {
 		e = e.WithMeta(errs.MetaIncident, sent.Meta[errs.MetaIncident])
 	}
 	failed := wire.EncodeError(sent)
+	if e.Kind == errs.Exhausted {
+		c.pushBack(e.Reason, wire.RetryDelay(failed))
+	}
 	c.method.observe(status.Code(failed), took)
 	c.log(e, status.Code(failed), took)
 	return failed
+}
+
+// Metadata by which gRPC's own retries are told when to come, and tell how often they came
+// (https://github.com/grpc/proposal/blob/master/A6-client-retries.md).
+const (
+	pushbackMetadata = "grpc-retry-pushback-ms"
+	attemptsMetadata = "grpc-previous-rpc-attempts"
+)
+
+// pushBack lets a client whose call found a full queue repeat it once, after the delay that it is told and as much again
+// at most, so that not all come back together. One that comes a second time, or met a limit that does not pass soon, is
+// to leave it to its caller.
+func (c *call) pushBack(reason errs.Reason, delay time.Duration) {
+	pushback := "-1" // never
+	if reason == errs.ReasonQueueFull && delay > 0 && len(metadata.ValueFromIncomingContext(c.ctx, attemptsMetadata)) == 0 {
+		pushback = strconv.FormatInt((delay + rand.N(delay)).Milliseconds(), 10) //nolint:gosec // jitter is no secret
+	}
+	_ = grpc.SetTrailer(c.ctx, metadata.Pairs(pushbackMetadata, pushback))
 }
 
 // conceal returns what a client may know of an internal error: under which incident the log has it.

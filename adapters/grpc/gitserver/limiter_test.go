@@ -216,6 +216,44 @@ func TestTheLimitsHoldWhateverHappens(t *testing.T) {
 	assert.LessOrEqual(t, len(l.spare), maxSpareLanes)
 }
 
+// goodput is how many calls a second succeed with so many callers, each call of which takes 10 ms and comes back 100 ms
+// after it was refused.
+func goodput(ctx context.Context, l *limiter, callers int) float64 {
+	var done atomic.Int64
+	var all sync.WaitGroup
+	begin := time.Now()
+	for range callers {
+		all.Go(func() {
+			for time.Since(begin) < time.Minute {
+				ln, err := l.enter(ctx, "shop")
+				if err != nil {
+					<-time.After(100 * time.Millisecond)
+					continue
+				}
+				<-time.After(10 * time.Millisecond)
+				l.leave(ln)
+				done.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return float64(done.Load()) / time.Since(begin).Seconds()
+}
+
+// Time is that of the bubble, so that nothing but the limiter decides.
+func TestTenTimesTheLoadLeavesTheGoodput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("read", 4, 100, time.Second)
+		peak := goodput(t.Context(), l, 4)
+		assert.InDelta(t, 400, peak, 5)
+		assert.Greater(t, goodput(t.Context(), l, 40), 0.95*peak)
+		assert.NotZero(t, l.rejected.Load(), "there was no overload")
+		begin := time.Now()
+		finish(t, l, fill(t, l, "shop", 1))
+		assert.Zero(t, time.Since(begin), "it has not recovered")
+	})
+}
+
 func TestACallThatFindsRoomTakesNoMemory(t *testing.T) {
 	l := newLimiter("read", 4, 50, time.Second)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {

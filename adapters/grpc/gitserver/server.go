@@ -28,6 +28,7 @@ import (
 // The limits of a connection and its streams.
 const (
 	defaultMaxConnections = 1024
+	defaultMaxStall       = 2 * time.Minute
 	// A class that one repository has filled leaves room on the connection for the others: see [Limits].
 	maxConcurrentStreams = 1024
 	maxHeaderBytes       = 16 << 10
@@ -58,6 +59,9 @@ type Options struct {
 	MaxConnections int
 	// Limits bound the calls at work.
 	Limits Limits
+	// MaxStall is how long a client may take nothing of a stream's next message, or send nothing of a commit's, before the
+	// call is broken off with DEADLINE_EXCEEDED, for the sake of those that wait for its place. The default is two minutes.
+	MaxStall time.Duration
 	// Journal is where the changes of the store are kept, and Events tells of them. Without a Journal there are no cursors
 	// and EventService answers METHOD_NOT_FOUND.
 	Journal ports.EventReader
@@ -75,6 +79,7 @@ type Server struct {
 	logger         *slog.Logger
 	methods        map[string]*method
 	maxConnections int
+	maxStall       time.Duration
 	journal        ports.EventReader
 	// stopping ends when the server is shut down, and with it what would never end by itself.
 	stopping context.Context
@@ -83,14 +88,13 @@ type Server struct {
 
 // New returns a server of the store that reports to be healthy. It listens to nothing until [Server.Serve].
 func New(store ports.RepositoryStore, opts Options) *Server {
-	s := &Server{health: health.NewServer(), logger: opts.Logger, maxConnections: opts.MaxConnections, journal: opts.Journal}
+	s := &Server{health: health.NewServer(), logger: opts.Logger, maxConnections: opts.MaxConnections, maxStall: opts.MaxStall, journal: opts.Journal}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
-	if s.maxConnections == 0 {
-		s.maxConnections = defaultMaxConnections
-	}
+	setDefault(&s.maxConnections, defaultMaxConnections)
+	setDefault(&s.maxStall, defaultMaxStall)
 	s.grpc = grpc.NewServer(append(s.options(), opts.ServerOptions...)...)
 	register(s.grpc, store)
 	s.grpc.RegisterService(tellBadRequests(&gitv1.EventService_ServiceDesc), eventService{journal: opts.Journal, source: opts.Events, stopping: s.stopping})
@@ -125,19 +129,23 @@ func (s *Server) options() []grpc.ServerOption {
 	}
 }
 
-// limitTime gives a call the time that its operation has, if its client asked for more or for no limit. It is done here
-// and not in an interceptor because only this context ends a Send or Recv that waits for the client.
+// limitTime gives a call the time that its operation has, if its client asked for more or for no limit, and a stream what
+// breaks it off when its client stalls. It is done here and not in an interceptor because only this context ends a Send
+// or Recv that waits for the client.
 func limitTime(ctx context.Context, info *tap.Info) (context.Context, error) {
 	op, ok := wire.OperationOf(info.FullMethodName)
 	if !ok || op.Timeout() == 0 {
 		return ctx, nil
 	}
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= op.Timeout() {
-		return ctx, nil
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > op.Timeout() {
+		limited, cancel := context.WithTimeout(ctx, op.Timeout())
+		context.AfterFunc(ctx, cancel) // ctx ends with the call
+		ctx = limited
 	}
-	limited, cancel := context.WithTimeout(ctx, op.Timeout())
-	context.AfterFunc(ctx, cancel) // ctx ends with the call
-	return limited, nil
+	if op.Streaming {
+		return breakable(ctx), nil
+	}
+	return ctx, nil
 }
 
 // register registers the services of the contract.
