@@ -58,6 +58,8 @@ func TestUsage(t *testing.T) {
 		program.Usage{Name: "wrong duration", Args: []string{"--body-idle-timeout=60"}, Code: 2, Says: []string{"--body-idle-timeout", "1s to 1h"}},
 		program.Usage{Name: "an extra word", Args: []string{"serve"}, Code: 2, Says: []string{"unexpected argument serve"}},
 		program.Usage{Name: "nobody to ask for health", Args: []string{"healthcheck", "--http-listen=127.0.0.1:1"}, Code: 1, Says: []string{"127.0.0.1:1"}},
+		program.Usage{Name: "no directory to validate", Args: []string{"validate", "nowhere"}, Code: 2, Says: []string{"nowhere: no such file"}},
+		program.Usage{Name: "two directories to validate", Args: []string{"validate", "a", "b"}, Code: 2, Says: []string{"Usage: gitstore-api validate [DIR]"}},
 		program.Usage{Name: "wrong log format", Env: []string{"GITSTORE_LOG_FORMAT=xml"}, Code: 2, Says: []string{"GITSTORE_LOG_FORMAT", "json, text"}},
 	)
 }

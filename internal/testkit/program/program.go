@@ -16,7 +16,10 @@ import (
 
 const variable = "GITSTORE_TEST_MAIN"
 
-// Main runs main, and ends the process, if the process is one that [StartSelf] started. TestMain calls it first.
+// AsMain has a test's binary run main, as an entry of its environment. Those that [StartSelf] starts have it.
+const AsMain = variable + "=1"
+
+// Main runs main, and ends the process, if the process was started with [AsMain]. TestMain calls it first.
 func Main(main func()) {
 	if os.Getenv(variable) != "" {
 		main()
@@ -45,7 +48,7 @@ func StartSelf(t testing.TB, dir string, env []string, args ...string) *Process 
 		t.Fatal(err)
 	}
 	// The race detector would wait for a second before each exit.
-	return Start(t, self, dir, append([]string{variable + "=1", "GORACE=atexit_sleep_ms=0"}, env...), args...)
+	return Start(t, self, dir, append([]string{AsMain, "GORACE=atexit_sleep_ms=0"}, env...), args...)
 }
 
 // Start starts a program in dir with exactly the environment and the arguments. It is killed if it still runs

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/gitstore-dev/gitstore/app/catalogs"
+	"github.com/gitstore-dev/gitstore/cmd/internal/service"
+	"github.com/gitstore-dev/gitstore/domain/catalog"
+)
+
+const (
+	validateWord  = "validate"
+	validateUsage = `Usage: gitstore-api validate [DIR]
+
+Checks the catalog in the files below DIR, the current directory if it is not
+given, as the service does with those of a commit. Each problem is a line:
+
+  path:line:column: field: message (REASON)
+
+The exit code is 0 if there is none, 1 if there are some, 2 if DIR cannot be
+read. docs/catalogs.md has a hook for git that checks what is to be committed.
+`
+)
+
+// validate checks the catalog in the directory that the arguments name and returns an exit code.
+func validate(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	dir := "."
+	switch {
+	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
+		_, _ = io.WriteString(stdout, validateUsage)
+		return service.ExitOK
+	case len(args) == 1 && args[0] != "":
+		dir = args[0]
+	case len(args) > 1:
+		_, _ = io.WriteString(stderr, validateUsage)
+		return service.ExitUsage
+	}
+	snapshot, err := readDirectory(ctx, dir)
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "gitstore-api validate: %v\n", err)
+		return service.ExitUsage
+	}
+	problems := 0
+	for p := range snapshot.Problems() {
+		problems++
+		_, _ = fmt.Fprintln(stdout, problemLine(p))
+	}
+	documents := 0
+	for _, n := range snapshot.Counts() {
+		documents += n
+	}
+	_, _ = fmt.Fprintf(stderr, "%d documents, %d problems\n", documents, problems)
+	if problems > 0 {
+		return service.ExitFailure
+	}
+	return service.ExitOK
+}
+
+func readDirectory(ctx context.Context, dir string) (*catalog.Snapshot, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	return catalogs.ReadDirectory(ctx, root.FS())
+}
+
+// problemLine begins as compilers' messages do, so that editors find the place.
+func problemLine(p catalog.Problem) string {
+	line := p.Path.String()
+	if p.Line > 0 {
+		line += fmt.Sprintf(":%d:%d", p.Line, p.Column)
+	}
+	line += ": "
+	if p.Field != "" {
+		line += p.Field + ": "
+	}
+	return fmt.Sprintf("%s%s (%s)", line, p.Message, p.Reason)
+}
