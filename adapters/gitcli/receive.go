@@ -64,8 +64,11 @@ func (s *Store) ReceivePack(ctx context.Context, id git.RepositoryID, _ git.Prot
 	if err != nil && errs.KindOf(err) == errs.Invalid {
 		s.drain(in)
 	}
-	if err != nil || len(req.commands) == 0 {
-		return err
+	if err != nil {
+		return errs.From(err)
+	}
+	if len(req.commands) == 0 {
+		return nil
 	}
 	p := &push{repo: r, req: req, reply: &receiveReply{req: req, out: out}}
 	err = p.make(ctx, in)

@@ -40,7 +40,18 @@ func (r *receiveRequest) wantsPack() bool {
 	return slices.ContainsFunc(r.commands, func(c receiveCommand) bool { return !c.update.New.IsZero() })
 }
 
-func notPushProtocol(what string) error {
+// notALine returns what a failure to read a line of a request is.
+func notALine(err error) error {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return notGitProtocol("it ends too early")
+	case errors.Is(err, pktline.ErrMalformed):
+		return notGitProtocol(err.Error())
+	}
+	return err
+}
+
+func notGitProtocol(what string) error {
 	return errs.New(errs.ReasonInvalidArgument, "the request is not one of Git's pack protocol: "+what)
 }
 
@@ -51,16 +62,12 @@ func readReceiveRequest(in io.Reader, f git.ObjectFormat) (*receiveRequest, erro
 	for left := maxCommands; ; {
 		kind, line, err := lines.Next()
 		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return nil, notPushProtocol("it ends within its commands")
-		case errors.Is(err, pktline.ErrMalformed):
-			return nil, notPushProtocol(err.Error())
 		case err != nil:
-			return nil, err
+			return nil, notALine(err)
 		case kind == pktline.FlushLine:
 			return req, nil
 		case kind != pktline.Data:
-			return nil, notPushProtocol("a special line stands among its commands")
+			return nil, notGitProtocol("a special line stands among its commands")
 		}
 		if left -= len(line); left < 0 {
 			return nil, errs.New(errs.ReasonTooManyActions, "the names of the refs that are pushed are too long together: push fewer at once")
@@ -117,11 +124,11 @@ func (r *receiveRequest) take(capabilities string, f git.ObjectFormat) error {
 func parseReceiveCommand(line string, f git.ObjectFormat) (c receiveCommand, err error) {
 	digits := 2 * f.Size()
 	if len(line) < 2*digits+3 || line[digits] != ' ' || line[2*digits+1] != ' ' {
-		return c, notPushProtocol("a command is not two object ids of " + f.String() + " and a ref")
+		return c, notGitProtocol("a command is not two object ids of " + f.String() + " and a ref")
 	}
 	c.name = line[2*digits+2:]
 	if strings.ContainsFunc(c.name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return c, notPushProtocol("the name of a ref holds a control character")
+		return c, notGitProtocol("the name of a ref holds a control character")
 	}
 	old, err := parseNullable(line[:digits])
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/pktline"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -51,9 +52,9 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, v git.Proto
 		return err
 	}
 	defer end()
-	limited := &limitedReader{r: in, left: ports.MaxUploadRequest}
+	lines := &uploadRequest{lines: pktline.NewReader(in), left: ports.MaxUploadRequest}
 	told := &tellingWriter{w: out}
-	err = s.runner.Exchange(ctx, r.dir, uploadPack(v, false), limited, told)
+	err = s.runner.Exchange(ctx, r.dir, uploadPack(v, false), lines, told)
 	if _, ended := errors.AsType[*command.ExitError](err); ended && told.refused() {
 		return nil
 	}
@@ -100,18 +101,32 @@ func (s *Store) exchanged(ctx context.Context, r *repo, err error) error {
 	return errs.From(err)
 }
 
-// limitedReader fails where a request is too long.
-type limitedReader struct {
-	r    io.Reader
-	left int64
+// uploadRequest passes on a request line by line. It fails where that is too long, and with what is no line: git takes one
+// that is cut off for none.
+type uploadRequest struct {
+	lines *pktline.Reader
+	left  int64
+	line  []byte
 }
 
-func (l *limitedReader) Read(b []byte) (int, error) {
-	n, err := l.r.Read(b)
-	if l.left -= int64(n); l.left < 0 {
-		return 0, errs.New(errs.ReasonBodyTooLarge, "the request is larger than "+strconv.Itoa(ports.MaxUploadRequest)+" bytes: fetch less at once")
+// Read implements io.Reader.
+func (u *uploadRequest) Read(b []byte) (int, error) {
+	for len(u.line) == 0 {
+		kind, data, err := u.lines.Next()
+		if errors.Is(err, io.EOF) {
+			return 0, io.EOF
+		}
+		if err != nil {
+			return 0, notALine(err)
+		}
+		u.line = pktline.AppendLine(u.line[:0], kind, data)
+		if u.left -= int64(len(u.line)); u.left < 0 {
+			return 0, errs.New(errs.ReasonBodyTooLarge, "the request is larger than "+strconv.Itoa(ports.MaxUploadRequest)+" bytes: fetch less at once")
+		}
 	}
-	return n, err
+	n := copy(b, u.line)
+	u.line = u.line[n:]
+	return n, nil
 }
 
 // tellingWriter remembers the end of what was written.

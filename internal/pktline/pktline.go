@@ -89,6 +89,20 @@ func length(digits []byte) (int, error) {
 	return n, nil
 }
 
+// AppendLine appends a line as [Reader.Next] returns it.
+func AppendLine(b []byte, kind Kind, data []byte) []byte {
+	switch kind {
+	case FlushLine:
+		return append(b, "0000"...)
+	case Delimiter:
+		return append(b, "0001"...)
+	case ResponseEnd:
+		return append(b, "0002"...)
+	case Data:
+	}
+	return Append(b, string(data))
+}
+
 // Append appends a line with the data, which must not be longer than [MaxData].
 func Append(b []byte, data string) []byte {
 	const digits = "0123456789abcdef"

@@ -15,6 +15,7 @@
 //			},
 //			NoImport: "mystore reads no fast-import streams",
 //			NoReopen: "mystore keeps nothing",
+//			NoPacks:  "mystore serves no git clients",
 //		})
 //	}
 //
@@ -32,7 +33,7 @@
 //
 // Cases are grouped by what they are about: repositories, revisions, refs, files, batches, listings, trees, branches, ref
 // updates, tags, history, comparisons, commits, expectations, requests, releases, concurrency, cancellation, errors, bad
-// input and object formats. Every error is judged by Kind, Reason and the metadata that callers read; every call that
+// input, object formats, and packs: clones, fetches and pushes in the protocol that git clients speak. Every error is judged by Kind, Reason and the metadata that callers read; every call that
 // fails is followed by a look at what it might have changed; every listing is compared with its whole order and cut into
 // pages of every size. All of it is tried over SHA-1 and over SHA-256.
 //

@@ -21,6 +21,7 @@ var auditedHarness = gitrepotest.Harness{
 		}
 	},
 	NoReopen: "its data end with the process",
+	NoPacks:  "it is in memory",
 }
 
 // In a file of tests, the function of TestConformance and that of BenchmarkConformance.

@@ -34,6 +34,10 @@ type Harness struct {
 	// Formats are those of the repositories that the suite makes; nil is both.
 	Formats []git.ObjectFormat
 
+	// NoPacks says why the store is no [ports.PackTransport]; "" if it is. Nothing but git, or what is as much as git, can
+	// be: the in-memory reference is not.
+	NoPacks string
+
 	// CheckIdle fails the test if calls that have ended left something at work in the store, such as the process behind
 	// a stream that was broken off. It may wait for what is about to end. Nil checks nothing.
 	CheckIdle func(t testing.TB, store ports.RepositoryStore)
@@ -91,6 +95,7 @@ var capabilities = []capability{
 	{"Errors", errorCases},
 	{"Bad input", badInputCases},
 	{"Object formats", formatCases},
+	{"Packs", packCases},
 }
 
 // suite is what the cases of one object format share.

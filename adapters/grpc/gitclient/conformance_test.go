@@ -45,6 +45,7 @@ func served(h gitrepotest.Harness) gitrepotest.Harness {
 				h.CheckIdle(t, store.(remote).behind)
 			}
 		},
+		NoPacks: h.NoPacks,
 	}
 }
 
@@ -56,6 +57,7 @@ var overMemory = gitrepotest.Harness{
 	Reopen: func(_ testing.TB, store ports.RepositoryStore) ports.RepositoryStore {
 		return store.(*memrepo.Store).Reopen()
 	},
+	NoPacks: "the reference knows neither packs nor deltas",
 }
 
 // gitStore is a store over git with its folder, so that it can be opened again.

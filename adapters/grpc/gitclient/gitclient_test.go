@@ -33,6 +33,9 @@ func serve(t testing.TB, behind ports.RepositoryStore) remote {
 
 func serveWith(t testing.TB, behind ports.RepositoryStore, opts gitserver.Options) (remote, *gitserver.Server) {
 	t.Helper()
+	if packs, ok := behind.(ports.PackTransport); ok {
+		opts.Packs = packs
+	}
 	lis := bufconn.Listen(1 << 20)
 	srv := gitserver.New(behind, opts)
 	served := make(chan error, 1)

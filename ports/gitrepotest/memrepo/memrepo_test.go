@@ -25,6 +25,7 @@ var harness = gitrepotest.Harness{
 	Reopen: func(_ testing.TB, store ports.RepositoryStore) ports.RepositoryStore {
 		return store.(*memrepo.Store).Reopen()
 	},
+	NoPacks: "it knows neither packs nor deltas",
 }
 
 func TestConformance(t *testing.T) { gitrepotest.Run(t, harness) }
