@@ -51,6 +51,11 @@ func (a *api) gitRoutes() []*route {
 				description: "The answer of Git's pack protocol.", mediaType: "application/x-git-receive-pack-result", headers: []string{"Cache-Control"},
 			}},
 		}, a.gitReceivePack),
+		newRoute(http.MethodPost, "/git/{repository}/info/lfs/{path...}", spec{
+			id: "gitLFS", group: group, summary: "Git LFS, which is not served", template: "/git/{repository}.git/info/lfs/{path}",
+			description: "Files of any size are pushed as they are. The answer is the error of Git LFS that says so.",
+			instead:     "it changes nothing", text: true, answers: map[int]content{http.StatusNotFound: {mediaType: lfsType, value: lfsJSON{}}},
+		}, a.refuseLFS),
 		newRoute(http.MethodGet, "/git/{repository}/{path...}", spec{
 			id: "getGitFile", group: group, summary: "Files of the dumb protocol, which is not served", template: "/git/{repository}.git/{path}",
 			text: true, answers: map[int]content{},
@@ -60,6 +65,27 @@ func (a *api) gitRoutes() []*route {
 
 var errDumb = errs.New(errs.ReasonPermissionDenied, "this server speaks Git's smart HTTP protocol alone: use git itself, version 1.6.6 or newer, "+
 	"and check that no proxy takes the query from the URL")
+
+// lfsType is the media type of the API of Git LFS.
+const lfsType = "application/vnd.git-lfs+json"
+
+// lfsJSON is an error of Git LFS (its docs/api/batch.md, "Response Errors").
+type lfsJSON struct {
+	Message          string `json:"message"`
+	DocumentationURL string `json:"documentation_url"`
+	RequestID        string `json:"request_id"`
+}
+
+func (a *api) refuseLFS(c *call) error {
+	if _, err := c.gitRepository(); err != nil {
+		return err
+	}
+	c.writeJSON(http.StatusNotFound, lfsType, lfsJSON{
+		Message:          "Git LFS is not served here: files of any size are pushed as they are. Run git lfs uninstall --local, or git lfs migrate export if there are pointers in the history already",
+		DocumentationURL: "/docs", RequestID: c.id,
+	})
+	return nil
+}
 
 // gitRepository is the repository of a path: its id and ".git".
 func (c *call) gitRepository() (git.RepositoryID, error) {
@@ -86,6 +112,9 @@ type gitAnswer struct {
 
 // Write implements io.Writer.
 func (a *gitAnswer) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil // the answer may yet be a failure
+	}
 	if err := a.begin(); err != nil {
 		return 0, err
 	}
@@ -167,22 +196,23 @@ func (a *api) serveGit(c *call, service git.PackService, limit int64, advice str
 	if err = c.body.blame(serve(c.r.Context(), id, c.gitProtocol(), in, out)); err == nil {
 		return out.begin()
 	}
-	return out.refuse(err)
+	return a.refuseGit(out, err)
 }
 
-// refuse tells the person in front of the client what is wrong with its request: of a status other than 200 git shows
+// refuseGit tells the person in front of the client what is wrong with its request: of a status other than 200 git shows
 // nothing but the number.
-func (a *gitAnswer) refuse(err error) error {
-	e := errs.From(err)
-	if a.c.w.status != 0 || a.c.r.Context().Err() != nil || e.Kind != errs.Invalid && e.Kind != errs.TooLarge {
+func (a *api) refuseGit(out *gitAnswer, err error) error {
+	c, e := out.c, errs.From(err)
+	if c.w.status != 0 || c.r.Context().Err() != nil || e.Kind != errs.Invalid && e.Kind != errs.TooLarge {
 		return err
 	}
+	a.opts.Logger.InfoContext(c.r.Context(), "refused a request of git", "request_id", c.id, "reason", string(e.Reason), "error", clip(e.Error(), maxLogged))
 	line := pktline.Append(nil, "ERR "+clip(e.Error(), maxGitError)+"\n")
-	if a.service == git.ReceivePackService { // git takes all of this answer to be on bands
+	if out.service == git.ReceivePackService { // git takes all of this answer to be on bands
 		line = append(pktline.AppendBand(nil, pktline.ErrorBand, clip(e.Error(), maxGitError)), pktline.Flush...)
 	}
-	_, writing := a.Write(line)
-	return errors.Join(err, writing)
+	_, err = out.Write(line)
+	return err
 }
 
 // maxGitError is the most of a message that one pkt-line takes along, in bytes.

@@ -222,10 +222,10 @@ type pushed struct {
 func (p *pushed) put(t git.ObjectType, content []byte) git.ObjectID {
 	var b bytes.Buffer
 	size := len(content)
-	head := byte(t)<<4 | byte(size&15) //nolint:gosec // four bits
+	head := byte(t)<<4 | byte(size&15)
 	for size >>= 4; size > 0; size >>= 7 {
 		b.WriteByte(head | 0x80)
-		head = byte(size & 0x7f) //nolint:gosec // seven bits
+		head = byte(size & 0x7f)
 	}
 	b.WriteByte(head)
 	zw := zlib.NewWriter(&b)

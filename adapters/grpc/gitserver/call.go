@@ -84,12 +84,13 @@ func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServ
 		return c.end(err)
 	}
 	defer c.leave()
-	cs := &callStream{ServerStream: stream, call: c, stall: newStall(stream.Context(), s.maxStall)}
+	ctx := stream.Context()
+	cs := &callStream{ServerStream: stream, call: c, sending: newStall(ctx, s.maxStall), receiving: newStall(ctx, s.maxStall)}
 	err := handler(srv, cs)
 	switch {
 	case c.refused != nil:
 		err = c.refused
-	case err != nil && cs.stall.over():
+	case err != nil && cs.sending.over():
 		err = errStalled
 	}
 	if err == nil {
@@ -118,8 +119,9 @@ func (c *call) leave() {
 // that it costs a goroutine.
 type callStream struct {
 	grpc.ServerStream
-	call  *call
-	stall *stall
+	call *call
+	// sending and receiving are at work at once where a client takes an answer while it asks.
+	sending, receiving *stall
 }
 
 func (s *callStream) Context() context.Context { return s.call.ctx }
@@ -137,19 +139,18 @@ func (s *callStream) RecvMsg(m any) error {
 	return s.call.enter()
 }
 
-// receive receives a message. A client that is to send a commit has to go on with it; one that moves packs may have
-// nothing to say for as long as it is told something.
+// receive receives a message. A client that is to send a commit, a push or what it wants has to go on with it.
 func (s *callStream) receive(m any) error {
-	if s.call.method.op.Cost == optionsv1.OperationCost_OPERATION_COST_WRITE {
-		s.stall.begin()
-		defer s.stall.end()
+	if cost := s.call.method.op.Cost; cost == optionsv1.OperationCost_OPERATION_COST_WRITE || cost == optionsv1.OperationCost_OPERATION_COST_PACK {
+		s.receiving.begin()
+		defer s.receiving.end()
 	}
 	return receive(s.ServerStream.RecvMsg, m)
 }
 
 func (s *callStream) SendMsg(m any) error {
-	s.stall.begin()
-	defer s.stall.end()
+	s.sending.begin()
+	defer s.sending.end()
 	return s.ServerStream.SendMsg(m)
 }
 

@@ -59,7 +59,7 @@ type Options struct {
 	MaxConnections int
 	// Limits bound the calls at work.
 	Limits Limits
-	// MaxStall is how long a client may take nothing of a stream's next message, or send nothing of a commit's, before the
+	// MaxStall is how long a client may take nothing of a stream's next message, or send nothing of a commit or push, before the
 	// call is broken off with DEADLINE_EXCEEDED, for the sake of those that wait for its place. The default is two minutes.
 	MaxStall time.Duration
 	// Journal is where the changes of the store are kept, and Events tells of them. Without a Journal there are no cursors

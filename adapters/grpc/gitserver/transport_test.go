@@ -1,0 +1,134 @@
+package gitserver_test
+
+import (
+	"context"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
+	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
+	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+	"github.com/gitstore-dev/gitstore/ports/gitrepotest/memrepo"
+)
+
+// packs is a transport that does what a test wants.
+type packs struct {
+	ports.PackTransport
+	upload func(ctx context.Context, in io.Reader, out io.Writer) error
+}
+
+func (p packs) UploadPack(ctx context.Context, _ git.RepositoryID, _ git.ProtocolVersion, in io.Reader, out io.Writer) error {
+	return p.upload(ctx, in, out)
+}
+
+func TestAClientThatIsIdleIsLeft(t *testing.T) {
+	endless := func(_ context.Context, _ io.Reader, out io.Writer) error {
+		for {
+			if _, err := out.Write(make([]byte, wire.Chunk)); err != nil {
+				return err
+			}
+		}
+	}
+	for what, upload := range map[string]func(context.Context, io.Reader, io.Writer) error{
+		"one that sends nothing": func(_ context.Context, in io.Reader, _ io.Writer) error {
+			_, err := io.ReadAll(in)
+			return err
+		},
+		"one that takes nothing": endless,
+	} {
+		t.Run(what, func(t *testing.T) {
+			ended := make(chan error, 1)
+			s := start(t, memrepo.New(), gitserver.Options{MaxStall: 50 * time.Millisecond, Packs: packs{
+				upload: func(ctx context.Context, in io.Reader, out io.Writer) error {
+					err := upload(ctx, in, out)
+					ended <- err
+					return err
+				},
+			}})
+			stream, err := gitv1.NewTransportServiceClient(s).UploadPack(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, stream.Send(&gitv1.UploadPackRequest{Repository: "shop"}))
+			require.Error(t, <-ended)
+			for err == nil {
+				_, err = stream.Recv()
+			}
+			assert.Equal(t, codes.DeadlineExceeded, status.Code(err), "%v", err)
+		})
+	}
+}
+
+func TestAClientThatIsWorkedForIsNotIdle(t *testing.T) {
+	const timeout = 20 * time.Millisecond
+	s := start(t, memrepo.New(), gitserver.Options{MaxStall: timeout, Packs: packs{
+		upload: func(ctx context.Context, in io.Reader, out io.Writer) error {
+			if _, err := io.ReadAll(in); err != nil {
+				return err
+			}
+			select {
+			case <-time.After(5 * timeout):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			_, err := out.Write([]byte("done"))
+			return err
+		},
+	}})
+	stream, err := gitv1.NewTransportServiceClient(s).UploadPack(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, stream.Send(&gitv1.UploadPackRequest{Repository: "shop"}))
+	require.NoError(t, stream.CloseSend())
+	m, err := stream.Recv()
+	require.NoError(t, err)
+	assert.Equal(t, "done", string(m.GetData()))
+}
+
+func TestAStreamOfPacksIsHeldToItsForm(t *testing.T) {
+	s := start(t, memrepo.New(), gitserver.Options{Packs: packs{upload: func(_ context.Context, in io.Reader, _ io.Writer) error {
+		_, err := io.ReadAll(in)
+		return err
+	}}})
+	client := gitv1.NewTransportServiceClient(s)
+	for what, messages := range map[string][]*gitv1.UploadPackRequest{
+		"nothing":         nil,
+		"no repository":   {{Data: []byte("0000")}},
+		"a bad id":        {{Repository: "../x"}},
+		"a bad version":   {{Repository: "shop", ProtocolVersion: 3}},
+		"a second header": {{Repository: "shop"}, {Repository: "shop", Data: []byte("0000")}},
+	} {
+		stream, err := client.UploadPack(t.Context())
+		require.NoError(t, err)
+		for _, m := range messages {
+			require.NoError(t, stream.Send(m))
+		}
+		require.NoError(t, stream.CloseSend())
+		_, err = stream.Recv()
+		assert.Equal(t, codes.InvalidArgument, status.Code(err), "%s: %v", what, err)
+	}
+	answer, err := client.AdvertiseRefs(t.Context(), &gitv1.AdvertiseRefsRequest{Repository: "shop"})
+	require.NoError(t, err)
+	_, err = answer.Recv()
+	assert.Equal(t, codes.InvalidArgument, status.Code(err))
+}
+
+func TestWithoutPacksNoGitClientIsServed(t *testing.T) {
+	s := start(t, memrepo.New(), gitserver.Options{})
+	client := gitv1.NewTransportServiceClient(s)
+	answer, err := client.AdvertiseRefs(t.Context(), &gitv1.AdvertiseRefsRequest{Repository: "shop", Service: gitv1.PackService_PACK_SERVICE_UPLOAD_PACK})
+	require.NoError(t, err)
+	_, err = answer.Recv()
+	assert.Equal(t, errs.ReasonMethodNotFound, errs.ReasonOf(wire.DecodeError(err)))
+	push, err := client.ReceivePack(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, push.Send(&gitv1.ReceivePackRequest{Repository: "shop"}))
+	_, err = push.Recv()
+	assert.Equal(t, errs.ReasonMethodNotFound, errs.ReasonOf(wire.DecodeError(err)))
+}

@@ -1,0 +1,199 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/adapters/httpapi"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// packs is a transport that notes what it is asked and answers what a test wants.
+type packs struct {
+	answer string
+	fails  error
+	// service, version and request are of the last call.
+	service string
+	version git.ProtocolVersion
+	request string
+}
+
+func (p *packs) AdvertiseRefs(_ context.Context, _ git.RepositoryID, q ports.AdvertiseRefs, out io.Writer) error {
+	p.service, p.version = q.Service.String(), q.Version
+	return p.say(out)
+}
+
+func (p *packs) UploadPack(_ context.Context, _ git.RepositoryID, v git.ProtocolVersion, in io.Reader, out io.Writer) error {
+	return p.serve("git-upload-pack", v, in, out)
+}
+
+func (p *packs) ReceivePack(_ context.Context, _ git.RepositoryID, v git.ProtocolVersion, in io.Reader, out io.Writer) error {
+	return p.serve("git-receive-pack", v, in, out)
+}
+
+func (p *packs) serve(service string, v git.ProtocolVersion, in io.Reader, out io.Writer) error {
+	b, err := io.ReadAll(in)
+	if err != nil {
+		return err
+	}
+	p.service, p.version, p.request = service, v, string(b)
+	return p.say(out)
+}
+
+func (p *packs) say(out io.Writer) error {
+	if _, err := io.WriteString(out, p.answer); err != nil && p.answer != "" {
+		return err
+	}
+	return p.fails
+}
+
+func serveGit(t testing.TB, p *packs) *client {
+	return serve(t, newStore(t), httpapi.Options{Packs: p})
+}
+
+const (
+	uploadPath  = "/git/shop.git/git-upload-pack"
+	receivePath = "/git/shop.git/git-receive-pack"
+)
+
+func ofType(service string) option {
+	return header("Content-Type", "application/x-git-"+service+"-request")
+}
+
+func TestAnswersToGitAreOfItsTypesAndNotCached(t *testing.T) {
+	p := &packs{answer: "0000"}
+	c := serveGit(t, p)
+	for _, tt := range []struct {
+		a        answer
+		kind     string
+		preamble string
+	}{
+		{c.get("/git/shop.git/info/refs?service=git-upload-pack"), "upload-pack-advertisement", "001e# service=git-upload-pack\n0000"},
+		{c.get("/git/shop.git/info/refs?service=git-receive-pack", header("Git-Protocol", "version=2")), "receive-pack-advertisement", "001f# service=git-receive-pack\n0000"},
+		{c.get("/git/shop.git/info/refs?service=git-upload-pack", header("Git-Protocol", "version=2")), "upload-pack-advertisement", ""},
+		{c.post(uploadPath, "0000", ofType("upload-pack")), "upload-pack-result", ""},
+		{c.post(receivePath, "0000", ofType("receive-pack")), "receive-pack-result", ""},
+	} {
+		tt.a.wants(http.StatusOK)
+		assert.Equal(t, "application/x-git-"+tt.kind, tt.a.header.Get("Content-Type"))
+		assert.Equal(t, "no-cache, max-age=0, must-revalidate", tt.a.header.Get("Cache-Control"))
+		assert.Equal(t, tt.preamble+"0000", string(tt.a.body))
+	}
+	p.answer = ""
+	a := c.post(receivePath, "0000", ofType("receive-pack")).wants(http.StatusOK) // whether a large push may be sent
+	assert.Empty(t, a.body)
+	assert.Equal(t, "application/x-git-receive-pack-result", a.header.Get("Content-Type"))
+}
+
+func TestOfGitProtocolTheVersionAloneCounts(t *testing.T) {
+	p := &packs{answer: "0000"}
+	c := serveGit(t, p)
+	for sent, want := range map[string]git.ProtocolVersion{
+		"": 0, "version=0": 0, "version=1": 1, "version=2": 2, "version=1:version=2": 2, "version=3": 0, "x=y:version=2:z": 2,
+		"version=2;touch /tmp/x": 0, "version=22": 0, strings.Repeat("version=9:", 500) + "version=1": 1,
+	} {
+		c.post(uploadPath, "0000", ofType("upload-pack"), header("Git-Protocol", sent)).wants(http.StatusOK)
+		assert.Equal(t, want, p.version, "%.40q", sent)
+	}
+}
+
+func zipped(t testing.TB, s string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := io.WriteString(w, s)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return b.String()
+}
+
+func TestABodyOfGitMayBeCompressedWithinALimit(t *testing.T) {
+	p := &packs{answer: "0000"}
+	c := serveGit(t, p)
+	gz := header("Content-Encoding", "gzip")
+	c.post(uploadPath, zipped(t, "0032want"), ofType("upload-pack"), gz).wants(http.StatusOK)
+	assert.Equal(t, "0032want", p.request)
+
+	bomb := c.post(uploadPath, zipped(t, strings.Repeat("0", ports.MaxUploadRequest+1)), ofType("upload-pack"), gz)
+	assert.Regexp(t, `^[0-9a-f]{4}ERR the request body is larger than \d+ bytes: fetch less at once\n$`, string(bomb.wants(http.StatusOK).body))
+	for what, body := range map[string]string{"plain": "0032want", "cut off": zipped(t, strings.Repeat("0032want", 100))[:30], "nothing": ""} {
+		a := c.post(uploadPath, body, ofType("upload-pack"), gz).wants(http.StatusOK)
+		assert.Regexp(t, `^[0-9a-f]{4}ERR the request body is not what gzip makes`, string(a.body), what)
+	}
+	c.post(uploadPath, "x", ofType("upload-pack"), header("Content-Encoding", "br")).wants(http.StatusUnsupportedMediaType)
+	for _, kind := range []string{"", "text/plain", "application/x-git-receive-pack-request"} {
+		c.post(uploadPath, "0000", header("Content-Type", kind)).wants(http.StatusUnsupportedMediaType)
+	}
+}
+
+func TestGitIsToldInPlainText(t *testing.T) {
+	p := &packs{}
+	c := serveGit(t, p)
+	text := func(a answer, status int, want string) {
+		t.Helper()
+		a.wants(status)
+		assert.Equal(t, "text/plain; charset=utf-8", a.header.Get("Content-Type"))
+		assert.Regexp(t, want, string(a.body))
+	}
+	refs := "/git/shop.git/info/refs"
+	text(c.get(refs), http.StatusForbidden, "smart HTTP protocol alone")
+	text(c.get("/git/shop.git/HEAD"), http.StatusForbidden, "smart HTTP protocol alone")
+	text(c.get("/git/shop.git/objects/info/packs"), http.StatusForbidden, "smart HTTP protocol alone")
+	text(c.get(refs+"?service=git-upload-archive"), http.StatusBadRequest, "service")
+	text(c.get("/git/shop/info/refs?service=git-upload-pack"), http.StatusNotFound, `ends in \.git`)
+	text(c.get("/git/..%2fx.git/info/refs?service=git-upload-pack"), http.StatusBadRequest, "repository id")
+
+	p.fails = errs.New(errs.ReasonQueueFull, "too many packs are at work: try again in a moment")
+	for _, a := range []answer{
+		c.get(refs + "?service=git-upload-pack"), c.post(uploadPath, "0000", ofType("upload-pack")), c.post(receivePath, "0000", ofType("receive-pack")),
+	} {
+		text(a, http.StatusServiceUnavailable, "^too many packs are at work: try again in a moment\n$")
+		assert.NotEmpty(t, a.header.Get("Retry-After"))
+	}
+}
+
+// Of a POST that does not answer 200 git shows nothing but the number.
+func TestWhatIsWrongWithARequestIsToldInTheProtocol(t *testing.T) {
+	p := &packs{fails: errs.New(errs.ReasonTooManyActions, "push fewer")}
+	c := serveGit(t, p)
+	assert.Equal(t, "0013ERR push fewer\n", string(c.post(uploadPath, "0000", ofType("upload-pack")).wants(http.StatusOK).body))
+	assert.Equal(t, "000f\x03push fewer0000", string(c.post(receivePath, "0000", ofType("receive-pack")).wants(http.StatusOK).body))
+}
+
+func TestAnAnswerToGitThatIsNotWholeIsBrokenOff(t *testing.T) {
+	p := &packs{answer: "0008NAK\nPACK", fails: errs.New(errs.ReasonUnavailable, "the git service is gone")}
+	c := serveGit(t, p)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.server.URL+uploadPath, strings.NewReader("0000"))
+	require.NoError(t, err)
+	ofType("upload-pack")(req)
+	resp, err := c.http.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	assert.Equal(t, p.answer, string(got))
+	assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
+func TestGitLFSIsToldThatItIsNotServed(t *testing.T) {
+	c := serveGit(t, &packs{})
+	for _, path := range []string{"objects/batch", "locks/verify"} {
+		a := c.post("/git/shop.git/info/lfs/"+path, `{"operation":"upload","objects":[]}`, header("Content-Type", "application/vnd.git-lfs+json")).wants(http.StatusNotFound)
+		assert.Equal(t, "application/vnd.git-lfs+json", a.header.Get("Content-Type"))
+		assert.Contains(t, a.json()["message"], "Git LFS is not served")
+		assert.Equal(t, a.header.Get("X-Request-Id"), a.json()["request_id"])
+	}
+}
+
+func TestWithoutPacksThereIsNoGit(t *testing.T) {
+	c := newShop(t)
+	c.get("/git/shop.git/info/refs?service=git-upload-pack").problem(http.StatusNotFound, "METHOD_NOT_FOUND")
+}
