@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 	"weak"
 
@@ -99,6 +100,7 @@ type documentJSON struct {
 	BlobID     string     `json:"blob_id" doc:"The blob of the file, which a change of it may name as expected."`
 	Fields     fieldsJSON `json:"fields" doc:"All other fields of the front matter, as they are written."`
 	Body       string     `json:"body" doc:"The Markdown behind the front matter."`
+	BodyHTML   string     `json:"body_html,omitempty" doc:"The body as HTML that is safe to show, in its place, if body=html was asked for."`
 	_          struct{}   `additionalProperties:"true"`
 }
 
@@ -122,6 +124,7 @@ type productJSON struct {
 	Links           []linkJSON  `json:"links" nullable:"false"`
 	Fields          fieldsJSON  `json:"fields" doc:"All other fields of the front matter, as they are written."`
 	Body            string      `json:"body" doc:"The Markdown behind the front matter."`
+	BodyHTML        string      `json:"body_html,omitempty" doc:"The body as HTML that is safe to show, in its place, if body=html was asked for."`
 }
 
 type imageJSON struct {
@@ -146,6 +149,7 @@ type categoryJSON struct {
 	Position   int        `json:"position" doc:"Its place among the categories of the same parent."`
 	Fields     fieldsJSON `json:"fields" doc:"All other fields of the front matter, as they are written."`
 	Body       string     `json:"body" doc:"The Markdown behind the front matter."`
+	BodyHTML   string     `json:"body_html,omitempty" doc:"The body as HTML that is safe to show, in its place, if body=html was asked for."`
 }
 
 // wholeCategoryJSON describes a category on its own: a categoryJSON with the members of a placeJSON behind its own.
@@ -161,6 +165,7 @@ type wholeCategoryJSON struct {
 	Position   int               `json:"position" doc:"Its place among the categories of the same parent."`
 	Fields     fieldsJSON        `json:"fields" doc:"All other fields of the front matter, as they are written."`
 	Body       string            `json:"body" doc:"The Markdown behind the front matter."`
+	BodyHTML   string            `json:"body_html,omitempty" doc:"The body as HTML that is safe to show, in its place, if body=html was asked for."`
 	Ancestors  []categoryRefJSON `json:"ancestors" nullable:"false" doc:"The categories above, the root first; of more than 100 the nearest."`
 	Children   []categoryRefJSON `json:"children" nullable:"false" doc:"The categories right below, in their order; of more than 1000 the first. The listing with parent has them all."`
 }
@@ -188,6 +193,7 @@ type collectionJSON struct {
 	Products   []string   `json:"products" nullable:"false" doc:"The skus of the products in their order, as they are written: some may not be served."`
 	Fields     fieldsJSON `json:"fields" doc:"All other fields of the front matter, as they are written."`
 	Body       string     `json:"body" doc:"The Markdown behind the front matter."`
+	BodyHTML   string     `json:"body_html,omitempty" doc:"The body as HTML that is safe to show, in its place, if body=html was asked for."`
 }
 
 // shownProblems is how many problems the description of a catalog shows.
@@ -302,23 +308,10 @@ func otherFields(d *catalog.Document, own ...string) fieldsJSON {
 // fieldsWithout returns a JSON object without some of its members, the others in their order.
 func fieldsWithout(object []byte, names []string) fieldsJSON {
 	out := []byte{'{'}
-	dec := jsontext.NewDecoder(bytes.NewReader(object))
-	_, _ = dec.ReadToken()
-	for dec.PeekKind() == '"' {
-		name, _ := dec.ReadToken()
-		member := name.String()
-		value, err := dec.ReadValue()
-		if err != nil {
-			break // it was made of valid fields
+	for name, value := range members(object) {
+		if !slices.Contains(names, name) {
+			out = appendMember(out, name, value)
 		}
-		if slices.Contains(names, member) {
-			continue
-		}
-		if len(out) > 1 {
-			out = append(out, ',')
-		}
-		out, _ = jsontext.AppendQuote(out, member)
-		out = append(append(out, ':'), value...)
 	}
 	return append(out, '}')
 }
@@ -329,6 +322,8 @@ type encodedDocument struct {
 	line, object []byte
 	// etag is of these bytes: it stays the same from commit to commit while the document does.
 	etag string
+	// html is the body as a JSON string of HTML, nil until it is asked for.
+	html atomic.Pointer[[]byte]
 }
 
 // encodedDocuments keeps what documents were encoded to, as making it costs more than all else of an answer. An entry lives
@@ -341,29 +336,24 @@ func (e *encodedDocuments) of(d *catalog.Document) *encodedDocument {
 		return known.(*encodedDocument)
 	}
 	line := encodeLine(documentView(d))
-	kept, known := e.byDocument.LoadOrStore(key, &encodedDocument{line, line[:len(line)-1], strongTag(line)})
+	kept, known := e.byDocument.LoadOrStore(key, &encodedDocument{line: line, object: line[:len(line)-1], etag: strongTag(line)})
 	if !known {
 		runtime.AddCleanup(d, func(key weak.Pointer[catalog.Document]) { e.byDocument.Delete(key) }, key)
 	}
 	return kept.(*encodedDocument)
 }
 
-// page writes a page of documents, as a [commitPage].
-func (e *encodedDocuments) page(commit git.ObjectID, documents []*catalog.Document, next string) []byte {
+// writePage writes a page of documents, as a [commitPage].
+func writePage(commit git.ObjectID, objects [][]byte, next string) []byte {
 	size := 256 + len(next)
-	for _, d := range documents {
-		size += len(e.of(d).object) + 1
+	for _, o := range objects {
+		size += len(o) + 1
 	}
 	b := make([]byte, 0, size)
 	b = append(b, `{"commit_id":"`...)
 	b = append(b, commit.String()...)
 	b = append(b, `","items":[`...)
-	for i, d := range documents {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, e.of(d).object...)
-	}
+	b = append(b, bytes.Join(objects, []byte{','})...)
 	b = append(b, `],"next_page_token":"`...)
 	b = append(b, next...)
 	return append(b, "\"}\n"...)

@@ -26,6 +26,7 @@ type feed struct {
 	journal *journal
 	// slots holds a token for each load under way, of any feed.
 	slots chan struct{}
+	past  *past
 
 	// wanted counts what the repository is to be looked at for. A reload covers all that was counted before it began.
 	wanted atomic.Uint64
@@ -37,8 +38,8 @@ type feed struct {
 	changed signal
 }
 
-func newFeed(repo repository, target Target, opts *Options, j *journal, slots chan struct{}) *feed {
-	f := &feed{target: target, repo: repo, opts: opts, journal: j, slots: slots, wake: make(chan struct{}, 1)}
+func newFeed(repo repository, target Target, opts *Options, j *journal, slots chan struct{}, p *past) *feed {
+	f := &feed{target: target, repo: repo, opts: opts, journal: j, slots: slots, past: p, wake: make(chan struct{}, 1)}
 	f.wanted.Store(1)
 	f.state.Store(&state{})
 	return f

@@ -18,14 +18,18 @@ type Follower struct {
 	opts    Options
 	feeds   map[git.RepositoryID]*feed
 	journal *journal
+	past    *past
+	// opening holds a token for each catalog of the past that is read.
+	opening chan struct{}
 }
 
 // New returns a follower of the targets, each of another repository. Nothing is read before [Follower.Run].
 func New(store ports.RepositoryStore, targets []Target, opts Options) *Follower {
-	f := &Follower{opts: opts.withDefaults(), feeds: map[git.RepositoryID]*feed{}, journal: &journal{}}
+	f := &Follower{opts: opts.withDefaults(), feeds: map[git.RepositoryID]*feed{}, journal: &journal{}, past: newPast()}
+	f.opening = make(chan struct{}, f.opts.Parallel)
 	slots := make(chan struct{}, f.opts.Parallel)
 	for _, t := range targets {
-		f.feeds[t.Repository] = newFeed(store.Repository(t.Repository), t, &f.opts, f.journal, slots)
+		f.feeds[t.Repository] = newFeed(store.Repository(t.Repository), t, &f.opts, f.journal, slots, f.past)
 	}
 	return f
 }
@@ -118,20 +122,6 @@ func (f *Follower) Catalog(ctx context.Context, id git.RepositoryID) (*Catalog, 
 		receipt.Cursor = covers
 	}
 	return state.answer()
-}
-
-// At returns the catalog of a repository at a commit, if it is the present one or one of the few before it, else nil. It
-// fails with CATALOG_NOT_FOUND for a repository that is no target.
-func (f *Follower) At(id git.RepositoryID, commit git.ObjectID) (*Catalog, error) {
-	feed, err := f.feed(id)
-	if err != nil {
-		return nil, err
-	}
-	recent := feed.state.Load().recent
-	if i := slices.IndexFunc(recent, func(c *Catalog) bool { return c.Commit() == commit }); i >= 0 {
-		return recent[i], nil
-	}
-	return nil, nil //nolint:nilnil // the catalog has moved on, which is no failure
 }
 
 func (f *Follower) feed(id git.RepositoryID) (*feed, error) {

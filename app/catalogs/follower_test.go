@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -198,8 +197,11 @@ func TestARepositoryThatIsNoTargetIsRefused(t *testing.T) {
 	if _, err := w.follows.Status(other); !errs.Is(err, errs.ReasonCatalogNotFound) {
 		t.Errorf("Status: %v", err)
 	}
-	if _, err := w.follows.At(other, git.ObjectID{}); !errs.Is(err, errs.ReasonCatalogNotFound) {
-		t.Errorf("At: %v", err)
+	if _, err := w.follows.Open(t.Context(), other, git.Head()); !errs.Is(err, errs.ReasonCatalogNotFound) {
+		t.Errorf("Open: %v", err)
+	}
+	if _, err := w.follows.OpenCommit(t.Context(), other, git.ObjectID{}); !errs.Is(err, errs.ReasonCatalogNotFound) {
+		t.Errorf("OpenCommit: %v", err)
 	}
 }
 
@@ -281,7 +283,7 @@ func TestADeletedRepositoryIsDroppedAndANewOneLoaded(t *testing.T) {
 		w.delete(shop)
 		synctest.Wait()
 		w.refuses(errs.ReasonRepositoryNotFound)
-		if c, err := w.follows.At(shop, first); c != nil || err != nil {
+		if c, err := w.follows.OpenCommit(t.Context(), shop, first); !errs.Is(err, errs.ReasonRepositoryNotFound) {
 			t.Errorf("the catalog of the deleted repository is still there: %v, %v", c, err)
 		}
 		w.create(shop)
@@ -502,30 +504,6 @@ func TestDocumentsAreFoundHoweverTheirNamesEnd(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("the documents %q are served, want %q", got, want)
-		}
-	})
-}
-
-func TestAFewSnapshotsStayAtHand(t *testing.T) {
-	settled(t, func(t *testing.T) {
-		w := newWorld(t, catalogs.Options{}, "shop")
-		w.create(shop)
-		w.run()
-		var commits []git.ObjectID
-		for i := range 10 {
-			c, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", strings.Repeat("x", i))})
-			commits = append(commits, c)
-			synctest.Wait()
-		}
-		for i, commit := range commits {
-			c, err := w.follows.At(shop, commit)
-			w.ok(err)
-			if (c != nil) != (i >= 2) {
-				t.Errorf("snapshot %d of 10: %v", i, c)
-			}
-			if c != nil && !maps.Equal(content(c), w.files(shop, commit)) {
-				t.Errorf("snapshot %d of 10 holds %v", i, content(c))
-			}
 		}
 	})
 }

@@ -120,7 +120,9 @@ func (f *feed) resolveRelease(ctx context.Context) (head, error) {
 
 // drop leaves nothing to serve: what was there is gone from the repository, or the repository is gone.
 func (f *feed) drop(ctx context.Context, next *state, why error) {
-	if !errs.Is(why, errs.ReasonRepositoryNotFound) {
+	if errs.Is(why, errs.ReasonRepositoryNotFound) {
+		f.past.forget(f.target.Repository)
+	} else {
 		f.notice(ctx, next, head{})
 	}
 	if next.absent == nil {

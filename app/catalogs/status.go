@@ -16,9 +16,9 @@ type Catalog struct {
 	View       View
 	// Snapshot is the content; it names the commit.
 	Snapshot *catalog.Snapshot
-	// Ref is the branch or tag that was followed.
+	// Ref is the branch or tag that led to the commit; zero if it was opened by its id.
 	Ref git.RefName
-	// Release is the version of the release tag, "" unless the view is live.
+	// Release is the version of the release tag, "" if Ref is none.
 	Release string
 	// LoadedAt is when the snapshot was made.
 	LoadedAt time.Time

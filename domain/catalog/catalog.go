@@ -72,6 +72,8 @@ type Document struct {
 	Product    *Product
 	Category   *Category
 	Collection *Collection
+
+	derived *derived
 }
 
 // Product holds the fields of a product.

@@ -90,7 +90,7 @@ func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas s
 	if kind == "" {
 		return nil
 	}
-	d := &Document{Kind: kind, Path: c.Path, Blob: c.Blob, Source: front.source, Body: front.body}
+	d := &Document{Kind: kind, Path: c.Path, Blob: c.Blob, Source: front.source, Body: front.body, derived: &derived{}}
 	switch kind {
 	case KindProduct:
 		d.Product = r.product(root)

@@ -32,7 +32,17 @@ type Snapshot struct {
 	uses *btree.Map[string, *Document]
 	// kinds are the paths of files that say they are of a kind that is not built in.
 	kinds *btree.Map[string, struct{}]
+
+	fields *knownFields
 }
+
+// knownFields are the names that [Snapshot.Fields] found.
+type knownFields struct {
+	sync.Mutex
+	byKind map[Kind][]string
+}
+
+func newKnownFields() *knownFields { return &knownFields{byKind: map[Kind][]string{}} }
 
 // Keys of the indexes: their parts, with a NUL behind each, which no part holds, as no path and no key of a document does.
 func key(parts ...string) string { return strings.Join(parts, "\x00") + "\x00" }
@@ -54,6 +64,7 @@ func empty() *Snapshot {
 		copying: &sync.Mutex{}, schemas: schemas{}, counts: map[Kind]int{},
 		files: &btree.Map[string, *file]{}, raw: &btree.Map[string, Change]{}, links: &btree.Map[string, []Problem]{},
 		keys: &btree.Map[string, *Document]{}, uses: &btree.Map[string, *Document]{}, kinds: &btree.Map[string, struct{}]{},
+		fields: newKnownFields(),
 	}
 }
 
@@ -64,6 +75,7 @@ func (s *Snapshot) edit(commit git.ObjectID) *Snapshot {
 	return &Snapshot{
 		commit: commit, copying: &sync.Mutex{}, schemas: maps.Clone(s.schemas), counts: maps.Clone(s.counts),
 		files: s.files.Copy(), raw: s.raw.Copy(), links: s.links.Copy(), keys: s.keys.Copy(), uses: s.uses.Copy(), kinds: s.kinds.Copy(),
+		fields: newKnownFields(),
 	}
 }
 

@@ -48,7 +48,7 @@ var table = []row{
 	{
 		pattern: "domain/catalog", pure: true,
 		allow: []string{
-			"domain/git", "github.com/santhosh-tekuri/jsonschema/v6/...", "github.com/tidwall/btree", "go.yaml.in/yaml/v3", "golang.org/x/text/...",
+			"domain/errs", "domain/git", "github.com/santhosh-tekuri/jsonschema/v6/...", "github.com/tidwall/btree", "go.yaml.in/yaml/v3", "golang.org/x/text/...",
 		},
 	},
 	{pattern: "domain/repository", pure: true, allow: []string{"domain/..."}},
@@ -76,6 +76,10 @@ var table = []row{
 		pattern: "app/catalogs",
 		allow:   []string{"domain/...", "ports"},
 		tests:   []string{"app/eventhub", "ports/..."},
+	},
+	{
+		pattern: "app/markdown", pure: true,
+		allow: []string{"github.com/microcosm-cc/bluemonday", "github.com/yuin/goldmark/..."},
 	},
 	{
 		pattern: "app/journal",
@@ -135,7 +139,7 @@ var table = []row{
 	{
 		pattern: "adapters/httpapi",
 		allow: []string{
-			"app/catalogs", "domain/...", "internal/pktline", "internal/requestid", "ports",
+			"app/catalogs", "app/markdown", "domain/...", "internal/pktline", "internal/requestid", "ports",
 			"github.com/danielgtaylor/huma/v2/...", "github.com/go-json-experiment/json/...",
 			"github.com/prometheus/client_golang/prometheus/...",
 		},

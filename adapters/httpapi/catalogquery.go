@@ -1,0 +1,339 @@
+package httpapi
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/gitstore-dev/gitstore/app/markdown"
+	"github.com/gitstore-dev/gitstore/domain/catalog"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/page"
+)
+
+// anyDocuments are documents whose kind the query names.
+var anyDocuments = documentList{page: commitPage[documentJSON]{}, whole: documentJSON{}}
+
+func atParam() *param {
+	return nameParam("at", "Answer from the catalog at this revision instead: a branch, a tag, a ref that begins with refs/, or a full commit id.")
+}
+
+// documentParams say which part of documents is wanted, and from when.
+func documentParams() []*param {
+	return []*param{
+		textParam("fields", "The members of documents to answer with, with commas between them; those within fields with a point, such as "+
+			"id,price,fields.supplier. Without it all. What the schema calls required is then only there if it is named."),
+		enumParam("body", "The Markdown body as it is (raw, as without this), as HTML that is safe to show, or not at all. As HTML it comes in body_html in place of "+
+			"body; what is larger than 256 KiB, or takes too much work, as preformatted text.", bodyRaw, bodyHTML, bodyNone),
+		atParam(),
+	}
+}
+
+const (
+	bodyRaw  = "raw"
+	bodyHTML = "html"
+	bodyNone = "none"
+)
+
+// listParams are what a listing of documents takes.
+func listParams(l documentList) []*param {
+	common := []*param{
+		textParam("id", "The one with this id."),
+		textParam("slug", "The one with this slug."),
+		textParam("q", "Those that hold each of these words, anywhere in id, slug, sku, title, tags or body, without regard to the case of letters."),
+		repeatedParam(textParam("filter", "A condition on a field of the front matter, such as supplier.name=Ada or attributes.capacity_ml>=250, with one of "+
+			"= != < <= > >=. A field in a map has the keys that lead to it with points between them; of a list any item will do. Numbers, and texts that are plain "+
+			"decimal numbers, are compared as numbers, except that = takes texts as they are written. A field that no document of the kind has, and no schema names, is refused.")),
+		textParam("sort", "Fields of the front matter to order by, with commas between them, each with - in front to turn it round: -price,title. "+
+			"Documents without the field are last, what is equal is ordered by id."),
+	}
+	return slices.Concat(l.filters, common, documentParams(), pageParams())
+}
+
+// documentQuery reads the conditions and the order of a listing.
+func (c *call) documentQuery(kind catalog.Kind) (q catalog.Query, err error) {
+	q = catalog.Query{
+		Kind: kind, ID: c.optionalText("id"), SKU: c.optionalText("sku"), Slug: c.optionalText("slug"),
+		Category: c.optionalText("category"), CategoryTree: c.optionalText("category_tree"), Collection: c.optionalText("collection"), Parent: c.optionalText("parent"),
+		Status: c.query["status"], InventoryStatus: c.query["inventory_status"], Tags: c.query["tag"], Text: c.query.Get("q"),
+		Currency: c.query.Get("currency"), PriceMin: c.query.Get("price_min"), PriceMax: c.query.Get("price_max"),
+	}
+	for _, name := range []string{"currency", "price_min", "price_max"} {
+		if c.query.Has(name) && c.query.Get(name) == "" {
+			return q, errs.InvalidField(errs.ReasonInvalidArgument, name, "%s is empty: give a value, or leave it out", name)
+		}
+	}
+	for _, text := range c.query["filter"] {
+		condition, err := catalog.ParseFieldCondition(text)
+		if err != nil {
+			return q, err
+		}
+		q.Where = append(q.Where, condition)
+	}
+	if c.query.Has("sort") {
+		q.Sort, err = catalog.ParseFieldOrders(c.query.Get("sort"))
+	}
+	return q, err
+}
+
+// optionalText returns nil if the parameter is not given.
+func (c *call) optionalText(name string) *string {
+	if !c.query.Has(name) {
+		return nil
+	}
+	text := c.query.Get(name)
+	return &text
+}
+
+// shape is the part of documents that is wanted.
+type shape struct {
+	// members are the names of those to keep, nil is all.
+	members map[string]bool
+	// fields are the names of those of the member fields, if that is not kept whole.
+	fields map[string]bool
+	// body is how the body is wanted; "" is as it is.
+	body string
+}
+
+// whole reports whether all is wanted as it is.
+func (s shape) whole() bool { return s.members == nil && s.body == "" }
+
+// bodyMember is the name of the body.
+func (s shape) bodyMember() string {
+	if s.body == bodyHTML {
+		return "body_html"
+	}
+	return "body"
+}
+
+// shape reads which part of documents is wanted, of those with the members of an example.
+func (c *call) shape(example any) (s shape, err error) {
+	if body := c.query.Get("body"); body != bodyRaw {
+		s.body = body
+	}
+	if !c.query.Has("fields") {
+		return s, nil
+	}
+	known := membersOf(example)
+	s.members, s.fields = map[string]bool{}, map[string]bool{}
+	for name := range strings.SplitSeq(c.query.Get("fields"), ",") {
+		field, isField := strings.CutPrefix(name, "fields.")
+		switch {
+		case isField && field != "":
+			s.fields[field] = true
+		case !slices.Contains(known, name):
+			return s, errs.InvalidField(errs.ReasonInvalidArgument, "fields", "documents have no member %q: there are %s, and fields. with the name of a field",
+				clip(name, 64), strings.Join(known, ", "))
+		default:
+			s.members[name] = true
+		}
+	}
+	return s, nil
+}
+
+// membersOf are the names of the members of an object's JSON.
+func membersOf(example any) []string {
+	var names []string
+	for field := range reflect.TypeOf(example).Fields() {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// of returns the wanted part of a document's JSON.
+func (s shape) of(object []byte, body func() []byte) []byte {
+	out := []byte{'{'}
+	for name, value := range members(object) {
+		switch {
+		case name == "fields" && s.members != nil && !s.members["fields"]:
+			if len(s.fields) == 0 {
+				continue
+			}
+			value = pickMembers(value, s.fields)
+		case name == "body":
+			name = s.bodyMember()
+			if s.body == bodyNone || s.members != nil && !s.members["body"] && !s.members[name] {
+				continue
+			}
+			if s.body == bodyHTML {
+				value = body()
+			}
+		case s.members != nil && !s.members[name]:
+			continue
+		}
+		out = appendMember(out, name, value)
+	}
+	return append(out, '}')
+}
+
+func pickMembers(object []byte, wanted map[string]bool) []byte {
+	out := []byte{'{'}
+	for name, value := range members(object) {
+		if wanted[name] {
+			out = appendMember(out, name, value)
+		}
+	}
+	return append(out, '}')
+}
+
+func appendMember(out []byte, name string, value []byte) []byte {
+	if len(out) > 1 {
+		out = append(out, ',')
+	}
+	out, _ = jsontext.AppendQuote(out, name)
+	return append(append(out, ':'), value...)
+}
+
+// members yields the members of an object that is valid JSON.
+func members(object []byte) func(yield func(string, []byte) bool) {
+	return func(yield func(string, []byte) bool) {
+		dec := jsontext.NewDecoder(bytes.NewReader(object))
+		_, _ = dec.ReadToken()
+		for dec.PeekKind() == '"' {
+			token, _ := dec.ReadToken()
+			name := token.String()
+			value, err := dec.ReadValue()
+			if err != nil || !yield(name, value) {
+				return
+			}
+		}
+	}
+}
+
+// object returns the wanted part of a document.
+func (a *api) object(d *catalog.Document, s shape) []byte {
+	e := a.encoded.of(d)
+	if s.whole() {
+		return e.object
+	}
+	return s.of(e.object, func() []byte { return e.bodyHTML(d) })
+}
+
+// bodyHTML returns the body of the document as a JSON string.
+func (e *encodedDocument) bodyHTML(d *catalog.Document) []byte {
+	if known := e.html.Load(); known != nil {
+		return *known
+	}
+	text := encodeJSON(markdown.HTML(d.Body))
+	e.html.Store(&text)
+	return text
+}
+
+func (a *api) listAnyDocuments(c *call) error {
+	l := anyDocuments
+	l.kind = catalog.Kind(c.query.Get("kind"))
+	if l.kind == "" {
+		return errs.InvalidField(errs.ReasonInvalidArgument, "kind", "say which kind of documents, such as %s", catalog.KindProduct)
+	}
+	for _, known := range documentLists {
+		if known.kind == l.kind {
+			l.whole = known.whole
+		}
+	}
+	return a.listDocuments(c, l)
+}
+
+// maxPage is how many bytes of documents a page holds at most, if they are not those of one alone.
+const maxPage = 8 << 20
+
+func (a *api) listDocuments(c *call, l documentList) error {
+	q, err := c.documentQuery(l.kind)
+	if err != nil {
+		return err
+	}
+	shape, err := c.shape(l.whole)
+	if err != nil {
+		return err
+	}
+	found, cur, err := a.catalogPage(c)
+	if err != nil {
+		return err
+	}
+	documents, err := found.Snapshot.Find(c.r.Context(), q, cur.After)
+	if err != nil {
+		return err
+	}
+	return a.answerVersion(c, found, a.pageTag(c, found), func() ([]byte, error) {
+		var (
+			objects [][]byte
+			bytes   int
+			next    string
+			token   = page.Token{Commit: found.Commit(), After: cur.After, Skip: cur.Skip}
+			skip    = cur.Skip
+		)
+		for d, err := range documents {
+			if err != nil {
+				return nil, err
+			}
+			if skip > 0 {
+				skip--
+				continue
+			}
+			if len(objects) == cur.size {
+				next = cur.next(token)
+				break
+			}
+			object := a.object(d, shape)
+			if bytes += len(object); bytes > maxPage && len(objects) > 0 {
+				next = cur.next(token)
+				break
+			}
+			objects = append(objects, object)
+			passBy(&token, &q, d)
+		}
+		return writePage(found.Commit(), objects, next), nil
+	})
+}
+
+// maxTokenID is the longest id, in bytes, that a page token names; behind longer ones it counts.
+const maxTokenID = 1 << 10
+
+// passBy moves a token behind a document.
+func passBy(t *page.Token, q *catalog.Query, d *catalog.Document) {
+	if q.ByID() && len(d.ID) <= maxTokenID {
+		t.After, t.Skip = d.ID, 0
+		return
+	}
+	t.Skip++
+}
+
+func (a *api) getAnyDocument(c *call) error {
+	l := anyDocuments
+	l.kind = catalog.Kind(c.path["kind"])
+	return a.getDocument(c, l)
+}
+
+func (a *api) getDocument(c *call, l documentList) error {
+	shape, err := c.shape(l.whole)
+	if err != nil {
+		return err
+	}
+	found, err := a.catalog(c)
+	if err != nil {
+		return err
+	}
+	d := found.Snapshot.Document(c.path["document"])
+	if d == nil || d.Kind != l.kind {
+		id := clip(c.path["document"], 128)
+		return errs.New(errs.ReasonDocumentNotFound, fmt.Sprintf("the catalog serves no %.64q of id %q", l.kind, id), "kind", clip(string(l.kind), 64), "id", id)
+	}
+	e := a.encoded.of(d)
+	if l.more == nil && shape.whole() {
+		return a.answerVersion(c, found, e.etag, func() ([]byte, error) { return e.line, nil })
+	}
+	object := e.object
+	if l.more != nil {
+		object = slices.Concat(object[:len(object)-1], l.more(found.Snapshot, d), []byte{'}'})
+	}
+	if !shape.whole() {
+		object = shape.of(object, func() []byte { return e.bodyHTML(d) })
+	}
+	line := append(slices.Clip(object), '\n')
+	return a.answerVersion(c, found, strongTag(line), func() ([]byte, error) { return line, nil })
+}

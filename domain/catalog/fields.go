@@ -1,0 +1,200 @@
+package catalog
+
+import (
+	"encoding/json"
+	"math/big"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"unique"
+
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// derived is what is made of a document when a query first needs it.
+type derived struct {
+	fields atomic.Pointer[[]fieldValue]
+	text   atomic.Pointer[string]
+}
+
+// fieldValue is one plain value of the fields of a document.
+type fieldValue struct {
+	// field leads to it: the keys with points between them, and those of lists left out.
+	field string
+	value
+}
+
+// value is a plain value as queries compare it.
+type value struct {
+	text string
+	kind valueKind
+}
+
+type valueKind uint8
+
+const (
+	// valueNone is null, and that of an empty list or map.
+	valueNone valueKind = iota
+	valueText
+	valueNumber
+	valueBool
+)
+
+// values returns the plain values of a document's fields in the order in which they are written.
+func (d *Document) values() []fieldValue {
+	if known := d.derived.fields.Load(); known != nil {
+		return *known
+	}
+	all := flatten(nil, d.root(), "")
+	all = slices.Clip(all)
+	d.derived.fields.Store(&all)
+	return all
+}
+
+func flatten(all []fieldValue, n *yaml.Node, field string) []fieldValue {
+	switch {
+	case len(n.Content) == 0 && n.Kind != yaml.ScalarNode:
+		if field != "" {
+			all = append(all, fieldValue{field: unique.Make(field).Value()})
+		}
+	case n.Kind == yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			all = flatten(all, n.Content[i+1], join(field, n.Content[i].Value))
+		}
+	case n.Kind == yaml.SequenceNode:
+		for _, item := range n.Content {
+			all = flatten(all, item, field)
+		}
+	default:
+		all = append(all, fieldValue{unique.Make(field).Value(), valueOf(n)})
+	}
+	return all
+}
+
+func valueOf(n *yaml.Node) value {
+	switch v := plain(n).(type) {
+	case nil:
+		return value{}
+	case bool:
+		if v {
+			return value{"true", valueBool}
+		}
+		return value{"false", valueBool}
+	case json.Number:
+		return value{string(v), valueNumber}
+	}
+	return value{n.Value, valueText}
+}
+
+// plainDecimal is what a text has to be to be compared as a number with one.
+var plainDecimal = regexp.MustCompile(`^-?[0-9]{1,40}(\.[0-9]{1,40})?$`)
+
+// number returns the value as a number, nil if it is none, nor a text that is a plain decimal number.
+func (v value) number() *big.Rat {
+	if v.kind != valueNumber && (v.kind != valueText || !plainDecimal.MatchString(v.text)) {
+		return nil
+	}
+	r, ok := new(big.Rat).SetString(v.text)
+	if !ok {
+		return nil
+	}
+	return r
+}
+
+// fold returns a text as searches compare it: without regard to the case of letters and to the several ways in which
+// Unicode writes the same character.
+func fold(s string) string {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s)))
+		}
+	}
+	return strings.ToLower(s)
+}
+
+// searched is the folded text of a document that searches look at.
+func (d *Document) searched() string {
+	if known := d.derived.text.Load(); known != nil {
+		return *known
+	}
+	parts := []string{d.Title, d.ID, d.Slug}
+	if d.Product != nil {
+		parts = append(append(parts, d.Product.SKU), d.Product.Tags...)
+	}
+	text := fold(strings.Join(append(parts, d.Body), "\n"))
+	d.derived.text.Store(&text)
+	return text
+}
+
+// ownFields are the fields that a kind has by itself.
+func ownFields(kind Kind) []string {
+	switch kind {
+	case KindProduct:
+		return []string{"id", "slug", "title", "sku", "category", "price", "currency", "status", "inventory_status", "tags", "images.url", "images.alt", "links.title", "links.url"}
+	case KindCategory:
+		return []string{"id", "slug", "title", "parent", "position"}
+	case KindCollection:
+		return []string{"id", "slug", "title", "products"}
+	}
+	return []string{"id", "slug", "title"}
+}
+
+// Fields returns the names of the fields that documents of a kind have, sorted: those that the kind has by itself, those
+// that its schema names, and those that some document has. A field in a map has the keys that lead to it with points
+// between them, such as "supplier.name"; lists have no part in a name. The caller must not write to it.
+func (s *Snapshot) Fields(kind Kind) []string {
+	s.fields.Lock()
+	defer s.fields.Unlock()
+	if known, ok := s.fields.byKind[kind]; ok {
+		return known
+	}
+	names := map[string]bool{}
+	for _, name := range ownFields(kind) {
+		names[name] = true
+	}
+	if schema := s.schemas[kind]; schema != nil {
+		schema.name(names, "", maxNamed)
+	}
+	for d := range s.List(kind, "") {
+		for _, v := range d.values() {
+			names[v.field] = true
+		}
+	}
+	all := make([]string, 0, len(names))
+	for name := range names {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	s.fields.byKind[kind] = all
+	return all
+}
+
+// maxNamed is how deep the fields are looked for that a schema names.
+const maxNamed = 4
+
+// name adds the fields that a schema names.
+func (s *subschema) name(names map[string]bool, field string, depth int) {
+	if depth == 0 {
+		return
+	}
+	for property, below := range s.properties {
+		name := join(field, property)
+		names[name] = true
+		below.name(names, name, depth-1)
+		if below.otherItems != nil {
+			below.otherItems.name(names, name, depth-1)
+		}
+	}
+}
+
+// hasField reports whether documents of a kind have a field of the name, without looking at them if need not be.
+func (s *Snapshot) hasField(kind Kind, name string) bool {
+	if slices.Contains(ownFields(kind), name) {
+		return true
+	}
+	_, found := slices.BinarySearch(s.Fields(kind), name)
+	return found
+}

@@ -1,0 +1,461 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+)
+
+// Query selects documents of one kind and orders them. All that is given has to hold.
+type Query struct {
+	Kind Kind
+	// ID, SKU and Slug select the one document that has them; nil is any.
+	ID, SKU, Slug *string
+	// Category keeps the products right in the category of this id; nil is any.
+	Category *string
+	// CategoryTree keeps the products in the category of this id or anywhere below it; nil is any.
+	CategoryTree *string
+	// Collection keeps the products of the collection of this id; nil is any.
+	Collection *string
+	// Parent keeps the categories right below the one of this id, the roots for ""; nil is any.
+	Parent *string
+	// Status and InventoryStatus keep products with one of these; none is any.
+	Status, InventoryStatus []string
+	// Currency keeps products with a price in it; "" is any.
+	Currency string
+	// PriceMin and PriceMax keep products whose price, in whatever currency, is at least and at most this decimal number;
+	// "" is any.
+	PriceMin, PriceMax string
+	// Tags keep products that have all of these.
+	Tags []string
+	// Text keeps documents that hold each of its words, anywhere in id, slug, sku, title, tags or body, without regard to
+	// the case of letters and to how Unicode composes them; "" is any.
+	Text string
+	// Where are conditions on fields.
+	Where []FieldCondition
+	// Sort orders the documents. Without it products of a collection are in its order, categories below a parent by their
+	// position, and all others by the bytes of their ids. What is equal is ordered by id.
+	Sort []FieldOrder
+}
+
+// FieldCondition compares a field of documents with a value. A field that is a list holds for any of its items.
+type FieldCondition struct {
+	// Field is one of [Snapshot.Fields].
+	Field    string
+	Operator Operator
+	// Value is compared as a number where it and the document's are numbers, or texts that are plain decimal numbers;
+	// else as text, by its bytes. [Equal] takes texts as they are written.
+	Value string
+}
+
+// Operator says how a field is compared.
+type Operator string
+
+// The operators.
+const (
+	Equal Operator = "="
+	// NotEqual also holds for documents without the field.
+	NotEqual       Operator = "!="
+	Less           Operator = "<"
+	LessOrEqual    Operator = "<="
+	Greater        Operator = ">"
+	GreaterOrEqual Operator = ">="
+)
+
+// ParseFieldCondition reads a condition such as "supplier.name=Ada" or "attributes.capacity_ml>=250". It fails with
+// INVALID_ARGUMENT.
+func ParseFieldCondition(text string) (FieldCondition, error) {
+	i := strings.IndexAny(text, "=!<>")
+	if i <= 0 {
+		return FieldCondition{}, invalidCondition(text)
+	}
+	for _, op := range []Operator{NotEqual, LessOrEqual, GreaterOrEqual, Equal, Less, Greater} {
+		if value, ok := strings.CutPrefix(text[i:], string(op)); ok {
+			return FieldCondition{Field: text[:i], Operator: op, Value: value}, nil
+		}
+	}
+	return FieldCondition{}, invalidCondition(text)
+}
+
+func invalidCondition(text string) error {
+	return errs.InvalidField(errs.ReasonInvalidArgument, "filter",
+		"the filter %q is no condition: write a field, one of = != < <= > >=, and a value, such as supplier.name=Ada", clip(text))
+}
+
+// FieldOrder orders documents by a field; those without it are last. Numbers, and texts that are plain decimal numbers, are
+// by their value and before other texts, which are by their bytes. Of a list the first item counts.
+type FieldOrder struct {
+	// Field is one of [Snapshot.Fields].
+	Field      string
+	Descending bool
+}
+
+// ParseFieldOrders reads fields with commas between them, each with a "-" in front to turn it round, such as
+// "-price,title". It fails with INVALID_ARGUMENT.
+func ParseFieldOrders(text string) ([]FieldOrder, error) {
+	var all []FieldOrder
+	for part := range strings.SplitSeq(text, ",") {
+		name, descending := strings.CutPrefix(part, "-")
+		if name == "" {
+			return nil, errs.InvalidField(errs.ReasonInvalidArgument, "sort", "the order %q has a part without a field: write fields with commas between them, such as -price,title", clip(text))
+		}
+		all = append(all, FieldOrder{name, descending})
+	}
+	return all, nil
+}
+
+// Limits of a query.
+const (
+	// MaxConditions is the most conditions on fields, tags, states and words that a query may have, of each.
+	MaxConditions = 50
+	// MaxOrders is the most fields to order by.
+	MaxOrders = 8
+)
+
+// ByID reports whether the documents come ordered by their ids, so that a listing can go on behind one.
+func (q *Query) ByID() bool { return len(q.Sort) == 0 && q.Collection == nil && q.Parent == nil }
+
+// Find yields the documents that a query selects, in its order. If that is by id, those up to the id after are left out;
+// "" begins with the first. It fails with INVALID_ARGUMENT for a value that is none and for fields that no document has. When
+// the context ends, the last pair that it yields has CANCELED or DEADLINE_EXCEEDED.
+func (s *Snapshot) Find(ctx context.Context, q Query, after string) (iter.Seq2[*Document, error], error) {
+	if err := q.check(s); err != nil {
+		return nil, err
+	}
+	found := &search{Query: q, snapshot: s, words: strings.Fields(fold(q.Text))}
+	if q.CategoryTree != nil {
+		found.categories = map[string]bool{*q.CategoryTree: true}
+		for c := range s.Descendants(*q.CategoryTree) {
+			found.categories[c.ID] = true
+		}
+	}
+	matches := found.matches(ctx, after)
+	if len(q.Sort) == 0 {
+		return matches, nil
+	}
+	return q.sorted(matches), nil
+}
+
+func (q *Query) check(s *Snapshot) error {
+	for _, list := range []struct {
+		name string
+		n    int
+	}{{"filter", len(q.Where)}, {"tag", len(q.Tags)}, {"status", len(q.Status)}, {"inventory_status", len(q.InventoryStatus)}, {"q", len(strings.Fields(q.Text))}} {
+		if list.n > MaxConditions {
+			return errs.InvalidField(errs.ReasonInvalidArgument, list.name, "%s has more than %d values or words: give fewer", list.name, MaxConditions)
+		}
+	}
+	if len(q.Sort) > MaxOrders {
+		return errs.InvalidField(errs.ReasonInvalidArgument, "sort", "sort has more than %d fields: give fewer", MaxOrders)
+	}
+	for _, price := range []struct{ name, amount string }{{"price_min", q.PriceMin}, {"price_max", q.PriceMax}} {
+		if price.amount != "" && !decimalPattern.MatchString(price.amount) {
+			return errs.InvalidField(errs.ReasonInvalidArgument, price.name, `%s is no decimal number, such as "13.50"`, price.name)
+		}
+	}
+	for _, c := range q.Where {
+		if !s.hasField(q.Kind, c.Field) {
+			return s.unknownField(q.Kind, "filter", c.Field)
+		}
+	}
+	for _, o := range q.Sort {
+		if !s.hasField(q.Kind, o.Field) {
+			return s.unknownField(q.Kind, "sort", o.Field)
+		}
+	}
+	return nil
+}
+
+// maxListed is how many known fields are told to whoever names an unknown one.
+const maxListed = 100
+
+func (s *Snapshot) unknownField(kind Kind, parameter, name string) error {
+	known := s.Fields(kind)
+	listed, more := known, ""
+	if len(known) > maxListed {
+		listed, more = known[:maxListed], fmt.Sprintf(" and %d more", len(known)-maxListed)
+	}
+	names := make([]string, len(listed))
+	for i, n := range listed {
+		names[i] = clip(n)
+	}
+	return errs.InvalidField(errs.ReasonInvalidArgument, parameter, "no %s has a field %q: there are %s%s", clip(string(kind)), clip(name), strings.Join(names, ", "), more)
+}
+
+// search is a query under way.
+type search struct {
+	Query
+	snapshot *Snapshot
+	// categories are the ids of the tree that products have to be in, nil if there is none.
+	categories map[string]bool
+	words      []string
+}
+
+// checkEvery is after how many documents the context is looked at.
+const checkEvery = 64
+
+// matches yields what is selected, in the order of the query but for its Sort.
+func (f *search) matches(ctx context.Context, after string) iter.Seq2[*Document, error] {
+	return func(yield func(*Document, error) bool) {
+		seen := 0
+		for d := range f.candidates(after) {
+			if seen++; seen%checkEvery == 0 && ctx.Err() != nil {
+				yield(nil, errs.From(ctx.Err()))
+				return
+			}
+			if f.holds(d) && !yield(d, nil) {
+				return
+			}
+		}
+	}
+}
+
+// candidates yields what may be selected: no more of the catalog than the indexes leave.
+func (f *search) candidates(after string) iter.Seq[*Document] {
+	s := f.snapshot
+	switch {
+	case f.Collection != nil:
+		return s.inCollectionOnce(*f.Collection)
+	case f.Parent != nil:
+		return s.Children(*f.Parent)
+	case f.ID != nil:
+		return behind(one(s.Document(*f.ID)), after)
+	case f.SKU != nil:
+		return behind(one(s.BySKU(*f.SKU)), after)
+	case f.Slug != nil:
+		return behind(one(s.BySlug(f.Kind, *f.Slug)), after)
+	case f.Category != nil:
+		return behind(s.InCategory(*f.Category), after)
+	}
+	return s.List(f.Kind, after)
+}
+
+func one(d *Document) iter.Seq[*Document] {
+	return func(yield func(*Document) bool) {
+		if d != nil {
+			yield(d)
+		}
+	}
+}
+
+func behind(seq iter.Seq[*Document], after string) iter.Seq[*Document] {
+	return func(yield func(*Document) bool) {
+		for d := range seq {
+			if d.ID > after && !yield(d) {
+				return
+			}
+		}
+	}
+}
+
+// inCollectionOnce yields the products of a collection, each where it is first named.
+func (s *Snapshot) inCollectionOnce(id string) iter.Seq[*Document] {
+	return func(yield func(*Document) bool) {
+		c := s.Document(id)
+		if c == nil || c.Collection == nil {
+			return
+		}
+		seen := map[*Document]bool{}
+		for d := range s.InCollection(c) {
+			if !seen[d] && !yield(d) {
+				return
+			}
+			seen[d] = true
+		}
+	}
+}
+
+// holds reports whether a document is selected.
+func (f *search) holds(d *Document) bool {
+	if d.Kind != f.Kind || f.ID != nil && d.ID != *f.ID || f.Slug != nil && d.Slug != *f.Slug || !f.holdsAsProduct(d.Product) || !f.holdsAsCategory(d.Category) {
+		return false
+	}
+	for _, c := range f.Where {
+		if !c.holds(d) {
+			return false
+		}
+	}
+	for _, word := range f.words {
+		if !strings.Contains(d.searched(), word) {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *search) holdsAsCategory(c *Category) bool {
+	return f.Parent == nil || c != nil && c.Parent == *f.Parent
+}
+
+func (f *search) holdsAsProduct(p *Product) bool {
+	if p == nil {
+		return !f.asksForProducts()
+	}
+	for _, tag := range f.Tags {
+		if !slices.Contains(p.Tags, tag) {
+			return false
+		}
+	}
+	return (f.SKU == nil || p.SKU == *f.SKU) &&
+		(f.Category == nil || p.Category == *f.Category) &&
+		(f.categories == nil || f.categories[p.Category]) &&
+		(len(f.Status) == 0 || slices.Contains(f.Status, p.Status)) &&
+		(len(f.InventoryStatus) == 0 || slices.Contains(f.InventoryStatus, p.InventoryStatus)) &&
+		(f.Currency == "" || p.Currency == f.Currency) &&
+		(f.PriceMin == "" || compareAmounts(p.Price, f.PriceMin) >= 0) &&
+		(f.PriceMax == "" || compareAmounts(p.Price, f.PriceMax) <= 0)
+}
+
+// asksForProducts reports whether something is asked for that only products have.
+func (f *search) asksForProducts() bool {
+	return f.SKU != nil || f.Category != nil || f.categories != nil || f.Currency != "" || f.PriceMin != "" || f.PriceMax != "" ||
+		len(f.Tags)+len(f.Status)+len(f.InventoryStatus) > 0
+}
+
+// compareAmounts compares decimal numbers as [decimalPattern] has them.
+func compareAmounts(a, b string) int {
+	aWhole, aFraction, _ := strings.Cut(a, ".")
+	bWhole, bFraction, _ := strings.Cut(b, ".")
+	return cmp.Or(
+		cmp.Compare(len(aWhole), len(bWhole)), strings.Compare(aWhole, bWhole),
+		strings.Compare(strings.TrimRight(aFraction, "0"), strings.TrimRight(bFraction, "0")),
+	)
+}
+
+func (c *FieldCondition) holds(d *Document) bool {
+	operand := value{c.Value, valueText}
+	equal, want := c.Operator, true
+	if c.Operator == NotEqual {
+		equal, want = Equal, false
+	}
+	number := operand.number()
+	for _, v := range d.values() {
+		if v.field == c.Field && v.kind != valueNone && v.compares(equal, operand, number) {
+			return want
+		}
+	}
+	return !want
+}
+
+// compares reports whether a value of a document compares so to that of a condition, whose number is nil if it is none.
+func (v value) compares(op Operator, operand value, number *big.Rat) bool {
+	if op == Equal {
+		if v.kind == valueNumber && number != nil {
+			own := v.number()
+			return own != nil && own.Cmp(number) == 0
+		}
+		return v.text == operand.text
+	}
+	var order int
+	own := v.number()
+	switch {
+	case own != nil && number != nil:
+		order = own.Cmp(number)
+	case v.kind == valueText:
+		order = strings.Compare(v.text, operand.text)
+	default:
+		return false
+	}
+	switch op {
+	case Less:
+		return order < 0
+	case LessOrEqual:
+		return order <= 0
+	case Greater:
+		return order > 0
+	}
+	return order >= 0
+}
+
+// sortKey is what a document is ordered by.
+type sortKey struct {
+	rank   int
+	number *big.Rat
+	text   string
+}
+
+const (
+	rankNumber = iota
+	rankText
+	rankMissing
+)
+
+func (o FieldOrder) key(d *Document) sortKey {
+	for _, v := range d.values() {
+		if v.field != o.Field || v.kind == valueNone {
+			continue
+		}
+		if n := v.number(); n != nil {
+			return sortKey{rank: rankNumber, number: n}
+		}
+		return sortKey{rank: rankText, text: v.text}
+	}
+	return sortKey{rank: rankMissing}
+}
+
+func (o FieldOrder) compare(a, b sortKey) int {
+	order := cmp.Compare(a.rank, b.rank)
+	switch {
+	case a.rank == rankMissing || b.rank == rankMissing:
+		return order
+	case order == 0 && a.rank == rankNumber:
+		order = a.number.Cmp(b.number)
+	case order == 0:
+		order = strings.Compare(a.text, b.text)
+	}
+	if o.Descending {
+		return -order
+	}
+	return order
+}
+
+// sorted yields the matches in order, when they are asked for.
+func (q *Query) sorted(matches iter.Seq2[*Document, error]) iter.Seq2[*Document, error] {
+	return func(yield func(*Document, error) bool) {
+		all, err := q.inOrder(matches)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, e := range all {
+			if !yield(e.document, nil) {
+				return
+			}
+		}
+	}
+}
+
+// sortedDocument is a document with what it is ordered by.
+type sortedDocument struct {
+	document *Document
+	keys     []sortKey
+}
+
+func (q *Query) inOrder(matches iter.Seq2[*Document, error]) ([]sortedDocument, error) {
+	var all []sortedDocument
+	for d, err := range matches {
+		if err != nil {
+			return nil, err
+		}
+		e := sortedDocument{d, make([]sortKey, len(q.Sort))}
+		for i, o := range q.Sort {
+			e.keys[i] = o.key(d)
+		}
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b sortedDocument) int {
+		for i, o := range q.Sort {
+			if order := o.compare(a.keys[i], b.keys[i]); order != 0 {
+				return order
+			}
+		}
+		return strings.Compare(a.document.ID, b.document.ID)
+	})
+	return all, nil
+}
