@@ -6,7 +6,9 @@ import (
 	"io"
 	"iter"
 	"sync"
+	"sync/atomic"
 
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/catfile"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 )
@@ -18,15 +20,42 @@ type contentTarget struct {
 	content *io.Reader
 }
 
-// contentBatch is how many blobs are read with one exchange.
+// contentBatch is how many blobs are read with one exchange, if they are small.
 const contentBatch = 128
 
-// withContents adds the contents of blobs to items. A blob that is too large for memory is read when the
-// consumer reads it.
+// batchSize is how many items the next batch has: so many that their contents fit an exchange, as far as those before
+// tell.
+type batchSize struct{ atomic.Int64 }
+
+func (b *batchSize) get() int { return int(b.Load()) }
+
+// learn takes in what a batch brought: nil for what did not fit.
+func (b *batchSize) learn(contents [][]byte) {
+	size, brought := 0, 0
+	for _, c := range contents {
+		if c != nil {
+			brought++
+			size += len(c)
+		}
+	}
+	switch {
+	case size > catfile.MaxContents/2:
+		b.Store(int64(max(brought/2, 1)))
+	case size < catfile.MaxContents/8:
+		b.Store(min(2*b.Load(), contentBatch))
+	}
+}
+
+// withContents adds the contents of blobs to items. A few batches of [catfile.MaxContents] are in memory at a time. A blob
+// that is too large for that is read when the consumer reads it.
 func withContents[T any](ctx context.Context, o *objects, items iter.Seq2[T, error], target func(*T) contentTarget) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		batches := inBatches(ctx, items, contentBatch, func(ctx context.Context, items []T) (loaded[T], error) {
-			return load(ctx, o, items, target)
+		var size batchSize
+		size.Store(contentBatch)
+		batches := inBatches(ctx, items, size.get, func(ctx context.Context, items []T) (loaded[T], error) {
+			l, err := load(ctx, o, items, target)
+			size.learn(l.contents)
+			return l, err
 		})
 		for batch, err := range batches {
 			if err != nil {
@@ -84,10 +113,17 @@ func yieldOne[T any](ctx context.Context, o *objects, item T, target func(*T) co
 		return yield(item, nil)
 	}
 	sizes, err := o.Sizes(ctx, []git.ObjectID{t.blob})
+	if err == nil && sizes[0] <= maxCachedBlob {
+		content, err = o.Blob(ctx, t.blob)
+	}
 	if err != nil {
 		var none T
 		yield(none, err)
 		return false
+	}
+	if content != nil {
+		*t.size, *t.content = int64(len(content)), bytes.NewReader(content)
+		return yield(item, nil)
 	}
 	stream := o.reader.Content(ctx, t.blob, 0, sizes[0])
 	defer func() { _ = stream.Close() }()
@@ -100,7 +136,7 @@ const batchesAhead = 2
 
 // inBatches gathers items and yields what do makes of each batch, in order. Batches are worked on at the same time,
 // while the consumer is busy with one before. The first error ends the iteration behind what came before it.
-func inBatches[T, R any](ctx context.Context, items iter.Seq2[T, error], size int, do func(context.Context, []T) (R, error)) iter.Seq2[R, error] {
+func inBatches[T, R any](ctx context.Context, items iter.Seq2[T, error], size func() int, do func(context.Context, []T) (R, error)) iter.Seq2[R, error] {
 	type result struct {
 		r   R
 		err error
@@ -143,7 +179,7 @@ func inBatches[T, R any](ctx context.Context, items iter.Seq2[T, error], size in
 }
 
 // batched gathers items. An error comes alone, behind what was gathered before it.
-func batched[T any](items iter.Seq2[T, error], size int) iter.Seq2[[]T, error] {
+func batched[T any](items iter.Seq2[T, error], size func() int) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		var batch []T
 		for item, err := range items {
@@ -154,11 +190,11 @@ func batched[T any](items iter.Seq2[T, error], size int) iter.Seq2[[]T, error] {
 				return
 			}
 			batch = append(batch, item)
-			if len(batch) == size {
+			if len(batch) >= size() {
 				if !yield(batch, nil) {
 					return
 				}
-				batch = make([]T, 0, size)
+				batch = make([]T, 0, size())
 			}
 		}
 		if len(batch) > 0 {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -211,4 +212,42 @@ func TestLargeFileIsReadToItsEndAfterItsRepositoryWasDeleted(t *testing.T) {
 	require.NoError(t, s.DeleteRepository(t.Context(), shopID(t)))
 	assert.Equal(t, big[1:], readAll(t, content))
 	assert.Empty(t, nameless(t, root))
+}
+
+func TestATreeOfLargeFilesIsReadAFewAtATime(t *testing.T) {
+	const n, size = 256, 128 << 10
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), CacheBytes: 1 << 20})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := createShop(t, s)
+	content := noise(1, size)
+	_, err = r.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "Import"}, func(yield func(git.Change, error) bool) {
+		for i := range n {
+			if !yield(upsert(path(t, fmt.Sprintf("%03d", i)), fmt.Sprintf("%03d", i)+content[3:]), nil) {
+				return
+			}
+		}
+	})
+	require.NoError(t, err)
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before, most := heap(), int64(0)
+	_, tree, err := r.ReadTree(t.Context(), ports.ReadTree{Revision: git.Head()})
+	require.NoError(t, err)
+	i := 0
+	for f, err := range tree {
+		require.NoError(t, err)
+		got, err := io.ReadAll(f.Content)
+		require.NoError(t, err)
+		assert.True(t, string(got) == fmt.Sprintf("%03d", i)+content[3:], "%s differs", f.Path)
+		if i++; i%32 == 1 {
+			most = max(most, heap()-before)
+		}
+	}
+	assert.Equal(t, n, i)
+	assert.Less(t, most, int64(n*size*2/3), "of %d bytes in all", n*size)
 }

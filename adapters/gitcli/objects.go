@@ -159,17 +159,21 @@ func (o *objects) Blob(ctx context.Context, id git.ObjectID) ([]byte, error) {
 	return contents[0], nil
 }
 
-// Blobs reads blobs, of which the caller knows that together they fit the memory, in the order of ids. One above
-// [maxCachedBlob] is nil.
+// Blobs reads blobs in the order of ids. One above [maxCachedBlob], or beyond what an exchange brings into memory, is nil;
+// a single one of up to [maxCachedBlob] is not.
 func (o *objects) Blobs(ctx context.Context, ids []git.ObjectID) ([][]byte, error) {
 	contents := make([][]byte, len(ids))
 	var missing []git.ObjectID
 	var at []int
+	taken := 0
 	for i, id := range ids {
 		v, _ := o.cache.get(o.repository, id)
 		switch v := v.(type) {
 		case []byte:
-			contents[i] = v
+			if taken == 0 || taken+len(v) <= catfile.MaxContents { // what the cache drops meanwhile stays in memory
+				contents[i] = v
+				taken += len(v)
+			}
 		case blobSize:
 			if v <= maxCachedBlob {
 				missing, at = append(missing, id), append(at, i)

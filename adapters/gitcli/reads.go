@@ -328,7 +328,7 @@ const sizeBatch = 512
 // withSizes adds the sizes of blobs to items; target tells which blob is an item's, zero if none, and where its size goes.
 func withSizes[T any](ctx context.Context, o git.ObjectReader, items iter.Seq2[T, error], target func(*T) (git.ObjectID, *int64)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		batches := inBatches(ctx, items, sizeBatch, func(ctx context.Context, items []T) ([]T, error) {
+		batches := inBatches(ctx, items, func() int { return sizeBatch }, func(ctx context.Context, items []T) ([]T, error) {
 			return items, addSizes(ctx, o, items, target)
 		})
 		for batch, err := range batches {

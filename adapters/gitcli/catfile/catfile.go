@@ -213,8 +213,12 @@ func (r *Reader) infos(ctx context.Context, suffix string, ids []git.ObjectID) (
 	return infos, err
 }
 
+// MaxContents is how many bytes of blobs one exchange brings into memory, if it is more than a single one.
+const MaxContents = 4 << 20
+
 // Objects returns objects with their contents, in the order of ids; one with a zero ID is missing. The content of a blob
-// above maxBlob bytes is passed over and nil. It fails as [Reader.Infos] does.
+// above maxBlob bytes, or that exceeds [MaxContents] with those before it, is passed over and nil. It fails as
+// [Reader.Infos] does.
 func (r *Reader) Objects(ctx context.Context, ids []git.ObjectID, maxBlob int64) ([]Object, error) {
 	objects, err := r.objects(ctx, len(ids), named(ids, ""), maxBlob)
 	if errors.Is(err, errHuge) {
@@ -267,17 +271,21 @@ func (r *Reader) Ancestors(ctx context.Context, id git.ObjectID, n int) ([]Objec
 
 func (r *Reader) objects(ctx context.Context, n int, name name, maxBlob int64) ([]Object, error) {
 	objects := make([]Object, n)
+	var taken int64
 	err := r.exchange(ctx, "contents", n, name, func(i int, p *process, info *Info) (err error) {
 		if info == nil {
 			return nil
 		}
 		objects[i].Info = *info
-		if info.Type == git.BlobObject && info.Size > maxBlob {
+		if info.Type == git.BlobObject && (info.Size > maxBlob || taken > 0 && taken+info.Size > MaxContents) {
 			if info.Size > maxDrain {
 				return errHuge
 			}
 			_, err = io.CopyN(io.Discard, p.out, info.Size+1)
 			return err
+		}
+		if info.Type == git.BlobObject {
+			taken += info.Size
 		}
 		objects[i].Content, err = p.content(*info)
 		return err

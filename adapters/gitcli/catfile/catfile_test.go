@@ -82,7 +82,7 @@ func TestAnswersComeInOrderAndMissingOnesDoNotShiftThem(t *testing.T) {
 
 func TestMoreQuestionsThanAPipeHoldsAreAnswered(t *testing.T) {
 	runner := newRunner(t)
-	dir, ids := repositoryWith(t, runner, strings.Repeat("x", 4000))
+	dir, ids := repositoryWith(t, runner, strings.Repeat("x", 800))
 	r := open(t, newPool(t, runner, catfile.Options{}), dir)
 	many := make([]git.ObjectID, 5000)
 	for i := range many {
@@ -91,8 +91,23 @@ func TestMoreQuestionsThanAPipeHoldsAreAnswered(t *testing.T) {
 	objects, err := r.Objects(t.Context(), many, 1<<20)
 	require.NoError(t, err)
 	for _, o := range objects {
-		require.Len(t, o.Content, 4000)
+		require.Len(t, o.Content, 800)
 	}
+}
+
+func TestAnExchangeBringsNoMoreThanFitsTheMemory(t *testing.T) {
+	runner := newRunner(t)
+	dir, ids := repositoryWith(t, runner, strings.Repeat("x", catfile.MaxContents-1), "xx", "x", strings.Repeat("y", catfile.MaxContents+1))
+	r := open(t, newPool(t, runner, catfile.Options{}), dir)
+	objects, err := r.Objects(t.Context(), ids, 2*catfile.MaxContents)
+	require.NoError(t, err)
+	for i, want := range []int{catfile.MaxContents - 1, 0, 1, 0} {
+		assert.Len(t, objects[i].Content, want)
+		assert.Equal(t, ids[i], objects[i].ID)
+	}
+	objects, err = r.Objects(t.Context(), ids[3:], 2*catfile.MaxContents)
+	require.NoError(t, err)
+	assert.Len(t, objects[0].Content, catfile.MaxContents+1, "one alone is brought")
 }
 
 func TestBlobAboveTheLimitIsPassedOver(t *testing.T) {
