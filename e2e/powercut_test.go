@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -78,12 +79,21 @@ type refWriter struct {
 	claims *claims
 	// root is a commit of the repository.
 	root string
+	// clone is a repository of the writer's own, for what it pushes.
+	clone string
+}
+
+func newRefWriter(t testing.TB, w writer, c *claims, root string) *refWriter {
+	t.Helper()
+	clone := t.TempDir()
+	git(t, clone, "init", "--quiet", "--bare")
+	return &refWriter{w, c, root, clone}
 }
 
 // run writes until stop is closed, or fails.
 func (w *refWriter) run(ctx context.Context, stop <-chan struct{}) error {
 	for i := 0; ; i++ {
-		for _, step := range []func(context.Context, int) error{w.tag, w.branch, w.ownRepository} {
+		for _, step := range []func(context.Context, int) error{w.tag, w.branch, w.push, w.ownRepository} {
 			select {
 			case <-stop:
 				return nil
@@ -137,6 +147,65 @@ func (w *refWriter) branch(ctx context.Context, i int) error {
 		return nil
 	}
 	return w.remove(ctx, key, inRepository(w.repository, "/branches/"+name))
+}
+
+// push pushes a commit to a branch and a tag of its own at once, every other time.
+func (w *refWriter) push(ctx context.Context, i int) error {
+	if i%2 > 0 {
+		return nil
+	}
+	commit, err := w.commitInClone(i)
+	if err != nil {
+		return err
+	}
+	branch := refKey{w.repository, "refs/heads/" + w.name + "-pushed"}
+	tag := refKey{w.repository, fmt.Sprintf("refs/tags/%s-pushed-%d", w.name, i)}
+	w.claims.begin(branch)
+	w.claims.begin(tag)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := tryGit(w.clone, "push", "--quiet", "--atomic", "http://"+w.system.address+"/git/"+w.repository+".git", "+"+commit+":"+branch.ref, commit+":"+tag.ref)
+		if err == nil {
+			break
+		}
+		// git tells a service that it cannot reach, or that says 503, from one that refuses.
+		if said := err.Error(); strings.Contains(said, "[rejected]") || strings.Contains(said, "[remote rejected]") && !w.excuses(answer{status: http.StatusInternalServerError}) {
+			return fmt.Errorf("a push was refused: %w", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	w.claims.acknowledged(branch, commit)
+	w.claims.acknowledged(tag, commit)
+	return nil
+}
+
+// commitInClone makes a commit without a parent, of a file of its own.
+func (w *refWriter) commitInClone(i int) (string, error) {
+	file := filepath.Join(w.clone, "content")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "%s %d", w.name, i), 0o600); err != nil {
+		return "", err
+	}
+	blob, err := tryGit(w.clone, "hash-object", "-w", file)
+	if err != nil {
+		return "", err
+	}
+	index := filepath.Join(w.clone, "index")
+	if err := os.RemoveAll(index); err != nil {
+		return "", err
+	}
+	if _, err := tryGit(w.clone, "update-index", "--add", "--cacheinfo", "100644,"+blob+",pushed/"+w.name); err != nil {
+		return "", err
+	}
+	tree, err := tryGit(w.clone, "write-tree")
+	if err != nil {
+		return "", err
+	}
+	return tryGit(w.clone, "commit-tree", "-m", fmt.Sprintf("Push %d", i), tree)
 }
 
 // ownRepository creates a repository now and then, commits to it, and deletes every other one.
@@ -268,7 +337,7 @@ func startEverything(ctx context.Context, t *testing.T, seed uint64, repositorie
 			e.n++
 			run := w.run
 			if i == 0 {
-				run = (&refWriter{w, e.claims, root}).run
+				run = newRefWriter(t, w, e.claims, root).run
 			}
 			go func() { e.ended <- run(ctx, e.stop) }()
 		}
@@ -405,7 +474,7 @@ func fsck(dir string) error {
 func tryGit(dir string, args ...string) (string, error) {
 	var said, complaints bytes.Buffer
 	cmd := exec.Command("git", append([]string{"--git-dir=" + dir}, args...)...)
-	cmd.Stdout, cmd.Stderr = &said, &complaints
+	cmd.Env, cmd.Stdout, cmd.Stderr = gitClientEnv, &said, &complaints
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("%w: %s%s", err, said.Bytes(), complaints.Bytes())
 	}

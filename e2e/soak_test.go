@@ -119,8 +119,9 @@ func (s *soak) begin(t *testing.T) {
 			w := &writer{system: s.system, repository: id, name: fmt.Sprintf("writer-%d", i), random: rand.New(rand.NewPCG(s.seed, uint64(1000+10*r+i)))}
 			does("commits", 60*time.Millisecond, func(ctx context.Context, _ *rand.Rand, i int) error { return s.write(ctx, w, i) })
 		}
-		w := &refWriter{writer{system: s.system, repository: id, name: "refs", random: rand.New(rand.NewPCG(s.seed, uint64(2000+r)))}, s.acks.claims, root}
+		w := newRefWriter(t, writer{system: s.system, repository: id, name: "refs", random: rand.New(rand.NewPCG(s.seed, uint64(2000+r)))}, s.acks.claims, root)
 		does("refs and repositories made and deleted", 50*time.Millisecond, func(ctx context.Context, _ *rand.Rand, i int) error { return s.refs(ctx, w, i) })
+		does("pushes of git clients", 500*time.Millisecond, func(ctx context.Context, _ *rand.Rand, i int) error { return w.push(ctx, i) })
 	}
 	s.createRepository(t, "catalog")
 	imported, _ := s.importCatalog(t, "catalog", smallCatalog(1))
