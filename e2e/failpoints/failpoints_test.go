@@ -135,6 +135,10 @@ func writes() []write {
 			name: "an update of several refs", before: beforePoints, after: together,
 			changes: []git.RefName{side, tag("old"), branch("x/new")}, make: updateRefs,
 		},
+		{
+			name: "a push", before: slices.Concat([]failpoint.Point{failpoint.ObjectsMoved}, beforePoints), after: together,
+			changes: []git.RefName{side, branch("pushed")}, make: push,
+		},
 	}
 }
 

@@ -219,7 +219,7 @@ var table = []row{
 	{pattern: "e2e", tests: []string{"golang.org/x/sys/unix", "github.com/rogpeppe/go-internal/testscript"}}, // it cuts the power of a file system
 	{
 		pattern: "e2e/failpoints",
-		tests:   []string{"adapters/grpc/gitclient", "domain/...", "internal/failpoint", "ports"},
+		tests:   []string{"adapters/grpc/gitclient", "adapters/httpapi", "domain/...", "internal/failpoint", "ports"},
 	},
 	{
 		pattern: "e2e/containers",
