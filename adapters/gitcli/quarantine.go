@@ -135,6 +135,9 @@ var (
 	badPack   = regexp.MustCompile(`(?m)^fatal: ([ -.0-~]{1,200})$`) // without "/": no directory is told
 )
 
+// errLacking is the cause of a refusal of a push that refers to objects which are not there.
+var errLacking = errors.New("objects are missing")
+
 // maxComplaints is the most objects that a client is told of.
 const maxComplaints = 20
 
@@ -149,6 +152,8 @@ func (q *quarantine) refused(exit *command.ExitError) (complaints []string, err 
 	switch m := badPack.FindStringSubmatch(exit.Said); {
 	case len(complaints) > 0:
 		return complaints, errs.New(errs.ReasonInvalidPack, "git fsck refuses "+complaints[0])
+	case m != nil && strings.HasPrefix(m[1], "did not receive expected object "):
+		return nil, errs.Wrap(errLacking, errs.ReasonInvalidPack, "the push lacks object "+strings.TrimPrefix(m[1], "did not receive expected object ")+", to which it refers")
 	case m != nil && strings.HasPrefix(m[1], "SHA1 COLLISION"):
 		return nil, errs.New(errs.ReasonSHA1Collision, "an object is crafted to collide under SHA-1")
 	case m != nil:

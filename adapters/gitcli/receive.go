@@ -116,12 +116,12 @@ func (p *push) make(ctx context.Context, in io.Reader) error {
 	complaints, err := q.receive(ctx, in)
 	p.reply.say(complaints...)
 	if err != nil {
-		p.unpacked = err
-		return err
+		p.unpacked = p.explain(err)
+		return p.unpacked
 	}
 	defer p.reply.wait()()
 	if err := p.checkConnected(ctx, q); err != nil {
-		return err
+		return p.explain(err)
 	}
 	if err := q.open(ctx); err != nil {
 		return err
@@ -138,13 +138,18 @@ func (p *push) checkConnected(ctx context.Context, q *quarantine) error {
 		}
 	}
 	ok, err := q.connected(ctx, ids)
-	switch {
-	case err != nil || ok:
+	if err != nil || ok {
 		return err
-	case p.req.shallow:
-		return errs.New(errs.ReasonInvalidPack, "history is missing: the clone is shallow, run git fetch --unshallow and push again")
 	}
-	return errs.New(errs.ReasonInvalidPack, "the push lacks objects that it refers to")
+	return errs.Wrap(errLacking, errs.ReasonInvalidPack, "the push lacks objects to which it refers")
+}
+
+// explain says what to do about objects that are missing where the client's own history is not whole.
+func (p *push) explain(err error) error {
+	if p.req.shallow && errors.Is(err, errLacking) {
+		return errs.New(errs.ReasonInvalidPack, "history is missing, as the clone is shallow: run git fetch --unshallow and push again")
+	}
+	return err
 }
 
 // move has the refs moved that may be. It first finds out without the writer, which nobody has to wait for meanwhile: what

@@ -107,7 +107,7 @@ func TestAStreamOfPacksIsHeldToItsForm(t *testing.T) {
 		stream, err := client.UploadPack(t.Context())
 		require.NoError(t, err)
 		for _, m := range messages {
-			require.NoError(t, stream.Send(m))
+			_ = stream.Send(m) // the answer may be quicker
 		}
 		require.NoError(t, stream.CloseSend())
 		_, err = stream.Recv()
@@ -128,7 +128,7 @@ func TestWithoutPacksNoGitClientIsServed(t *testing.T) {
 	assert.Equal(t, errs.ReasonMethodNotFound, errs.ReasonOf(wire.DecodeError(err)))
 	push, err := client.ReceivePack(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, push.Send(&gitv1.ReceivePackRequest{Repository: "shop"}))
+	_ = push.Send(&gitv1.ReceivePackRequest{Repository: "shop"}) // the answer may be quicker
 	_, err = push.Recv()
 	assert.Equal(t, errs.ReasonMethodNotFound, errs.ReasonOf(wire.DecodeError(err)))
 }

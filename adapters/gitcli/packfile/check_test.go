@@ -1,0 +1,142 @@
+package packfile_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/klauspost/compress/zlib"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/testkit/gitcmd"
+)
+
+var ample = packfile.Limits{Bytes: 1 << 30, Objects: 1000, Blob: 1 << 30}
+
+// packOf is a pack of entries, without its checksum being right.
+func packOf(entries ...string) string {
+	b := binary.BigEndian.AppendUint32([]byte("PACK\x00\x00\x00\x02"), uint32(len(entries)))
+	return string(b) + strings.Join(entries, "") + strings.Repeat("x", git.SHA1.Size())
+}
+
+// entry is one of a type that says it has size bytes.
+func entry(kind byte, size int64, base string, deflated []byte) string {
+	first := kind<<4 | byte(size&15)
+	var b []byte
+	for size >>= 4; size > 0; size >>= 7 {
+		b = append(b, first|0x80)
+		first = byte(size & 0x7f)
+	}
+	return string(append(b, first)) + base + string(deflated)
+}
+
+func deflated(t testing.TB, r io.Reader) []byte {
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	_, err := io.Copy(w, r)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return b.Bytes()
+}
+
+// delta is one that says how large its base and its result are.
+func delta(t testing.TB, base, result uint64) string {
+	content := append(binary.AppendUvarint(binary.AppendUvarint(nil, base), result), "insert"...)
+	return entry(7, int64(len(content)), strings.Repeat("i", git.SHA1.Size()), deflated(t, bytes.NewReader(content)))
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
+}
+
+func TestAPackOfGitIsTaken(t *testing.T) {
+	for _, format := range []git.ObjectFormat{git.SHA1, git.SHA256} {
+		r := gitcmd.InitFormat(t, format)
+		r.FastImport([]byte("blob\nmark :1\ndata 10000\n" + strings.Repeat("a line\n\n\n\n", 1000) + "\ncommit refs/heads/main\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\nM 100644 :1 a\n" +
+			"commit refs/heads/main\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\nM 100644 inline a\ndata 9999\n" + strings.Repeat("a line\n\n\n\n", 1000)[1:] + "\ndone\n"))
+		pack := r.Git([]byte("HEAD\n"), "pack-objects", "--revs", "--stdout", "--delta-base-offset", "--quiet")
+		objects, err := packfile.Check(iotest.OneByteReader(bytes.NewReader(pack)), format, ample)
+		require.NoError(t, err)
+		assert.Equal(t, int64(6), objects)
+		for n := range pack {
+			_, err := packfile.Check(bytes.NewReader(pack[:n]), format, ample)
+			require.True(t, errs.Is(err, errs.ReasonInvalidPack), "cut to %d bytes: %v", n, err)
+		}
+	}
+}
+
+func TestWhatAPackBecomesIsLimited(t *testing.T) {
+	bomb := deflated(t, io.LimitReader(zeros{}, 1<<30))
+	require.Less(t, len(bomb), 2<<20)
+	small := entry(3, 5, "", deflated(t, strings.NewReader("small")))
+	limits := packfile.Limits{Bytes: 1 << 20, Objects: 2, Blob: 1 << 30}
+	for what, tt := range map[string]struct {
+		pack   string
+		limits packfile.Limits
+		want   string
+	}{
+		"a GiB in a MiB":         {packOf(entry(3, 1<<30, "", bomb)), ample, "200 times as large"},
+		"a file above the limit": {packOf(entry(3, 1<<30+1, "", nil)), ample, "a file of 1073741825 bytes is larger than the limit"},
+		"a large tree":           {packOf(entry(2, 64<<20+1, "", nil)), ample, "a commit, tree or tag of"},
+		"a large delta":          {packOf(entry(6, 64<<20+1, "\x05", nil)), ample, "a delta of"},
+		"a delta of much":        {packOf(delta(t, 1<<40, 5)), ample, "comes as a delta"},
+		"a delta to much":        {packOf(delta(t, 5, 1<<40)), ample, "core.bigFileThreshold=32m"},
+		"too many objects":       {packOf(small, small, small), limits, "the push has 3 objects"},
+		"too many bytes":         {packOf(entry(3, 2<<20, "", deflated(t, io.LimitReader(rand.Reader, 2<<20)))), limits, "larger than the limit of 1048576 bytes"},
+	} {
+		_, err := packfile.Check(strings.NewReader(tt.pack), git.SHA1, tt.limits)
+		assert.True(t, errs.Is(err, errs.ReasonPackTooLarge), "%s: %v", what, err)
+		assert.ErrorContains(t, err, tt.want, what)
+	}
+	many := make([]string, 200)
+	for i := range many {
+		many[i] = delta(t, 5, 64<<20)
+	}
+	_, err := packfile.Check(strings.NewReader(packOf(many...)), git.SHA1, ample)
+	assert.ErrorContains(t, err, "have more than 8589934592 bytes together")
+}
+
+func TestWhatIsNoPackIsTold(t *testing.T) {
+	small := deflated(t, strings.NewReader("small"))
+	for what, pack := range map[string]string{
+		"nothing":               "",
+		"text":                  "hello, this is no pack",
+		"version 4":             "PACK\x00\x00\x00\x04\x00\x00\x00\x00" + strings.Repeat("x", 20),
+		"type 0":                packOf(entry(0, 5, "", small)),
+		"type 5":                packOf(entry(5, 5, "", small)),
+		"a size without end":    packOf(strings.Repeat("\xff", 30)),
+		"an offset without end": packOf(entry(6, 5, strings.Repeat("\xff", 30), small)),
+		"more than it says":     packOf(entry(3, 4, "", small)),
+		"less than it says":     packOf(entry(3, 6, "", small)),
+		"not deflated":          packOf(entry(3, 5, "", []byte("small"))),
+		"a bad deflation":       packOf(entry(3, 5, "", append([]byte{0x78, 0x9c, 0xff}, small...))),
+		"an empty delta":        packOf(entry(7, 0, strings.Repeat("i", 20), deflated(t, strings.NewReader("")))),
+		"something behind":      packOf(entry(3, 5, "", small)) + "x",
+	} {
+		_, err := packfile.Check(strings.NewReader(pack), git.SHA1, ample)
+		assert.True(t, errs.Is(err, errs.ReasonInvalidPack), "%s: %v", what, err)
+	}
+	_, err := packfile.Check(iotest.ErrReader(io.ErrClosedPipe), git.SHA1, ample)
+	assert.ErrorIs(t, err, io.ErrClosedPipe)
+}
+
+func FuzzCheck(f *testing.F) {
+	f.Add([]byte(packOf(entry(3, 5, "", deflated(f, strings.NewReader("small"))), delta(f, 5, 5))))
+	f.Fuzz(func(t *testing.T, pack []byte) {
+		_, err := packfile.Check(bytes.NewReader(pack), git.SHA1, packfile.Limits{Bytes: 1 << 16, Objects: 100, Blob: 1 << 16})
+		if err != nil && !errs.Is(err, errs.ReasonInvalidPack, errs.ReasonPackTooLarge) {
+			t.Errorf("%v", err)
+		}
+	})
+}
