@@ -33,3 +33,12 @@ func (s *Store) WaitUntilQueued(id git.RepositoryID, n int) error {
 	}
 	return err
 }
+
+// Maintaining reports whether a repository is maintained just now.
+func (s *Store) Maintaining() bool {
+	if !s.maintaining.TryAcquire(1) {
+		return true
+	}
+	s.maintaining.Release(1)
+	return false
+}

@@ -33,7 +33,7 @@ type repo struct {
 	// exclusive is held while the repository is written to, imported into or deleted.
 	exclusive sync.Mutex
 	requests  requestIndex
-	// newPacks counts packs since the repository was last repacked; all that there are when it is opened.
+	// newPacks is the weight of the packs since the repository was last maintained.
 	newPacks atomic.Int64
 	size     sizeCache
 }
@@ -100,8 +100,7 @@ func (s *Store) openRepo(ctx context.Context, id git.RepositoryID, dir string) (
 	r.refs.Store(&refs)
 	_, err = os.Lstat(filepath.Join(dir, intentFile))
 	r.writer.unfinished = !errors.Is(err, fs.ErrNotExist)
-	packs, _ := filepath.Glob(filepath.Join(r.packDir(), "*.pack"))
-	r.newPacks.Store(int64(len(packs)))
+	r.newPacks.Store(r.unindexed())
 	return r, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -216,7 +217,7 @@ func isLeftover(root *os.Root, path string, e fs.DirEntry) bool {
 	name := e.Name()
 	inObjects := strings.HasPrefix(path, "objects/")
 	switch {
-	case inObjects && (strings.HasPrefix(name, "tmp_") || isOfRepack(name)):
+	case inObjects && (strings.HasPrefix(name, "tmp_") || isOfMaintenance(name)):
 		return true
 	case e.IsDir():
 		return false
@@ -229,8 +230,10 @@ func isLeftover(root *os.Root, path string, e fs.DirEntry) bool {
 	return false
 }
 
-// isOfRepack reports whether a file of objects/pack is one that git-pack-objects(1) had not finished.
-func isOfRepack(name string) bool {
-	return strings.HasPrefix(name, ".tmp-") || strings.HasPrefix(name, "tmp_pack_") ||
-		strings.HasPrefix(name, "tmp_idx_") || strings.HasPrefix(name, "tmp_rev_")
+// isOfMaintenance reports whether a file below objects is one that git had not finished: a pack, an index of packs, a
+// bitmap, a graph of commits, or a lock on one of them.
+func isOfMaintenance(name string) bool {
+	return slices.ContainsFunc([]string{".tmp-", "tmp_pack_", "tmp_idx_", "tmp_rev_", "tmp_bitmap_", "tmp_graph_"}, func(prefix string) bool {
+		return strings.HasPrefix(name, prefix)
+	}) || name == "multi-pack-index.lock" || name == "commit-graph-chain.lock"
 }

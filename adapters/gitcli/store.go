@@ -111,10 +111,12 @@ type Store struct {
 	cache  *objectCache
 	refs   *refProcesses
 	// opened numbers the repositories that were opened, for the keys of the cache.
-	opened    atomic.Uint64
-	repacking *semaphore.Weighted
+	opened      atomic.Uint64
+	maintaining *semaphore.Weighted
 	// pushes counts pushes that were answered, and pushesRefused those of them of which a ref was refused.
 	pushes, pushesRefused atomic.Int64
+	// maintenances and those below count what [Stats] tells; maintenanceTime is in nanoseconds.
+	maintenances, maintenancesFailed, maintenanceTime atomic.Int64
 
 	ctx        context.Context
 	cancel     context.CancelFunc
@@ -161,10 +163,10 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	s := &Store{
 		opts: opts, logger: opts.Logger, root: r, runner: runner,
-		cache:     newObjectCache(uint64(opts.CacheBytes)), //nolint:gosec // not negative
-		refs:      &refProcesses{runner: runner, most: opts.MaxRefProcesses, syncPath: disk.Sync},
-		repacking: semaphore.NewWeighted(1),
-		nameless:  map[string]struct{}{},
+		cache:       newObjectCache(uint64(opts.CacheBytes)), //nolint:gosec // not negative
+		refs:        &refProcesses{runner: runner, most: opts.MaxRefProcesses, syncPath: disk.Sync},
+		maintaining: semaphore.NewWeighted(1),
+		nameless:    map[string]struct{}{},
 	}
 	if err := s.recover(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("data directory: %w", err), r.close())
@@ -261,6 +263,18 @@ type Stats struct {
 	CacheReads, CacheHits int64
 	// Pushes counts pushes that were answered, and PushesRefused those of them of which one or more refs were refused.
 	Pushes, PushesRefused int64
+	// Maintenances counts how often a repository was maintained in the background, MaintenancesFailed those of them that
+	// ended early; MaintenanceTime is what all took.
+	Maintenances, MaintenancesFailed int64
+	MaintenanceTime                  time.Duration
+}
+
+func (s *Store) maintained(took time.Duration, err error) {
+	s.maintenances.Add(1)
+	s.maintenanceTime.Add(int64(took))
+	if err != nil {
+		s.maintenancesFailed.Add(1)
+	}
 }
 
 // Stats returns the store's figures as of now.
@@ -272,6 +286,8 @@ func (s *Store) Stats() Stats {
 		Repositories: n, Processes: s.pool.Processes(), Busy: s.pool.Busy(), ProcessesStarted: s.runner.Started(),
 		CacheReads: s.cache.reads.Load(), CacheHits: s.cache.hits.Load(),
 		Pushes: s.pushes.Load(), PushesRefused: s.pushesRefused.Load(),
+		Maintenances: s.maintenances.Load(), MaintenancesFailed: s.maintenancesFailed.Load(),
+		MaintenanceTime: time.Duration(s.maintenanceTime.Load()),
 	}
 }
 

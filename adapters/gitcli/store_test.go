@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -175,7 +176,8 @@ func TestLeftoversOfAKilledProcessAreRemovedAtStart(t *testing.T) {
 	for _, leftover := range []string{
 		"refs/heads/main.lock", "packed-refs.lock", "HEAD.lock", "objects/pack/tmp_pack_x", "objects/pack/tmp_gitstore_1",
 		"objects/pack/tmp_gitstore_1.idx", "objects/pack/pack-1234.pack", "objects/tmp_obj_x", "objects/tmp_objdir-incoming-x/pack/p",
-		"objects/pack/.tmp-7-pack-x.pack", "../../../../tmp/create-1/HEAD", "../../../../tmp/delete-1/repository.git/HEAD",
+		"objects/pack/.tmp-7-pack-x.pack", "objects/pack/multi-pack-index.lock", "objects/pack/tmp_bitmap_x",
+		"objects/info/commit-graphs/tmp_graph_x", "objects/info/commit-graphs/commit-graph-chain.lock", "../../../../tmp/create-1/HEAD", "../../../../tmp/delete-1/repository.git/HEAD",
 	} {
 		name := filepath.Join(dir, leftover)
 		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o700))
@@ -540,18 +542,51 @@ func TestRepositoryOfAnEmptyCommitIsSound(t *testing.T) {
 	assert.Empty(t, runGit(t, repositoryDir(t, root), command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
 }
 
-func TestRepositoryIsRepackedBeforeItHasTooManyPacks(t *testing.T) {
+func TestRepositoryIsMaintainedBeforeItHasTooManyPacks(t *testing.T) {
 	root := t.TempDir()
 	s := openStore(t, root)
 	r := createShop(t, s)
-	for i := range 120 {
-		commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(i)))
+	dir := repositoryDir(t, root)
+	tree := func() string {
+		_, files, err := r.ReadTree(t.Context(), ports.ReadTree{Revision: git.Head()})
+		require.NoError(t, err)
+		var all strings.Builder
+		for f, err := range files {
+			require.NoError(t, err)
+			all.WriteString(f.Path.String() + " " + f.Blob.String() + "\n")
+		}
+		return all.String()
 	}
-	require.NoError(t, s.Close())
-	packs, err := filepath.Glob(filepath.Join(repositoryDir(t, root), "objects", "pack", "*.pack"))
+	for i := 0; i < 60 || s.Stats().Maintenances < 2; i++ {
+		commit(t, r, upsert(path(t, fmt.Sprintf("%02d.md", i%20)), fmt.Sprint(i)))
+		require.Less(t, i, 10_000, "the repository is not maintained")
+	}
+	before := tree()
+	require.Eventually(t, func() bool { return !s.Maintaining() }, time.Minute, time.Millisecond)
+	require.Zero(t, s.Stats().MaintenancesFailed)
+	assert.Equal(t, before, tree())
+	assert.Empty(t, runGit(t, dir, command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
+	runGit(t, dir, command.Git("multi-pack-index", "verify", "--no-progress"))
+	runGit(t, dir, command.Git("commit-graph", "verify", "--no-progress"))
+	bitmaps, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "multi-pack-index-*.bitmap"))
 	require.NoError(t, err)
-	assert.Less(t, len(packs), 120)
-	assert.Empty(t, runGit(t, repositoryDir(t, root), command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
+	assert.Len(t, bitmaps, 1)
+
+	require.NoError(t, s.Close())
+	before = strings.Join(files(t, dir), "\n")
+	again := openStore(t, root)
+	assert.Equal(t, before, strings.Join(files(t, dir), "\n"), "opening takes it for leftovers")
+	commit(t, again.Repository(shopID(t)), upsert(path(t, "a.md"), "again"))
+	require.NoError(t, again.Close())
+	assert.Zero(t, again.Stats().Maintenances, "what was maintained is maintained again")
+}
+
+func TestAPushedOrLargePackIsIndexedAtOnce(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	noise := make([]byte, 50<<20)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	commit(t, createShop(t, s), upsert(path(t, "large.bin"), string(noise)))
+	require.Eventually(t, func() bool { return s.Stats().Maintenances == 1 }, time.Minute, time.Millisecond)
 }
 
 func TestRepositoryIsRepackedHoweverSeldomItIsWrittenToBeforeItIsClosed(t *testing.T) {

@@ -158,13 +158,17 @@ var (
 	cacheReadsDesc   = prometheus.NewDesc("gitstore_object_cache_reads_total", "Objects looked for in memory.", nil, nil)
 	unreadableDesc   = prometheus.NewDesc("gitstore_journal_unreadable_repositories", "Repositories whose refs could not be read to compare them with the journal.", nil, nil)
 	pushesDesc       = prometheus.NewDesc("gitstore_pushes_total", "Pushes of git clients that were answered.", nil, nil)
+	maintainedDesc   = prometheus.NewDesc("gitstore_maintenances_total", "Repositories that were maintained in the background.", nil, nil)
+	unmaintainedDesc = prometheus.NewDesc("gitstore_maintenances_failed_total", "Such maintenances that ended early.", nil, nil)
+	maintenanceDesc  = prometheus.NewDesc("gitstore_maintenance_seconds_total", "Time that maintenances took.", nil, nil)
 	refusedDesc      = prometheus.NewDesc("gitstore_pushes_refused_total", "Such pushes of which one or more refs were refused.", nil, nil)
 	cacheHitsDesc    = prometheus.NewDesc("gitstore_object_cache_hits_total", "Objects found in memory.", nil, nil)
 )
 
 // Describe implements [prometheus.Collector].
 func (s *storage) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc, unreadableDesc, pushesDesc, refusedDesc} {
+	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc, unreadableDesc, pushesDesc, refusedDesc,
+		maintainedDesc, unmaintainedDesc, maintenanceDesc} {
 		descs <- d
 	}
 	eventmetrics.Describe(descs)
@@ -185,5 +189,8 @@ func (s *storage) Collect(metrics chan<- prometheus.Metric) {
 	metrics <- prometheus.MustNewConstMetric(cacheHitsDesc, prometheus.CounterValue, float64(stats.CacheHits))
 	metrics <- prometheus.MustNewConstMetric(pushesDesc, prometheus.CounterValue, float64(stats.Pushes))
 	metrics <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(stats.PushesRefused))
+	metrics <- prometheus.MustNewConstMetric(maintainedDesc, prometheus.CounterValue, float64(stats.Maintenances))
+	metrics <- prometheus.MustNewConstMetric(unmaintainedDesc, prometheus.CounterValue, float64(stats.MaintenancesFailed))
+	metrics <- prometheus.MustNewConstMetric(maintenanceDesc, prometheus.CounterValue, stats.MaintenanceTime.Seconds())
 	metrics <- prometheus.MustNewConstMetric(unreadableDesc, prometheus.GaugeValue, float64(o.journal.Unreadable()))
 }

@@ -375,6 +375,15 @@ func (p *Pack) Uninstall() {
 	_ = os.Rename(p.path(".pack"), p.tmp)
 }
 
+// Bytes is the size of an installed pack, 0 of one that is not.
+func (p *Pack) Bytes() int64 {
+	info, err := os.Stat(p.path(".pack"))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 func (p *Pack) path(ext string) string { return filepath.Join(p.dir, p.name+ext) }
 
 // Discard removes a pack that was not installed.

@@ -1,0 +1,236 @@
+package gitcli
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
+)
+
+// repackAfter is how many packs a repository gathers before they are made fewer. Git looks for an object in one pack
+// after the other. Each MiB of a pack counts as another one: what was pushed at once is worth being indexed soon.
+const (
+	repackAfter = 50
+	packWeight  = 1 << 20
+)
+
+// packsAdded maintains the repository in the background when it has gathered enough packs.
+func (r *repo) packsAdded(packs []*packfile.Pack) {
+	r.size.changed()
+	var weight int64
+	for _, p := range packs {
+		weight += 1 + p.Bytes()/packWeight
+	}
+	if r.newPacks.Add(weight) < repackAfter {
+		return
+	}
+	if r.store.maintaining.TryAcquire(1) {
+		r.newPacks.Store(0)
+		r.store.background.Go(func() {
+			defer r.store.maintaining.Release(1)
+			r.maintain(r.store.ctx)
+		})
+	}
+}
+
+// unindexed is the weight of the packs that came after the repository was maintained.
+func (r *repo) unindexed() (weight int64) {
+	var last time.Time
+	if info, err := os.Stat(filepath.Join(r.packDir(), "multi-pack-index")); err == nil {
+		last = info.ModTime()
+	}
+	entries, _ := os.ReadDir(r.packDir())
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && strings.HasSuffix(e.Name(), ".pack") && info.ModTime().After(last) {
+			weight += 1 + info.Size()/packWeight
+		}
+	}
+	return weight
+}
+
+// maintain makes packs fewer and writes what git needs to read them fast: an index of all of them with a bitmap of what
+// each of some commits leads to, and the graph of commits. No writer waits for it.
+func (r *repo) maintain(ctx context.Context) {
+	begin := time.Now()
+	defer r.size.changed()
+	err := r.rollUp(ctx)
+	if err == nil {
+		_, err = r.store.runner.Output(ctx, r.dir, command.Git("commit-graph", "write", "--reachable", "--split", "--no-progress"), nil)
+	}
+	r.store.maintained(time.Since(begin), err)
+	if err == nil {
+		return
+	}
+	r.store.logger.WarnContext(ctx, "maintenance ended early; it is done again later", "repository", r.id.String(), "error", err)
+	r.exclusive.Lock()
+	defer r.exclusive.Unlock()
+	for _, dir := range []string{r.packDir(), filepath.Join(r.dir, "objects", "info", "commit-graphs")} {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			if isOfMaintenance(e.Name()) {
+				_ = os.Remove(filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+}
+
+// rollUp makes one pack of the small ones, so that what is left grows geometrically and an object is rewritten only a
+// logarithmic number of times. It does what git-repack(1) does with --geometric, which cannot be used itself: it deletes
+// packs, and after this process was killed it would go on to do so beside the one that took its place.
+func (r *repo) rollUp(ctx context.Context) error {
+	kept, packs, err := r.settledPacks()
+	if err != nil {
+		return err
+	}
+	n := rolledUp(packs)
+	stay := append(names(kept), names(packs[n:])...)
+	if n > 0 {
+		made, err := r.packTogether(ctx, packs[:n], packs[n:])
+		if err != nil {
+			return err
+		}
+		stay = append(stay, made)
+	}
+	if err := r.indexPacks(ctx, stay); err != nil {
+		return err
+	}
+	for _, p := range packs[:n] {
+		if slices.Contains(stay, p.name) {
+			continue
+		}
+		if err := r.removePack(p.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// packTogether makes one pack of several, without what the others have, and returns its name.
+func (r *repo) packTogether(ctx context.Context, packs, others []packSize) (string, error) {
+	var in strings.Builder
+	for _, p := range packs {
+		in.WriteString(p.name + ".pack\n")
+	}
+	for _, p := range others {
+		in.WriteString("^" + p.name + ".pack\n")
+	}
+	made, err := r.store.runner.Output(ctx, r.dir, command.Git("pack-objects", "--quiet", "--stdin-packs", "--non-empty",
+		"--delta-base-offset", "objects/pack/pack"), strings.NewReader(in.String()))
+	return "pack-" + strings.TrimSpace(string(made)), err
+}
+
+// indexPacks writes the index of several packs (git-multi-pack-index(1)). It names no pack that is about to be removed,
+// and is on the disk before any is.
+func (r *repo) indexPacks(ctx context.Context, packs []string) error {
+	if len(packs) > 0 {
+		_, err := r.store.runner.Output(ctx, r.dir, command.Git("multi-pack-index", "write", "--bitmap", "--stdin-packs", "--no-progress"),
+			strings.NewReader(strings.Join(packs, ".idx\n")+".idx\n"))
+		if err != nil {
+			return err
+		}
+	}
+	return disk.SyncDir(r.packDir())
+}
+
+func names(packs []packSize) []string {
+	all := make([]string, len(packs))
+	for i, p := range packs {
+		all[i] = p.name
+	}
+	return all
+}
+
+// packSize is a pack's name without extension, and how many objects it has.
+type packSize struct {
+	name    string
+	objects int64
+}
+
+// settledPacks returns the packs that somebody wants to keep, and the others from the smallest on. A write that fails
+// takes its packs back: none is under way while they are listed.
+func (r *repo) settledPacks() (kept, packs []packSize, err error) {
+	r.exclusive.Lock()
+	defer r.exclusive.Unlock()
+	indexes, err := filepath.Glob(filepath.Join(r.packDir(), "pack-*.idx"))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, index := range indexes {
+		path := strings.TrimSuffix(index, ".idx")
+		objects, err := countObjects(index)
+		if err != nil {
+			return nil, nil, err
+		}
+		pack := packSize{filepath.Base(path), objects}
+		if _, err := os.Lstat(path + ".keep"); err == nil {
+			kept = append(kept, pack)
+		} else {
+			packs = append(packs, pack)
+		}
+	}
+	slices.SortFunc(packs, func(a, b packSize) int {
+		return cmp.Or(cmp.Compare(a.objects, b.objects), strings.Compare(a.name, b.name))
+	})
+	return kept, packs, nil
+}
+
+// countObjects reads the last entry of an index's fan-out table (gitformat-pack(5), version 2).
+func countObjects(index string) (int64, error) {
+	f, err := os.Open(index)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	var header [8 + 256*4]byte
+	if _, err := f.ReadAt(header[:], 0); err != nil {
+		return 0, fmt.Errorf("%s: %w", filepath.Base(index), err)
+	}
+	if string(header[:8]) != "\xfftOc\x00\x00\x00\x02" {
+		return 0, fmt.Errorf("%s is not of version 2", filepath.Base(index))
+	}
+	return int64(binary.BigEndian.Uint32(header[len(header)-4:])), nil
+}
+
+// rolledUp returns how many packs from the smallest on are to become one, so that each of the others is at least twice
+// as large as the one before it.
+func rolledUp(packs []packSize) int {
+	n := len(packs)
+	for n > 1 && packs[n-1].objects >= 2*packs[n-2].objects {
+		n--
+	}
+	if n < 2 {
+		return 0
+	}
+	var total int64
+	for i, p := range packs {
+		if i >= n && p.objects >= 2*total {
+			return i
+		}
+		total += p.objects
+	}
+	return len(packs)
+}
+
+// removePack deletes a pack. The index goes first: a pack without one is taken for unfinished and removed at the next
+// start.
+func (r *repo) removePack(name string) error {
+	for _, extension := range []string{".idx", ".rev", ".pack"} {
+		err := os.Remove(filepath.Join(r.packDir(), name+extension))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
