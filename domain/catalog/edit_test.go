@@ -1,0 +1,278 @@
+package catalog_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/gitstore-dev/gitstore/domain/catalog"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+)
+
+const written = "---\n" +
+	"# The mug that everybody wants.\n" +
+	"id: prod-1\n" +
+	"sku: 'MUG'   # never changes\n" +
+	"slug: mug\n" +
+	"title: \"Mug “Größe L”\"\n" +
+	"category: cat-coffee\n" +
+	"price: 9.80 # since May\n" +
+	"currency: EUR\n" +
+	"\n" +
+	"# where it is\n" +
+	"status: active\n" +
+	"inventory_status: in_stock\n" +
+	"tags: [a, 'b c', \"d\"] # words\n" +
+	"supplier:\n" +
+	"    name: Ada   # the first\n" +
+	"    # born\n" +
+	"    since: 1843\n" +
+	"care:\n" +
+	"  - wash # warm\n" +
+	"  # not too warm\n" +
+	"  - dry\n" +
+	"  - keep\n" +
+	"notes: |\n" +
+	"  # no comment\n" +
+	"  two lines\n" +
+	"\n" +
+	"# the end\n" +
+	"size: {w: 8, h: 9.5} # cm\n" +
+	"---\n" +
+	"\n" +
+	"A *mug*.\n"
+
+func document(t require.TestingT, path, content string) *catalog.Document {
+	s := build(map[string]string{path: content})
+	p := change(path, "").Path
+	d := s.DocumentAt(p)
+	require.NotNil(t, d, "%v", problems(s))
+	return d
+}
+
+func apply(t require.TestingT, path, content string, e catalog.Edit) string {
+	out, err := document(t, path, content).Apply([]byte(content), e)
+	require.NoError(t, err)
+	return string(out)
+}
+
+func text(s string) *string { return &s }
+
+func TestAnEditLeavesTheRestOfTheFileAlone(t *testing.T) {
+	for _, tt := range []struct{ patch, old, new string }{
+		{`{}`, "", ""},
+		{`{"price":"9.80","tags":["a","b c","d"],"slug":"mug","links":[],"images":[]}`, "", ""},
+		{`{"price":"10.50"}`, "price: 9.80 #", "price: \"10.50\" #"},
+		{`{"sku":"CUP"}`, "'MUG'", "'CUP'"},
+		{`{"sku":"It's"}`, "'MUG'", "'It''s'"},
+		{`{"title":"A \"mug\"\nof two lines"}`, `"Mug “Größe L”"`, `"A \"mug\"\nof two lines"`},
+		{`{"status":"draft"}`, "status: active", "status: draft"},
+		{`{"tags":["a","x, y"]}`, `[a, 'b c', "d"]`, `[a, 'x, y']`},
+		{`{"tags":[]}`, `[a, 'b c', "d"]`, `[]`},
+		{`{"supplier":{"name":"Bob"}}`, "Ada ", "Bob "},
+		{`{"supplier":{"since":null}}`, "    since: 1843\n", ""},
+		{`{"supplier":{"city":"London"}}`, "since: 1843\n", "since: 1843\n    city: London\n"},
+		{`{"supplier":"Ada"}`, "supplier:\n    name: Ada   # the first\n    # born\n    since: 1843\n", "supplier: Ada\n"},
+		{`{"supplier":null}`, "supplier:\n    name: Ada   # the first\n    # born\n    since: 1843\n", ""},
+		{`{"care":["wash","dry"]}`, "  - keep\n", ""},
+		{`{"care":["wash","iron","keep"]}`, "  - dry\n", "  - iron\n"},
+		{`{"care":["wash","dry","keep","show"]}`, "  - keep\n", "  - keep\n  - show\n"},
+		{`{"care":["soak","wash","dry","keep"]}`, "  - wash", "  - soak\n  - wash"},
+		{`{"notes":"one line"}`, "notes: |\n  # no comment\n  two lines\n", "notes: one line\n"},
+		{`{"notes":"three\nlines\nnow\n"}`, "  # no comment\n  two lines\n", "  three\n  lines\n  now\n"},
+		{`{"size":{"h":10}}`, "h: 9.5", "h: 10"},
+		{`{"size":{"w":null}}`, "{w: 8, h: 9.5}", "{h: 9.5}"},
+		{`{"size":{"h":null,"d":"1"}}`, "{w: 8, h: 9.5}", `{w: 8, d: "1"}`},
+		{`{"size":{"h":null,"w":null,"d":1}}`, "{w: 8, h: 9.5}", "{d: 1}"},
+		{`{"gtin":"0042","gift":true,"weight":0.5,"made":"2026-01-02","none":null}`, "# cm\n", "# cm\ngtin: \"0042\"\ngift: true\nweight: 0.5\nmade: \"2026-01-02\"\n"},
+		{`{"maker":{"name":"x","at":{"a":[1,{"b":2}]}}}`, "# cm\n", "# cm\nmaker:\n  name: x\n  at:\n    a:\n      - 1\n      - b: 2\n"},
+	} {
+		for name, variant := range map[string]func(string) string{
+			"LF":       func(s string) string { return s },
+			"CRLF":     func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
+			"BOM":      func(s string) string { return "\ufeff" + s },
+			"no end":   func(s string) string { return strings.TrimSuffix(s, "\n") },
+			"no body":  func(s string) string { return strings.TrimSuffix(s, "\n\nA *mug*.\n") },
+			"trailing": func(s string) string { return strings.Replace(s, "---\n", "--- \t\n", 1) },
+		} {
+			file := variant(written)
+			want := file
+			if tt.old != "" {
+				end := func(s string) string { return s }
+				if name == "CRLF" {
+					end = variant
+				}
+				require.Contains(t, file, end(tt.old))
+				want = strings.Replace(file, end(tt.old), end(tt.new), 1)
+			}
+			assert.Equal(t, want, apply(t, "products/mug.md", file, catalog.Edit{Fields: json.RawMessage(tt.patch)}), "%s: %s", name, tt.patch)
+		}
+	}
+}
+
+func TestAReplacementKeepsWhatItRepeats(t *testing.T) {
+	d := document(t, "products/mug.md", written)
+	fields := string(d.Fields())
+	assert.Equal(t, written, apply(t, "products/mug.md", written, catalog.Edit{Fields: json.RawMessage(fields), Replace: true, Body: text("A *mug*.\n")}))
+	// Another order of the members changes nothing, and what is not named goes.
+	out := apply(t, "products/mug.md", written, catalog.Edit{Replace: true, Fields: json.RawMessage(`{"status":"active","id":"prod-1","sku":"MUG","slug":"mug","title":"Mug “Größe L”",
+		"category":"cat-coffee","currency":"EUR","price":"9.80","inventory_status":"in_stock","tags":["a","b c","d"],"images":[],"links":[]}`)})
+	want := written[:strings.Index(written, "supplier:")] + "\n# the end\n" + written[strings.LastIndex(written, "---\n"):]
+	assert.Equal(t, want, out)
+}
+
+func TestABodyIsReplacedAlone(t *testing.T) {
+	front := written[:strings.Index(written, "\nA *mug*")]
+	for _, tt := range []struct{ file, body, want string }{
+		{written, "A cup.\n", front + "\nA cup.\n"},
+		{written, "\n\n---\nA cup.", front + "\n---\nA cup."},
+		{written, "", front + "\n"},
+		{front, "A cup.\n", front + "\nA cup.\n"},
+		{front[:len(front)-1], "A cup.", front + "\nA cup."},
+		{front + "text", "A cup.", front + "A cup."},
+		{strings.ReplaceAll(front, "\n", "\r\n"), "A cup.\r\n", strings.ReplaceAll(front, "\n", "\r\n") + "\r\nA cup.\r\n"},
+	} {
+		assert.Equal(t, tt.want, apply(t, "products/mug.md", tt.file, catalog.Edit{Fields: json.RawMessage("{}"), Body: &tt.body}))
+	}
+}
+
+func TestFilesOfYAMLAndJSONAreEditedInPlace(t *testing.T) {
+	fields := strings.TrimSuffix(strings.Split(written, "---\n")[1], "\n")
+	out := apply(t, "products/mug.yaml", fields, catalog.Edit{Fields: json.RawMessage(`{"price":"1.00","gtin":"1"}`)})
+	assert.Equal(t, strings.Replace(fields, "9.80", `"1.00"`, 1)+"\ngtin: \"1\"", out, "without a line end at the end")
+
+	const file = "{\n  \"id\" : \"prod-1\",\n  \"sku\": \"MUG\", \"slug\": \"mug\", \"title\": \"Mug\\u00e9\",\n  \"category\": \"c\",\n  \"price\": \"9.80\",\n  \"currency\": \"EUR\",\n" +
+		"  \"status\": \"active\",\n  \"inventory_status\": \"in_stock\",\n  \"size\": {\n    \"w\": 1.0,\n    \"h\": [1,2]\n  }\n}"
+	for _, tt := range []struct{ patch, old, new string }{
+		{`{}`, "", ""},
+		{`{"size":{"w":1}}`, "", ""},
+		{`{"price":"1.00"}`, `"9.80"`, `"1.00"`},
+		{`{"size":{"h":[2]}}`, `[1,2]`, `[2]`},
+		{`{"size":{"d":{"x":null,"y":1}}}`, "[1,2]\n", "[1,2],\n    \"d\": {\"y\":1}\n"},
+		{`{"size":{"w":null}}`, "\"w\": 1.0,\n    ", ""},
+		{`{"size":null}`, ",\n  \"size\": {\n    \"w\": 1.0,\n    \"h\": [1,2]\n  }", ""},
+		{`{"gtin":"<1>"}`, "  }\n}", "  },\n  \"gtin\": \"<1>\"\n}"},
+	} {
+		want := strings.Replace(file, tt.old, tt.new, 1)
+		got := apply(t, "products/mug.json", file, catalog.Edit{Fields: json.RawMessage(tt.patch)})
+		assert.Equal(t, want, strings.ReplaceAll(got, `\u003c1\u003e`, "<1>"), tt.patch)
+	}
+	_, err := document(t, "products/mug.json", file).Apply([]byte(file), catalog.Edit{Fields: json.RawMessage("{}"), Body: text("no")})
+	assert.True(t, errs.Is(err, errs.ReasonInvalidArgument), "%v", err)
+	for _, bad := range []string{"", "[]", "null", `{"a":1} 2`, `{"a"`} {
+		_, err := document(t, "products/mug.md", written).Apply([]byte(written), catalog.Edit{Fields: json.RawMessage(bad)})
+		assert.True(t, errs.Is(err, errs.ReasonInvalidArgument), "%s: %v", bad, err)
+	}
+}
+
+func TestANewDocumentReadsAsItsFields(t *testing.T) {
+	const fields = `{"id":"prod-1","sku":"0042","slug":"mug","title":"yes: no","category":"c","price":"1.50","currency":"EUR","status":"draft","inventory_status":"preorder",` +
+		`"tags":["a","true"],"supplier":{"name":"Ada","note":"two\nlines\n"},"made":"2026-01-02"}`
+	for _, path := range []string{"products/mug.md", "products/mug.yaml", "products/mug.json"} {
+		e := catalog.Edit{Fields: json.RawMessage(strings.Replace(fields, `"made"`, `"none":null,"made"`, 1))}
+		if strings.HasSuffix(path, ".md") {
+			e.Body = text("\nA mug.\n")
+		}
+		p := change(path, "").Path
+		out, err := catalog.Format(p, e)
+		require.NoError(t, err)
+		d := document(t, path, string(out))
+		assert.JSONEq(t, fields, string(d.Fields()), "%s", out)
+		if e.Body != nil {
+			assert.Equal(t, "A mug.\n", d.Body)
+			assert.True(t, strings.HasPrefix(string(out), "---\nid: prod-1\nsku: \"0042\"\n"), "%s", out)
+			assert.Contains(t, string(out), "---\n\nA mug.\n")
+		}
+	}
+}
+
+// patched is RFC 7396, section 2, as it is written there.
+func patched(target, patch any) any {
+	p, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	t, ok := target.(map[string]any)
+	if !ok {
+		t = map[string]any{}
+	}
+	for name, value := range p {
+		if value == nil {
+			delete(t, name)
+		} else {
+			t[name] = patched(t[name], value)
+		}
+	}
+	return t
+}
+
+var yamlParts = []string{
+	"a: 1\n", "a: plain text # comment\n", "a: 'it''s' # comment\n", "a: \"x # \\\" y\"\n", "a: |\n  # text\n\n  more\n\n", "a: |+\n  text\n\n", "a: >-\n  folded\n  text\n",
+	"a:\n  b: 1\n  # in between\n  c: {d: [1, 2], e: x}\n\n", "a:\n    b:\n        c: 1\n", "a:\n- 1\n- b: 2\n  c: 3 # x\n- [x, y]\n", "a: []\n", "a: {}\n", "a:\n", "a: ~\n",
+	"a: {b: 1, 'c': \"}\", d: [1, {e: 2}]} # flow\n", "a: [\n  1, # one\n  2\n]\n", "a: plain\n  on two lines\n", "? a\n: 1\n", "a: \"two\n  lines\"\n", "a: 日本 # 語\n", "a: 2026-01-02\n", "\"a\": 0x10\n",
+}
+
+var patchValues = []any{
+	nil, "x", "true", "", "# y", "two\nlines\n", " lead", "é: ü", "'", `"`, "\u2028", "\ttab", 1.5, 2.0, true, []any{}, []any{1.0, "x"}, map[string]any{}, map[string]any{"b": 2.0},
+	map[string]any{"c": map[string]any{"d": nil, "z": "q"}, "b": nil}, map[string]any{"b": map[string]any{"c": "deep"}}, []any{map[string]any{"e": 1.0}},
+	[]any{1.0, map[string]any{"b": 2.0, "c": 3.0}, "new", []any{"x", "y"}},
+}
+
+func TestAnyEditReadsAsItWasMeantAndTouchesNoOtherField(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const own = "id: prod-1\nsku: MUG\nslug: mug\ntitle: Mug # t\ncategory: c\nprice: \"9.80\"\ncurrency: EUR\nstatus: active\n# s\ninventory_status: in_stock\n"
+		names := []string{"k0", "k1", "k2", "k3"}
+		parts := make([]string, len(names))
+		for i, name := range names {
+			parts[i] = strings.Replace(rapid.SampledFrom(yamlParts).Draw(t, "part"), "a", name, 1)
+			if rapid.Bool().Draw(t, "comment") {
+				parts[i] = fmt.Sprintf("# before %s\n", name) + parts[i]
+			}
+		}
+		source := own + strings.Join(parts, "")
+		path, file := "products/mug.yaml", source
+		if rapid.Bool().Draw(t, "markdown") {
+			path, file = "products/mug.md", "---\n"+source+"---\nBody"
+		}
+		if rapid.Bool().Draw(t, "CRLF") {
+			file = strings.ReplaceAll(file, "\n", "\r\n")
+		}
+		d := document(t, path, file)
+		patch := map[string]any{}
+		for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(append(names, "k4", "k 5")), 1, 3, rapid.ID[string]).Draw(t, "changed") {
+			patch[name] = rapid.SampledFrom(patchValues).Draw(t, "value")
+		}
+		encoded, err := json.Marshal(patch)
+		require.NoError(t, err)
+		out, err := d.Apply([]byte(file), catalog.Edit{Fields: encoded})
+		require.NoError(t, err)
+		var before, after, p any
+		require.NoError(t, json.Unmarshal(d.Fields(), &before))
+		require.NoError(t, json.Unmarshal(encoded, &p))
+		changed := document(t, path, string(out))
+		require.NoError(t, json.Unmarshal(changed.Fields(), &after))
+		require.Equal(t, patched(before, p), after, "%s\n%s\n%s", file, encoded, out)
+		require.Equal(t, d.Body, changed.Body)
+		for i, name := range names {
+			part := parts[i]
+			if strings.Contains(file, "\r\n") {
+				part = strings.ReplaceAll(part, "\n", "\r\n")
+			}
+			if _, ok := patch[name]; !ok {
+				require.Contains(t, string(out), strings.TrimRight(part, "\r\n"), "%s\n%s\n%s", file, encoded, out)
+			} else if strings.HasPrefix(part, "# before") {
+				require.Contains(t, string(out), part[:strings.Index(part, "\n")], "%s\n%s\n%s", file, encoded, out)
+			}
+		}
+		ownPart := own
+		if strings.Contains(file, "\r\n") {
+			ownPart = strings.ReplaceAll(own, "\n", "\r\n")
+		}
+		require.Contains(t, string(out), ownPart)
+	})
+}

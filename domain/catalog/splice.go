@@ -1,0 +1,491 @@
+package catalog
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// rewrite returns the source of fields with the values of the target in it. It changes as few bytes as it can: first the
+// values themselves, then whole fields, at last everything; whichever comes first that reads as the target does.
+func rewrite(path git.TreePath, source string, root, target *yaml.Node) (string, error) {
+	for _, whole := range []bool{false, true} {
+		s := newSplicer(source, formatOf(path) == formatJSON)
+		s.whole = whole
+		if s.mapping(root, target, len(source)) != nil {
+			continue
+		}
+		if out := s.apply(); readsAs(path, out, target) {
+			return out, nil
+		}
+	}
+	s := newSplicer(source, formatOf(path) == formatJSON)
+	out, err := s.value(target, 0, s.json)
+	if err != nil {
+		return "", err
+	}
+	if out = strings.TrimRight(out, "\r\n") + s.end; readsAs(path, out, target) {
+		return out, nil
+	}
+	return "", errs.New(errs.ReasonInvalidArgument, "the document cannot be edited field by field as it is written: write its file as a whole")
+}
+
+func readsAs(path git.TreePath, source string, target *yaml.Node) bool {
+	f := front{source: source}
+	root, problem := f.parse(path)
+	return problem == nil && equal(root, target)
+}
+
+// splicer changes parts of a source.
+type splicer struct {
+	source string
+	// json says that the source is JSON, whose values are written as such.
+	json bool
+	// whole changes no part of a value of the root, but all of it.
+	whole bool
+	// lines are the offsets at which lines begin.
+	lines []int
+	// end is how lines end.
+	end     string
+	changes []splice
+}
+
+// splice replaces the bytes from a place up to another.
+type splice struct {
+	from, to int
+	text     string
+}
+
+func newSplicer(source string, isJSON bool) *splicer {
+	s := &splicer{source: source, json: isJSON, lines: []int{0}, end: lineEnd(source)}
+	for i := 0; i < len(source); {
+		r, size := utf8.DecodeRuneInString(source[i:])
+		i += size
+		switch {
+		case r == '\r' && strings.HasPrefix(source[i:], "\n"):
+		case r == '\n', !isJSON && (r == '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029'): // as YAML 1.1 breaks lines
+			s.lines = append(s.lines, i)
+		}
+	}
+	return s
+}
+
+// lineEnd is how the lines of a source end.
+func lineEnd(source string) string {
+	if i := strings.IndexByte(source, '\n'); i > 0 && source[i-1] == '\r' {
+		return "\r\n"
+	}
+	return "\n"
+}
+
+// at is the offset of a value.
+func (s *splicer) at(n *yaml.Node) int {
+	offset := s.lines[min(n.Line, len(s.lines))-1]
+	for range n.Column - 1 {
+		_, size := utf8.DecodeRuneInString(s.source[offset:])
+		offset += size
+	}
+	return offset
+}
+
+func (s *splicer) replace(from, to int, text string) {
+	s.changes = append(s.changes, splice{from, to, text})
+}
+
+func (s *splicer) apply() string {
+	slices.SortStableFunc(s.changes, func(a, b splice) int { return cmp.Compare(a.from, b.from) })
+	var out strings.Builder
+	done := 0
+	for _, c := range s.changes {
+		if c.from < done {
+			return "" // it reads as nothing
+		}
+		out.WriteString(s.source[done:c.from] + c.text)
+		done = c.to
+	}
+	return out.String() + s.source[done:]
+}
+
+func isFlow(n *yaml.Node) bool { return n.Style&yaml.FlowStyle != 0 }
+
+// mapping changes what differs in a map whose last entry ends before limit.
+func (s *splicer) mapping(current, target *yaml.Node, limit int) error {
+	if s.json || isFlow(current) {
+		return s.flowMapping(current, target)
+	}
+	last := 0
+	for i := 0; i+1 < len(current.Content); i += 2 {
+		key, value := current.Content[i], current.Content[i+1]
+		stop := limit
+		if i+2 < len(current.Content) {
+			stop = s.lines[current.Content[i+2].Line-1]
+		}
+		from := s.lines[key.Line-1]
+		to := s.contentEnd(from, stop, current.Column-1)
+		last = to
+		wanted := lookUp(target, key.Value)
+		switch {
+		case wanted == nil:
+			s.replace(from, to, "")
+		case !equal(value, wanted):
+			if err := s.entry(key, value, wanted, current.Column-1, from, to); err != nil {
+				return err
+			}
+		}
+	}
+	for i := 0; i+1 < len(target.Content); i += 2 {
+		if lookUp(current, target.Content[i].Value) != nil {
+			continue
+		}
+		text, err := s.pair(target.Content[i], target.Content[i+1], current.Column-1)
+		if err != nil {
+			return err
+		}
+		if last > 0 && !strings.HasSuffix(s.source[:last], "\n") {
+			text = s.end + strings.TrimSuffix(text, s.end) // the source has no line end at its end
+		}
+		s.replace(last, last, text)
+	}
+	return nil
+}
+
+// contentEnd is where the lines of an entry end that begins at from, in a map that is so far indented: blank lines and comments
+// behind it that are not further in are not its own.
+func (s *splicer) contentEnd(from, stop, indent int) int {
+	end, blank := stop, stop // blank is behind the blank lines that follow the end
+	for {
+		i, _ := slices.BinarySearch(s.lines, end)
+		if i--; i < 0 || s.lines[i] <= from {
+			break
+		}
+		line := strings.TrimRight(s.source[s.lines[i]:end], "\r\n")
+		text := strings.TrimLeft(line, " \t")
+		if text != "" && (text[0] != '#' || len(line)-len(text) > indent) {
+			break
+		}
+		if end = s.lines[i]; text != "" {
+			blank = end
+		}
+	}
+	if s.whole { // the blank lines may be the end of a text that keeps them
+		return blank
+	}
+	return end
+}
+
+// entry changes the value of a key in a map that is so far indented, whose lines are those between two places.
+func (s *splicer) entry(key, value, wanted *yaml.Node, indent, from, to int) error {
+	if !s.whole {
+		done, err := s.part(key, value, wanted, to)
+		if done || err != nil {
+			return err
+		}
+	}
+	text, err := s.pair(key, wanted, indent)
+	if err != nil {
+		return err
+	}
+	if !strings.HasSuffix(s.source[from:to], "\n") {
+		text = strings.TrimSuffix(text, s.end)
+	}
+	s.replace(from, to, text)
+	return nil
+}
+
+// part changes a value without the line that it is on, if it can.
+func (s *splicer) part(key, value, wanted *yaml.Node, to int) (done bool, err error) {
+	switch {
+	case value.Kind == yaml.MappingNode && wanted.Kind == yaml.MappingNode && len(value.Content) > 0 && len(wanted.Content) > 0:
+		return true, s.mapping(value, wanted, to)
+	case value.Kind == yaml.SequenceNode && wanted.Kind == yaml.SequenceNode && !isFlow(value) && len(wanted.Content) > 0:
+		return true, s.sequence(value, wanted, to)
+	case value.Line != key.Line || wanted.Kind != yaml.ScalarNode && !isFlow(value):
+		return false, nil
+	}
+	end := s.valueEnd(value, to)
+	if end < 0 {
+		return false, nil
+	}
+	text, err := s.inline(styled(wanted, value))
+	if err == nil {
+		s.replace(s.at(value), end, text)
+	}
+	return err == nil, err
+}
+
+// sequence changes the items of a list in lines of their own that differ, from the first to the last one.
+func (s *splicer) sequence(value, wanted *yaml.Node, limit int) error {
+	starts := make([]int, 0, len(value.Content)+1)
+	for _, item := range value.Content {
+		starts = append(starts, s.lines[item.Line-1])
+	}
+	indent := value.Column - 1
+	end := s.contentEnd(starts[len(starts)-1], limit, indent)
+	starts = append(starts, end)
+	same := 0
+	for same < min(len(value.Content), len(wanted.Content)) && equal(value.Content[same], wanted.Content[same]) {
+		same++
+	}
+	tail := 0
+	for tail < min(len(value.Content), len(wanted.Content))-same &&
+		equal(value.Content[len(value.Content)-1-tail], wanted.Content[len(wanted.Content)-1-tail]) {
+		tail++
+	}
+	from, to := starts[same], starts[len(value.Content)-tail]
+	if same < len(value.Content)-tail { // comments behind the last of them stay
+		to = s.contentEnd(starts[len(value.Content)-tail-1], to, indent)
+	} else {
+		to = from
+	}
+	items := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: wanted.Content[same : len(wanted.Content)-tail]}
+	text := ""
+	if len(items.Content) > 0 {
+		var err error
+		if text, err = encode(items, indent, s.end); err != nil {
+			return err
+		}
+	}
+	switch {
+	case from > 0 && !strings.HasSuffix(s.source[:from], "\n"):
+		text = s.end + strings.TrimSuffix(text, s.end)
+	case to == len(s.source) && !strings.HasSuffix(s.source, "\n"):
+		text = strings.TrimSuffix(text, s.end)
+	}
+	s.replace(from, to, text)
+	return nil
+}
+
+// flowMapping changes what differs in a map between braces.
+func (s *splicer) flowMapping(current, target *yaml.Node) error {
+	survives := false
+	for i := 0; i+1 < len(current.Content); i += 2 {
+		survives = survives || lookUp(target, current.Content[i].Value) != nil
+	}
+	if !survives || s.whole {
+		text, err := s.inline(styled(target, current))
+		if err == nil {
+			s.replace(s.at(current), s.valueEnd(current, len(s.source)), text)
+		}
+		return err
+	}
+	end := 0 // that of the value before
+	for i := 0; i+1 < len(current.Content); i += 2 {
+		key, value := current.Content[i], current.Content[i+1]
+		from, before := s.at(key), end
+		if end = s.valueEnd(value, len(s.source)); end < 0 {
+			return errUnclear
+		}
+		wanted := lookUp(target, key.Value)
+		switch {
+		case wanted == nil && i > 0:
+			s.replace(before, end, "")
+		case wanted == nil:
+			s.replace(from, s.at(current.Content[2]), "")
+		case equal(value, wanted):
+		case value.Kind == yaml.MappingNode && wanted.Kind == yaml.MappingNode && len(value.Content) > 0:
+			if err := s.flowMapping(value, wanted); err != nil {
+				return err
+			}
+		default:
+			text, err := s.inline(styled(wanted, value))
+			if err != nil {
+				return err
+			}
+			s.replace(s.at(value), end, text)
+		}
+	}
+	return s.flowAdd(current, target, end)
+}
+
+// flowAdd adds the keys of the target that a map does not have behind its last value.
+func (s *splicer) flowAdd(current, target *yaml.Node, end int) error {
+	key := current.Content[len(current.Content)-2]
+	before := s.source[s.lines[key.Line-1]:s.at(key)]
+	gap := " "
+	if strings.TrimSpace(before) == "" && key.Line > current.Line {
+		gap = s.end + before
+	}
+	for i := 0; i+1 < len(target.Content); i += 2 {
+		key, value := target.Content[i], target.Content[i+1]
+		if lookUp(current, key.Value) != nil {
+			continue
+		}
+		name, err := s.inline(key)
+		if err != nil {
+			return err
+		}
+		text, err := s.inline(value)
+		if err != nil {
+			return err
+		}
+		s.replace(end, end, ","+gap+name+": "+text)
+	}
+	return nil
+}
+
+var errUnclear = errs.New(errs.ReasonInvalidArgument, "the end of a value is unclear")
+
+// valueEnd is where a value ends that does so before limit; -1 if that is unclear.
+func (s *splicer) valueEnd(n *yaml.Node, limit int) int {
+	from := s.at(n)
+	text := s.source[from:limit]
+	switch {
+	case n.Kind != yaml.ScalarNode && text != "" && (text[0] == '{' || text[0] == '['):
+		return add(from, closing(text))
+	case n.Kind != yaml.ScalarNode || n.Style&(yaml.TaggedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 || text == "":
+		return -1
+	case text[0] == '"' || text[0] == '\'':
+		return add(from, quoted(text))
+	case s.json:
+		return from + strings.IndexFunc(text+" ", func(r rune) bool { return strings.ContainsRune(" \t\r\n,]}", r) })
+	}
+	// A plain scalar on one line is written as it is read.
+	if !strings.HasPrefix(text, n.Value) || n.Value == "" || strings.ContainsAny(n.Value, "\r\n") {
+		return -1
+	}
+	return from + len(n.Value)
+}
+
+func add(from, length int) int {
+	if length < 0 {
+		return -1
+	}
+	return from + length
+}
+
+// quoted is the length of the text in quotes that a text begins with, -1 if it does not end.
+func quoted(text string) int {
+	for i := 1; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && text[0] == '"':
+			i++
+		case text[i] != text[0]:
+		case text[0] == '\'' && strings.HasPrefix(text[i+1:], "'"):
+			i++
+		default:
+			return i + 1
+		}
+	}
+	return -1
+}
+
+// closing is the length of the list or map in brackets that a text begins with, -1 if it does not end.
+func closing(text string) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case (c == '"' || c == '\'') && strings.IndexByte(" \t\r\n,:[{", text[i-1]) >= 0:
+			n := quoted(text[i:])
+			if n < 0 {
+				return -1
+			}
+			i += n - 1
+		case c == '#' && strings.IndexByte(" \t\r\n", text[i-1]) >= 0:
+			n := strings.IndexByte(text[i:], '\n')
+			if n < 0 {
+				return -1
+			}
+			i += n
+		}
+	}
+	return -1
+}
+
+// styled returns a value to be written the way that another is: in the same quotes, or between brackets.
+func styled(n, as *yaml.Node) *yaml.Node {
+	out := *n
+	if n.Kind == yaml.ScalarNode && as.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" {
+		out.Style = as.Style & (yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle)
+	}
+	return &out
+}
+
+// inline writes a value on one line, to stand between others.
+func (s *splicer) inline(n *yaml.Node) (string, error) {
+	if s.json {
+		return string(appendJSON(nil, n)), nil
+	}
+	text, err := encode(&yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Style: yaml.FlowStyle, Content: []*yaml.Node{oneLine(n)}}, 0, "\n")
+	text = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSuffix(text, "\n"), "["), "]")
+	if err == nil && strings.Contains(text, "\n") {
+		err = errUnclear
+	}
+	return text, err
+}
+
+// oneLine returns a value without anything that would need several lines.
+func oneLine(n *yaml.Node) *yaml.Node {
+	out := bare(n)
+	if n.Kind == yaml.ScalarNode {
+		out.Style = n.Style & (yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle)
+		if strings.ContainsAny(n.Value, "\r\n\u0085\u2028\u2029") {
+			out.Style = yaml.DoubleQuotedStyle
+		}
+		return out
+	}
+	out.Style = yaml.FlowStyle
+	for i, item := range out.Content {
+		out.Content[i] = oneLine(item)
+	}
+	return out
+}
+
+// bare returns a copy of a value without its comments.
+func bare(n *yaml.Node) *yaml.Node {
+	out := &yaml.Node{Kind: n.Kind, Tag: n.Tag, Value: n.Value, Style: n.Style &^ yaml.TaggedStyle}
+	if n.ShortTag() == "!!timestamp" {
+		out.Tag = "!!str"
+	}
+	for _, item := range n.Content {
+		out.Content = append(out.Content, bare(item))
+	}
+	return out
+}
+
+// pair writes a key and its value in lines of their own.
+func (s *splicer) pair(key, value *yaml.Node, indent int) (string, error) {
+	return encode(&yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{key, value}}, indent, s.end)
+}
+
+// value writes a value as the whole of a source.
+func (s *splicer) value(n *yaml.Node, indent int, isJSON bool) (string, error) {
+	if !isJSON {
+		return encode(n, indent, s.end)
+	}
+	var out bytes.Buffer
+	err := json.Indent(&out, appendJSON(nil, n), "", "  ")
+	return out.String(), err
+}
+
+// encode writes a value in lines so far indented.
+func encode(n *yaml.Node, indent int, end string) (string, error) {
+	var out bytes.Buffer
+	e := yaml.NewEncoder(&out)
+	e.SetIndent(2)
+	if err := e.Encode(bare(n)); err != nil {
+		return "", errs.Wrap(err, errs.ReasonInvalidArgument, "the fields cannot be written: "+clip(err.Error()))
+	}
+	_ = e.Close()
+	var text strings.Builder
+	for line := range strings.Lines(out.String()) {
+		if line != "\n" {
+			text.WriteString(strings.Repeat(" ", indent))
+		}
+		text.WriteString(strings.TrimSuffix(line, "\n") + end)
+	}
+	return text.String(), nil
+}
