@@ -26,6 +26,8 @@ type Catalogs interface {
 	Open(ctx context.Context, id git.RepositoryID, rev git.Revision) (*catalogs.Catalog, error)
 	// OpenCommit returns the catalog at a commit: see [catalogs.Follower.OpenCommit].
 	OpenCommit(ctx context.Context, id git.RepositoryID, commit git.ObjectID) (*catalogs.Catalog, error)
+	// Write changes documents: see [catalogs.Follower.Write].
+	Write(ctx context.Context, id git.RepositoryID, w catalogs.Write) (*catalogs.WriteResult, error)
 	// Status tells how the catalog is kept: see [catalogs.Follower.Status].
 	Status(id git.RepositoryID) (catalogs.Status, error)
 }
@@ -41,6 +43,8 @@ type documentList struct {
 	filters []*param
 	// page has the type of the JSON of a page, whole that of one document on its own.
 	page, whole any
+	// input has the type of the JSON that one is written with.
+	input any
 	// more writes the members that a document on its own has besides its own, each with a comma before it; nil is none.
 	more func(s *catalog.Snapshot, d *catalog.Document) []byte
 	// order says in which order documents are listed.
@@ -50,7 +54,7 @@ type documentList struct {
 var documentLists = []documentList{
 	{
 		name: "products", noun: "product", kind: catalog.KindProduct,
-		page: commitPage[productJSON]{}, whole: productJSON{},
+		page: commitPage[productJSON]{}, whole: productJSON{}, input: productInputJSON{},
 		order: "Ordered by the bytes of their ids, or as sort says; those of a collection in its order.",
 		filters: []*param{
 			textParam("sku", "The product with this sku."),
@@ -67,13 +71,13 @@ var documentLists = []documentList{
 	},
 	{
 		name: "categories", noun: "category", kind: catalog.KindCategory,
-		page: commitPage[categoryJSON]{}, whole: wholeCategoryJSON{}, more: categoryPlace,
+		page: commitPage[categoryJSON]{}, whole: wholeCategoryJSON{}, input: categoryInputJSON{}, more: categoryPlace,
 		order:   "Ordered by the bytes of their ids, or as sort says; those below a parent by their position.",
 		filters: []*param{textParam("parent", "The categories right below the one of this id; the roots if it is empty.")},
 	},
 	{
 		name: "collections", noun: "collection", kind: catalog.KindCollection,
-		page: commitPage[collectionJSON]{}, whole: collectionJSON{},
+		page: commitPage[collectionJSON]{}, whole: collectionJSON{}, input: collectionInputJSON{},
 		order: "Ordered by the bytes of their ids, or as sort says.",
 	},
 }
@@ -109,7 +113,7 @@ func (a *api) catalogRoutes() []*route {
 	for _, l := range documentLists {
 		routes = append(routes, a.documentListRoutes(group, headers, l)...)
 	}
-	return routes
+	return append(routes, a.documentWriteRoutes(group)...)
 }
 
 // samePages is what all listings of a catalog promise.

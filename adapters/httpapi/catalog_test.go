@@ -464,7 +464,7 @@ func TestBadQuestionsToACatalogAreRefused(t *testing.T) {
 		{"token of another filter", "GET", shopCatalog + "/products?category=early&page_token=" + token, "", 400, "INVALID_PAGE_TOKEN", "page_token", nil},
 		{"negative page", "GET", shopCatalog + "/problems?page_size=-1", "", 400, "INVALID_PAGE_SIZE", "page_size", nil},
 		{"forged cursor", "GET", shopCatalog + "/products?min_cursor=7", "", 400, "INVALID_CURSOR", "min_cursor", nil},
-		{"write", "PUT", shopCatalog + "/products/a", "{}", 405, "METHOD_NOT_FOUND", "", nil},
+		{"write", "PUT", shopCatalog + "/problems", "{}", 405, "METHOD_NOT_FOUND", "", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w.t = t

@@ -16,7 +16,19 @@ import (
 )
 
 // anyDocuments are documents whose kind the query names.
-var anyDocuments = documentList{page: commitPage[documentJSON]{}, whole: documentJSON{}}
+var anyDocuments = documentList{name: "documents", noun: "document", page: commitPage[documentJSON]{}, whole: documentJSON{}, input: documentInputJSON{}}
+
+// listOf is how documents of a kind are listed and read.
+func listOf(kind catalog.Kind) documentList {
+	for _, l := range documentLists {
+		if l.kind == kind {
+			return l
+		}
+	}
+	l := anyDocuments
+	l.kind = kind
+	return l
+}
 
 func atParam() *param {
 	return nameParam("at", "Answer from the catalog at this revision instead: a branch, a tag, a ref that begins with refs/, or a full commit id.")
@@ -226,17 +238,11 @@ func (e *encodedDocument) bodyHTML(d *catalog.Document) []byte {
 }
 
 func (a *api) listAnyDocuments(c *call) error {
-	l := anyDocuments
-	l.kind = catalog.Kind(c.query.Get("kind"))
-	if l.kind == "" {
+	kind := catalog.Kind(c.query.Get("kind"))
+	if kind == "" {
 		return errs.InvalidField(errs.ReasonInvalidArgument, "kind", "say which kind of documents, such as %s", catalog.KindProduct)
 	}
-	for _, known := range documentLists {
-		if known.kind == l.kind {
-			l.whole = known.whole
-		}
-	}
-	return a.listDocuments(c, l)
+	return a.listDocuments(c, listOf(kind))
 }
 
 // maxPage is how many bytes of documents a page holds at most, if they are not those of one alone.
@@ -304,8 +310,8 @@ func passBy(t *page.Token, q *catalog.Query, d *catalog.Document) {
 }
 
 func (a *api) getAnyDocument(c *call) error {
-	l := anyDocuments
-	l.kind = catalog.Kind(c.path["kind"])
+	l := listOf(catalog.Kind(c.path["kind"]))
+	l.more = nil
 	return a.getDocument(c, l)
 }
 
@@ -327,13 +333,19 @@ func (a *api) getDocument(c *call, l documentList) error {
 	if l.more == nil && shape.whole() {
 		return a.answerVersion(c, found, e.etag, func() ([]byte, error) { return e.line, nil })
 	}
-	object := e.object
-	if l.more != nil {
-		object = slices.Concat(object[:len(object)-1], l.more(found.Snapshot, d), []byte{'}'})
-	}
+	object := a.wholeObject(found.Snapshot, d, l)
 	if !shape.whole() {
 		object = shape.of(object, func() []byte { return e.bodyHTML(d) })
 	}
 	line := append(slices.Clip(object), '\n')
 	return a.answerVersion(c, found, strongTag(line), func() ([]byte, error) { return line, nil })
+}
+
+// wholeObject is a document on its own.
+func (a *api) wholeObject(s *catalog.Snapshot, d *catalog.Document, l documentList) []byte {
+	object := a.encoded.of(d).object
+	if l.more != nil {
+		object = slices.Concat(object[:len(object)-1], l.more(s, d), []byte{'}'})
+	}
+	return slices.Clip(object)
 }

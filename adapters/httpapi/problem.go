@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 )
 
@@ -21,6 +22,9 @@ type problem struct {
 	Reason   string            `json:"reason" doc:"The failure, for programs." example:"REF_MOVED"`
 	Field    string            `json:"field,omitempty" doc:"The member, parameter or header at fault." example:"actions[3].path"`
 	Metadata map[string]string `json:"metadata,omitempty" doc:"Details for programs, such as expected and actual."`
+
+	Problems []documentProblemJSON `json:"problems,omitempty" doc:"Of INVALID_DOCUMENT: what would be wrong with the catalog, at most 100: with the documents that change, then with others."`
+	Current  fieldsJSON            `json:"current,omitzero" doc:"Of a document that is not as If-Match expects it: the document as it is, whose ETag the header has."`
 }
 
 const problemType = "application/problem+json"
@@ -30,6 +34,8 @@ type statusError struct {
 	status int
 	err    error
 	header http.Header
+	// current is the document that an expectation failed on, nil if there is none.
+	current fieldsJSON
 }
 
 func (e *statusError) Error() string { return e.err.Error() }
@@ -59,6 +65,7 @@ var kindStatus = map[errs.Kind]int{
 
 // reasonStatus holds the reasons whose status is not that of their Kind.
 var reasonStatus = map[errs.Reason]int{
+	errs.ReasonInvalidDocument:   http.StatusUnprocessableEntity,
 	errs.ReasonMessageTooLarge:   http.StatusRequestEntityTooLarge,
 	errs.ReasonResourceExhausted: http.StatusTooManyRequests,
 }
@@ -108,6 +115,14 @@ func (c *call) problem(status int, err error) problem {
 	e := errs.From(err)
 	meta := maps.Clone(e.Meta)
 	delete(meta, errs.MetaField)
+	var problems []documentProblemJSON
+	if invalid, ok := errors.AsType[*catalogs.InvalidDocumentsError](err); ok {
+		problems = views(invalid.Problems, problemView)
+	}
+	var current fieldsJSON
+	if s, ok := errors.AsType[*statusError](err); ok {
+		current = s.current
+	}
 	return problem{
 		Type:     "/docs/errors#" + string(e.Reason),
 		Title:    title(e.Reason),
@@ -117,6 +132,8 @@ func (c *call) problem(status int, err error) problem {
 		Reason:   string(e.Reason),
 		Field:    e.Meta[errs.MetaField],
 		Metadata: meta,
+		Problems: problems,
+		Current:  current,
 	}
 }
 

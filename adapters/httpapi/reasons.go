@@ -49,6 +49,10 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"The default branch would be deleted, or would no longer lead to a commit.",
 		"Delete another branch. The default branch goes with its repository.",
 	},
+	errs.ReasonDocumentExists: {
+		"A document of this id exists. The metadata has its kind and path.",
+		"Replace or patch it, or choose another id. With If-None-Match: * the status is 412.",
+	},
 	errs.ReasonDocumentNotFound: {
 		"The catalog has no document of this kind and id.",
 		"Check the id. If there is a file for it, the problems of the catalog may say why it is not served.",
@@ -80,6 +84,10 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 	errs.ReasonInvalidArgument: {
 		"A member, parameter or header is malformed, unknown or of the wrong type.",
 		"Correct what field names; the detail says what is allowed.",
+	},
+	errs.ReasonInvalidDocument: {
+		"After the change something would be wrong with the catalog: with a document that changes, or with one that has to do with it. The problems are listed with their places. Nothing was changed.",
+		"Correct what the problems name. What belongs together, such as a category and the products that leave it, is changed in one request.",
 	},
 	errs.ReasonInvalidMessage: {
 		"The message of a commit or tag is empty, longer than 256 KiB, holds NUL or is not UTF-8.",

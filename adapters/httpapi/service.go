@@ -112,7 +112,7 @@ func (d *document) operation(rt *route) *huma.Operation {
 	item := d.openapi.Paths[rt.template()]
 	return map[string]*huma.Operation{
 		http.MethodGet: item.Get, http.MethodHead: item.Head, http.MethodPost: item.Post,
-		http.MethodPut: item.Put, http.MethodDelete: item.Delete,
+		http.MethodPut: item.Put, http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
 	}[rt.method]
 }
 

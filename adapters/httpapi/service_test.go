@@ -364,7 +364,9 @@ func TestTheOpenAPIDocumentIsComplete(t *testing.T) {
 		"createRepository", "listRepositories", "getRepository", "deleteRepository", "getFile", "statFile", "putFile", "deleteFile", "listTree",
 		"createCommit", "listCommits", "getCommit", "compare", "listBranches", "createBranch", "deleteBranch", "listTags", "createTag",
 		"deleteTag", "getLatestTag", "watchEvents", "getCatalog", "listCatalogProblems", "listProducts", "getProduct", "listCategories",
-		"getCategory", "listCollections", "getCollection", "listDocuments", "getDocument", "getHealth", "getReadiness", "getMetrics", "getOpenAPI", "getDocs", "getErrorDocs",
+		"getCategory", "listCollections", "getCollection", "listDocuments", "getDocument", "changeDocuments", "createProduct", "putProduct", "patchProduct",
+		"deleteProduct", "createCategory", "putCategory", "patchCategory", "deleteCategory", "createCollection", "putCollection", "patchCollection",
+		"deleteCollection", "createDocument", "putDocument", "patchDocument", "deleteDocument", "getHealth", "getReadiness", "getMetrics", "getOpenAPI", "getDocs", "getErrorDocs",
 	} {
 		if !ids[want] {
 			t.Errorf("no operation %s", want)

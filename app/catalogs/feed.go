@@ -12,10 +12,14 @@ import (
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
-// repository is what is read of one.
+// repository is what is used of one: reading alone to follow it.
 type repository interface {
+	ports.InfoReader
 	ports.RefReader
 	ports.TreeReader
+	ports.BlobReader
+	ports.HistoryReader
+	ports.Committer
 }
 
 // feed keeps the catalog of one repository. Its run is the only one that writes the state.

@@ -71,7 +71,10 @@ func (d *Document) Apply(content []byte, e Edit) ([]byte, error) {
 func readObject(object json.RawMessage) (*yaml.Node, error) {
 	f := front{source: string(object)}
 	root, problem := f.readJSON(git.TreePath{})
-	if problem != nil || root.Kind != yaml.MappingNode {
+	switch {
+	case problem != nil:
+		return nil, errs.InvalidField(errs.ReasonInvalidArgument, "fields", "%s", problem.Message)
+	case root.Kind != yaml.MappingNode:
 		return nil, errs.InvalidField(errs.ReasonInvalidArgument, "fields", "the fields are no JSON object")
 	}
 	return root, nil

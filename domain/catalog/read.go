@@ -327,3 +327,19 @@ func (r *reader) category(m *yaml.Node) *Category {
 func (r *reader) collection(m *yaml.Node) *Collection {
 	return &Collection{Products: r.texts(m, "products")}
 }
+
+// FolderKind is the kind that a document in a file of that path has if it does not say one, "" if it has to.
+func FolderKind(p git.TreePath) Kind { return folderKind(p) }
+
+// Folder is the folder whose documents are of a kind if they do not say one, "" if there is none.
+func Folder(kind Kind) string {
+	for folder, of := range folders {
+		if of == kind {
+			return folder
+		}
+	}
+	return ""
+}
+
+// SaysKind reports whether the document's kind is one of its fields, and not only that of its folder.
+func (d *Document) SaysKind() bool { return lookUp(d.root(), "kind") != nil }

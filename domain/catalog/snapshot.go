@@ -129,6 +129,12 @@ func (s *Snapshot) DocumentAt(path git.TreePath) *Document {
 	return f.document
 }
 
+// Has reports whether a file is a document, or would be one if nothing were wrong with it.
+func (s *Snapshot) Has(path git.TreePath) bool {
+	_, ok := s.files.Get(path.String())
+	return ok
+}
+
 // BySlug returns a document of a kind by its slug, nil if none is served.
 func (s *Snapshot) BySlug(kind Kind, slug string) *Document {
 	return s.served(bySlug, string(kind), slug)

@@ -58,6 +58,8 @@ const (
 	ReasonRefNotWritable Reason = "REF_NOT_WRITABLE"
 	// ReasonMessageTooLarge is a message above the transport's limit.
 	ReasonMessageTooLarge Reason = "MESSAGE_TOO_LARGE"
+	// ReasonInvalidDocument is a change of documents after which something would be wrong with a catalog that is not now.
+	ReasonInvalidDocument Reason = "INVALID_DOCUMENT"
 	// ReasonSHA1Collision is content crafted to collide under SHA-1.
 	ReasonSHA1Collision Reason = "SHA1_COLLISION"
 	// ReasonInvalidPack is a push whose pack is damaged, is not whole, or holds objects that git-fsck refuses.
@@ -84,6 +86,9 @@ const (
 	ReasonRefExists Reason = "REF_EXISTS"
 	// ReasonPathExists is a create or move onto a path that the commit holds.
 	ReasonPathExists Reason = "PATH_EXISTS"
+
+	// ReasonDocumentExists is a creation of a document under an id in use.
+	ReasonDocumentExists Reason = "DOCUMENT_EXISTS"
 
 	// ReasonRefMoved is a ref that is not where the caller expected it; Meta has expected and actual.
 	ReasonRefMoved Reason = "REF_MOVED"
@@ -160,13 +165,14 @@ var reasonKinds = map[Reason]Kind{
 	ReasonInvalidRequestID: Invalid, ReasonInvalidPageToken: Invalid, ReasonInvalidPageSize: Invalid,
 	ReasonInvalidRange: Invalid, ReasonInvalidPattern: Invalid, ReasonInvalidVersionRange: Invalid,
 	ReasonInvalidCursor: Invalid, ReasonRefNotWritable: Invalid, ReasonSHA1Collision: Invalid,
-	ReasonInvalidPack: Invalid,
+	ReasonInvalidPack: Invalid, ReasonInvalidDocument: Invalid,
 
 	ReasonRepositoryNotFound: NotFound, ReasonRefNotFound: NotFound, ReasonObjectNotFound: NotFound,
 	ReasonPathNotFound: NotFound, ReasonMethodNotFound: NotFound,
 	ReasonCatalogNotFound: NotFound, ReasonDocumentNotFound: NotFound,
 
 	ReasonRepositoryExists: Exists, ReasonRefExists: Exists, ReasonPathExists: Exists,
+	ReasonDocumentExists: Exists,
 
 	ReasonRefMoved: Conflict, ReasonBlobMoved: Conflict,
 

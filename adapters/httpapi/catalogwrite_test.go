@@ -1,0 +1,286 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func (c *client) patch(path, body string, opts ...option) answer {
+	c.t.Helper()
+	opts = append([]option{header("Content-Type", "application/merge-patch+json")}, opts...)
+	return c.do(http.MethodPatch, path, strings.NewReader(body), opts...)
+}
+
+// file is what a file of main holds.
+func (c *client) file(path string) string {
+	c.t.Helper()
+	return string(c.get(shop + "/files/" + path).wants(http.StatusOK).body)
+}
+
+const newProduct = `{"id":"e","sku":"SKU-e","slug":"slug-e","title":"Title: e","category":"early","price":"2.00","currency":"EUR","status":"active","inventory_status":"in_stock"`
+
+func TestADocumentIsWrittenAndReadBack(t *testing.T) {
+	w := openShop(t, smallShop())
+	a := w.post(shopCatalog+"/products", newProduct+`,"tags":["x"],"fields":{"gtin":"0042","supplier":{"name":"Ada"}},"body":"About *e*.\n"}`).wants(http.StatusCreated)
+	if got := a.header.Get("Location"); got != shopCatalog+"/products/e" || a.header.Get("GitStore-Commit") != w.head() {
+		t.Errorf("headers %v", a.header)
+	}
+	read := w.get(shopCatalog + "/products/e?at=main").wants(http.StatusOK)
+	if string(read.body) != string(a.body) || read.header.Get("ETag") != a.header.Get("ETag") {
+		t.Errorf("the product was written as %s and is read as %s", a.body, read.body)
+	}
+	want := "---\nid: e\nsku: SKU-e\nslug: slug-e\ntitle: 'Title: e'\ncategory: early\nprice: \"2.00\"\ncurrency: EUR\nstatus: active\ninventory_status: in_stock\n" +
+		"tags:\n  - x\ngtin: \"0042\"\nsupplier:\n  name: Ada\n---\n\nAbout *e*.\n"
+	if got := w.file("products/slug-e.md"); got != want {
+		t.Errorf("the file is\n%s\nwant\n%s", got, want)
+	}
+	head := w.head()
+	again := w.put(shopCatalog+"/products/e", string(read.body), header("If-Match", read.header.Get("ETag"))).wants(http.StatusOK)
+	if w.head() != head || string(again.body) != string(read.body) {
+		t.Errorf("writing what is there made a commit, or %s", again.body)
+	}
+	p := w.patch(shopCatalog+"/products/e?message=Dearer&author_name=Ada&author_email=ada@example.com",
+		`{"price":"3.00","tags":null,"fields":{"supplier":{"name":null,"city":"Rome"}},"body":"New.\n"}`).wants(http.StatusOK)
+	want = strings.NewReplacer(`"2.00"`, `"3.00"`, "tags:\n  - x\n", "", "name: Ada", "city: Rome", "About *e*.", "New.").Replace(want)
+	if got := w.file("products/slug-e.md"); got != want {
+		t.Errorf("the patched file is\n%s\nwant\n%s", got, want)
+	}
+	commit := w.get(shop + "/commits/" + p.header.Get("GitStore-Commit")).json()
+	if author := commit["author"].(map[string]any); !strings.HasPrefix(commit["message"].(string), "Dearer") || author["name"] != "Ada" {
+		t.Errorf("the commit is %v", commit)
+	}
+	w.put(shopCatalog+"/products/e", newProduct+`}`).wants(http.StatusOK)
+	if got := w.file("products/slug-e.md"); strings.Contains(got, "gtin") || strings.Contains(got, "supplier") || !strings.Contains(got, "New.") {
+		t.Errorf("the replaced file is\n%s", got)
+	}
+	d := w.delete(shopCatalog + "/products/e").wants(http.StatusOK).json()
+	if documents := d["documents"].([]any); len(documents) != 1 || documents[0].(map[string]any)["action"] != "delete" || d["commit_id"] != w.head() {
+		t.Errorf("the deletion is %v", d)
+	}
+	w.get(shop+"/files/products/slug-e.md").problem(http.StatusNotFound, "PATH_NOT_FOUND")
+	w.get(shopCatalog+"/products/e?at=main").problem(http.StatusNotFound, "DOCUMENT_NOT_FOUND")
+}
+
+func TestDocumentsOfAllKindsAreWritten(t *testing.T) {
+	w := openShop(t, smallShop())
+	for _, tt := range []struct{ path, body, file, content string }{
+		{"/categories/new", `{"slug":"new-one","title":"New","parent":"root","position":3}`, "categories/new-one.md", "---\nid: new\nslug: new-one\ntitle: New\nparent: root\nposition: 3\n---\n"},
+		{"/collections/mine", `{"slug":"mine","title":"Mine","products":["SKU-a"],"path":"collections/by-me/mine.yaml"}`, "collections/by-me/mine.yaml", "id: mine\nslug: mine\ntitle: Mine\nproducts:\n  - SKU-a\n"},
+		{"/documents/Note/n2", `{"fields":{"text":"hi"},"path":"notes/n2.json"}`, "notes/n2.json", "{\n  \"kind\": \"Note\",\n  \"id\": \"n2\",\n  \"text\": \"hi\"\n}\n"},
+		{"/documents/Note/n3", `{"title":"Three","fields":{"text":"ho"},"body":"x"}`, "documents/Note/n3.md", "---\nkind: Note\nid: n3\ntitle: Three\ntext: ho\n---\n\nx"},
+		{"/documents/Category/more", `{"slug":"more","title":"More","position":1}`, "categories/more.md", "---\nid: more\nslug: more\ntitle: More\nposition: 1\n---\n"},
+		{"/products/a%2Fb", `{"sku":"AB","slug":"a-b","title":"T","category":"early","price":"1","currency":"EUR","status":"draft","inventory_status":"preorder"}`, "products/a-b.md",
+			"---\nid: a/b\nsku: AB\nslug: a-b\ntitle: T\ncategory: early\nprice: \"1\"\ncurrency: EUR\nstatus: draft\ninventory_status: preorder\n---\n"},
+	} {
+		w.put(shopCatalog+tt.path, tt.body, header("If-None-Match", "*")).wants(http.StatusCreated)
+		if got := w.file(tt.file); got != tt.content {
+			t.Errorf("%s was written as\n%s\nwant\n%s", tt.path, got, tt.content)
+		}
+		read := w.get(shopCatalog + tt.path + "?at=main").wants(http.StatusOK)
+		head := w.head()
+		w.put(shopCatalog+tt.path, string(read.body)).wants(http.StatusOK)
+		if w.head() != head {
+			t.Errorf("writing %s back made a commit: %s", tt.path, w.file(tt.file))
+		}
+	}
+	// Of YAML and JSON the rest stays as well.
+	w.patch(shopCatalog+"/documents/Note/n1", `{"fields":{"text":"good bye","more":[1]}}`).wants(http.StatusOK)
+	if got := w.file("notes/n.yaml"); got != "kind: Note\nid: n1\ntext: good bye\nmore:\n  - 1\n" {
+		t.Errorf("the note is %q", got)
+	}
+}
+
+func TestAWriteThatExpectsAnotherVersionGetsTheOneThatIs(t *testing.T) {
+	w := openShop(t, smallShop())
+	for _, path := range []string{"/products/a", "/categories/early"} {
+		seen := w.get(shopCatalog + path + "?at=main").wants(http.StatusOK)
+		w.patch(shopCatalog+path, `{"title":"First editor"}`, header("If-Match", seen.header.Get("ETag"))).wants(http.StatusOK)
+		head := w.head()
+		for _, lost := range []answer{
+			w.patch(shopCatalog+path, `{"title":"Second editor"}`, header("If-Match", seen.header.Get("ETag"))),
+			w.put(shopCatalog+path, string(seen.body), header("If-Match", `"x", W/"y"`)),
+			w.delete(shopCatalog+path, header("If-Match", `"`+seen.json()["blob_id"].(string)+`"`)),
+		} {
+			current := lost.problem(http.StatusPreconditionFailed, "BLOB_MOVED").json()["current"].(map[string]any)
+			now := w.get(shopCatalog + path + "?at=main")
+			if mustJSON(t, current) != mustJSON(t, now.json()) || lost.header.Get("ETag") != now.header.Get("ETag") {
+				t.Errorf("the current version is told as %v with %s", current, lost.header.Get("ETag"))
+			}
+		}
+		if w.head() != head {
+			t.Error("a write that was refused made a commit")
+		}
+		merged := w.patch(shopCatalog+path, `{"fields":{"more":"x"}}`, header("If-Match", w.get(shopCatalog+path+"?at=main").header.Get("ETag"))).wants(http.StatusOK).json()
+		if merged["title"] != "First editor" {
+			t.Errorf("both edits make %v", merged)
+		}
+	}
+	w.put(shopCatalog+"/products/a", "{}", header("If-None-Match", "*")).problem(http.StatusPreconditionFailed, "DOCUMENT_EXISTS").field("If-None-Match")
+	w.patch(shopCatalog+"/products/nobody", "{}", header("If-Match", "*")).problem(http.StatusPreconditionFailed, "DOCUMENT_NOT_FOUND").field("If-Match")
+	w.put(shopCatalog+"/products/a", strings.Replace(newProduct, `"e"`, `"a"`, 1)+`,"blob_id":"`+strings.Repeat("1", 40)+`"}`).problem(http.StatusConflict, "BLOB_MOVED")
+	w.delete(shopCatalog+"/products/b?expected_head="+strings.Repeat("1", 40)).problem(http.StatusConflict, "REF_MOVED")
+}
+
+func TestAnInvalidDocumentIsRefusedWithAllThatIsWrong(t *testing.T) {
+	w := openShop(t, smallShop())
+	head := w.head()
+	for _, tt := range []struct {
+		name, method, path, body string
+		problems                 string
+	}{
+		{"fields", "PATCH", "/products/a", `{"price":"cheap","currency":"EURO","status":"sold","tags":[1]}`, "products/a.md:7:8 price INVALID_PRICE;products/a.md:8:11 currency INVALID_CURRENCY;products/a.md:9:9 status INVALID_VALUE;products/a.md:11:8 tags[0] WRONG_TYPE"},
+		{"missing", "PUT", "/products/new", `{"slug":"new"}`, "MISSING_FIELD"},
+		{"slug of another", "PATCH", "/products/a", `{"slug":"slug-b"}`, "products/b.md:4:7 slug DUPLICATE_SLUG"},
+		{"sku of another", "POST", "/products", strings.Replace(newProduct, "SKU-e", "SKU-a", 1) + "}", "products/slug-e.md:3:6 sku DUPLICATE_SKU"},
+		{"no category", "PATCH", "/products/a", `{"category":"gone"}`, "products/a.md:6:11 category BROKEN_REFERENCE"},
+		{"category in use", "DELETE", "/categories/early", "", "products/a.md:6:11 category BROKEN_REFERENCE;products/b.md:6:11 category BROKEN_REFERENCE"},
+		{"circle", "PATCH", "/categories/root", `{"parent":"late"}`, "CATEGORY_CYCLE"},
+		{"schema", "PATCH", "/documents/Note/n1", `{"fields":{"text":5}}`, "notes/n.yaml:3:7 text SCHEMA_VIOLATION"},
+		{"unknown kind", "PUT", "/documents/Poem/p1", `{}`, "documents/Poem/p1.md:2:7 kind UNKNOWN_KIND"},
+		{"too large", "PATCH", "/products/a", `{"fields":{"x":"` + strings.Repeat("x", 70_000) + `"}}`, "TOO_LARGE"},
+	} {
+		a := w.do(tt.method, shopCatalog+tt.path, strings.NewReader(tt.body)).problem(http.StatusUnprocessableEntity, "INVALID_DOCUMENT")
+		var told []string
+		for _, p := range a.json()["problems"].([]any) {
+			p := p.(map[string]any)
+			told = append(told, fmt.Sprintf("%s:%v:%v %s %s", p["path"], p["line"], p["column"], p["field"], p["reason"]))
+		}
+		if got := strings.Join(told, ";"); !strings.Contains(got, tt.problems) {
+			t.Errorf("%s: the problems are %s, want %s", tt.name, got, tt.problems)
+		}
+	}
+	if w.head() != head {
+		t.Error("something was committed")
+	}
+	// What was wrong before holds nobody up: the category of d never was.
+	w.patch(shopCatalog+"/products/d", `{"price":"7"}`).wants(http.StatusOK)
+}
+
+func TestSeveralDocumentsAreChangedInOneCommit(t *testing.T) {
+	w := openShop(t, smallShop())
+	before := w.head()
+	body := `{"message":"Merge early into late","changes":[
+		{"action":"patch","kind":"Product","id":"a","document":{"category":"late"}},
+		{"action":"patch","kind":"Product","id":"b","document":{"category":"late"}},
+		{"action":"delete","kind":"Category","id":"early"},
+		{"action":"create","kind":"Product","id":"e","document":` + strings.Replace(newProduct, "early", "late", 1) + `}},
+		{"action":"put","kind":"Note","id":"n1","document":{"fields":{"text":"x"}}}]`
+	dry := w.post(shopCatalog+"/changes", body+`,"dry_run":true}`).wants(http.StatusOK).json()
+	if w.head() != before || len(dry["documents"].([]any)) != 5 {
+		t.Errorf("the dry run is %v", dry)
+	}
+	const request = `,"request_id":"6f9619ff-8b86-d011-b42d-00cf4fc964ff"}`
+	done := w.post(shopCatalog+"/changes", body+request).wants(http.StatusCreated).json()
+	if parents := w.get(shop + "/commits/main").json()["parent_ids"].([]any); done["commit_id"] != w.head() || len(parents) != 1 || parents[0] != before {
+		t.Errorf("the commit is %v, its parents %v", done, parents)
+	}
+	w.patch(shopCatalog+"/products/a", `{"title":"Later"}`).wants(http.StatusOK)
+	head := w.head()
+	again := w.post(shopCatalog+"/changes", body+request).wants(http.StatusCreated).json()
+	if again["replayed"] != true || again["commit_id"] != done["commit_id"] || w.head() != head {
+		t.Errorf("the retry is %v, want %v", again, done)
+	}
+	w.post(shopCatalog+"/changes", strings.Replace(body, `"text":"x"`, `"text":"y"`, 1)+request).problem(http.StatusConflict, "REQUEST_ID_REUSED")
+	if got := w.get(shopCatalog + "/products?category=late&at=main").items("id"); strings.Join(got, " ") != "a b c e" {
+		t.Errorf("late has %q", got)
+	}
+}
+
+func TestWritesBuildOnTheHeadWhateverIsServed(t *testing.T) {
+	w := openShop(t, smallShop())
+	// The catalog that is followed does not hear of it.
+	w.patch(shopCatalog+"/products/a", `{"title":"One"}`).wants(http.StatusOK)
+	w.patch(shopCatalog+"/products/a", `{"price":"9.00"}`).wants(http.StatusOK)
+	if a := w.get(shopCatalog + "/products/a?at=main").json(); a["title"] != "One" || a["price"] != "9.00" {
+		t.Errorf("of two edits there is %v", a)
+	}
+	if a := w.get(shopCatalog + "/products/a").json(); a["title"] != "Title of a" {
+		t.Errorf("the catalog that is served is %v", a)
+	}
+	w.post(shop+"/branches", `{"name":"drafts"}`).wants(http.StatusCreated)
+	w.patch(shopCatalog+"/products/a?branch=drafts", `{"title":"Draft"}`).wants(http.StatusOK)
+	if a := w.get(shopCatalog + "/products/a?at=main").json(); a["title"] != "One" {
+		t.Errorf("an edit of a branch changed main: %v", a)
+	}
+	w.patch(shopCatalog+"/products/a?branch=gone", `{"title":"Draft"}`).problem(http.StatusNotFound, "REF_NOT_FOUND")
+}
+
+func TestTheFirstDocumentOfARepositoryIsWritten(t *testing.T) {
+	w := openShop(t, map[string]string{"README.md": "x"})
+	w.put(shopCatalog+"/categories/first", `{"slug":"first","title":"First"}`).wants(http.StatusCreated)
+	if got := w.file("categories/first.md"); got != "---\nid: first\nslug: first\ntitle: First\n---\n" {
+		t.Errorf("the file is %q", got)
+	}
+}
+
+func TestBadWritesOfDocumentsAreRefused(t *testing.T) {
+	w := openShop(t, smallShop())
+	head := w.head()
+	change := func(s string) string { return `{"changes":[` + s + `]}` }
+	patch := func(id string) string {
+		return `{"action":"patch","kind":"Product","id":"` + id + `","document":{"title":"x"}}`
+	}
+	for _, tt := range []badInput{
+		{"no JSON", "PATCH", shopCatalog + "/products/a", "{", 400, "INVALID_ARGUMENT", "", nil},
+		{"a list", "PATCH", shopCatalog + "/products/a", "[]", 400, "INVALID_ARGUMENT", "", nil},
+		{"nothing", "PUT", shopCatalog + "/products/a", "", 400, "INVALID_ARGUMENT", "", nil},
+		{"a key twice", "PATCH", shopCatalog + "/products/a", `{"title":"x","title":"y"}`, 400, "INVALID_ARGUMENT", "title", nil},
+		{"no UTF-8", "PATCH", shopCatalog + "/products/a", "{\"title\":\"\xff\"}", 400, "INVALID_ARGUMENT", "title", nil},
+		{"unknown member", "PATCH", shopCatalog + "/products/a", `{"weight":5}`, 400, "INVALID_ARGUMENT", "weight", nil},
+		{"member among the fields", "PATCH", shopCatalog + "/products/a", `{"fields":{"price":"5"}}`, 400, "INVALID_ARGUMENT", "fields.price", nil},
+		{"fields that are none", "PATCH", shopCatalog + "/products/a", `{"fields":null}`, 400, "INVALID_ARGUMENT", "fields", nil},
+		{"too deep", "PATCH", shopCatalog + "/products/a", `{"fields":{"x":` + strings.Repeat(`[`, 70) + strings.Repeat(`]`, 70) + `}}`, 400, "INVALID_ARGUMENT", "fields", nil},
+		{"another id", "PATCH", shopCatalog + "/products/a", `{"id":"b"}`, 400, "INVALID_ARGUMENT", "id", nil},
+		{"another kind", "PATCH", shopCatalog + "/products/a", `{"kind":"Note"}`, 400, "INVALID_ARGUMENT", "kind", nil},
+		{"another path", "PATCH", shopCatalog + "/products/a", `{"path":"products/z.md"}`, 400, "INVALID_ARGUMENT", "path", nil},
+		{"body that is no text", "PATCH", shopCatalog + "/products/a", `{"body":5}`, 400, "INVALID_ARGUMENT", "body", nil},
+		{"body of a file of YAML", "PATCH", shopCatalog + "/documents/Note/n1", `{"body":"x"}`, 400, "INVALID_ARGUMENT", "body", nil},
+		{"large body", "PATCH", shopCatalog + "/products/a", strings.Repeat(" ", 5<<20), 413, "BODY_TOO_LARGE", "", nil},
+		{"document above the limit", "PATCH", shopCatalog + "/products/a", `{"body":"` + strings.Repeat("x", 1<<20) + `"}`, 422, "INVALID_DOCUMENT", "", nil},
+		{"unknown document", "PATCH", shopCatalog + "/products/nobody", "{}", 404, "DOCUMENT_NOT_FOUND", "", nil},
+		{"deletion of an unknown one", "DELETE", shopCatalog + "/products/nobody", "", 404, "DOCUMENT_NOT_FOUND", "", nil},
+		{"document of another kind", "PATCH", shopCatalog + "/products/root", "{}", 404, "DOCUMENT_NOT_FOUND", "", nil},
+		{"id of another kind", "PUT", shopCatalog + "/products/root", "{}", 409, "DOCUMENT_EXISTS", "", nil},
+		{"id that exists", "POST", shopCatalog + "/products", strings.Replace(newProduct, `"e"`, `"a"`, 1) + "}", 409, "DOCUMENT_EXISTS", "", nil},
+		{"no id", "POST", shopCatalog + "/products", `{"title":"x"}`, 400, "INVALID_ARGUMENT", "id", nil},
+		{"path that is taken", "POST", shopCatalog + "/products", newProduct + `,"path":"products/a.md"}`, 409, "PATH_EXISTS", "", nil},
+		{"path of no document", "POST", shopCatalog + "/products", newProduct + `,"path":"products/e.txt"}`, 400, "INVALID_ARGUMENT", "path", nil},
+		{"path of a README", "POST", shopCatalog + "/products", newProduct + `,"path":"products/README.md"}`, 400, "INVALID_ARGUMENT", "path", nil},
+		{"path upwards", "POST", shopCatalog + "/products", newProduct + `,"path":"../e.md"}`, 400, "INVALID_PATH", "path", nil},
+		{"path into .git", "POST", shopCatalog + "/products", newProduct + `,"path":".git/e.md"}`, 400, "DOTGIT_COMPONENT", "", nil},
+		{"no path follows", "PUT", shopCatalog + "/documents/Note/" + url.PathEscape("../n"), `{"fields":{"text":"x"}}`, 400, "INVALID_ARGUMENT", "path", nil},
+		{"kind upwards", "PUT", shopCatalog + "/documents/" + url.PathEscape("../../x") + "/n", `{}`, 400, "INVALID_ARGUMENT", "path", nil},
+		{"conditions that exclude each other", "PUT", shopCatalog + "/products/a", "{}", 400, "INVALID_ARGUMENT", "If-None-Match", []option{header("If-Match", "*"), header("If-None-Match", "*")}},
+		{"malformed condition", "PATCH", shopCatalog + "/products/a", "{}", 400, "INVALID_ARGUMENT", "If-Match", []option{header("If-Match", "x")}},
+		{"condition on a creation", "POST", shopCatalog + "/products", newProduct + "}", 400, "INVALID_ARGUMENT", "If-Match", []option{header("If-Match", "*")}},
+		{"malformed request id", "PATCH", shopCatalog + "/products/a?request_id=1", `{"title":"x"}`, 400, "INVALID_REQUEST_ID", "request_id", nil},
+		{"repository that is not followed", "PATCH", "/v1/repositories/other/catalog/products/a", `{}`, 404, "CATALOG_NOT_FOUND", "", nil},
+		{"no changes", "POST", shopCatalog + "/changes", change(""), 400, "NO_ACTIONS", "changes", nil},
+		{"many changes", "POST", shopCatalog + "/changes", change(patch("a") + strings.Repeat(","+patch("b"), 1000)), 400, "TOO_MANY_ACTIONS", "changes", nil},
+		{"a document twice", "POST", shopCatalog + "/changes", change(patch("a") + "," + patch("a")), 400, "INVALID_ARGUMENT", "changes[1].id", nil},
+		{"one unknown among several", "POST", shopCatalog + "/changes", change(patch("a") + "," + patch("nobody")), 404, "DOCUMENT_NOT_FOUND", "changes[1]", nil},
+		{"a file twice", "POST", shopCatalog + "/changes", change(`{"action":"create","kind":"Category","id":"x","document":{"slug":"y"}},{"action":"create","kind":"Category","id":"y","document":{}}`), 400, "DUPLICATE_PATH", "changes[1].path", nil},
+		{"unknown action", "POST", shopCatalog + "/changes", change(`{"action":"move","kind":"Product","id":"a"}`), 400, "INVALID_ARGUMENT", "changes[0].action", nil},
+		{"no document", "POST", shopCatalog + "/changes", change(`{"action":"patch","kind":"Product","id":"a"}`), 400, "INVALID_ARGUMENT", "changes[0].document", nil},
+		{"deletion with a document", "POST", shopCatalog + "/changes", change(`{"action":"delete","kind":"Product","id":"a","document":{}}`), 400, "INVALID_ARGUMENT", "changes[0].document", nil},
+		{"no kind", "POST", shopCatalog + "/changes", change(`{"action":"delete","id":"a"}`), 400, "INVALID_ARGUMENT", "kind", nil},
+		{"unknown member of a document", "POST", shopCatalog + "/changes", change(`{"action":"patch","kind":"Product","id":"a","document":{"weight":1}}`), 400, "INVALID_ARGUMENT", "changes[0].document.weight", nil},
+		{"another blob", "POST", shopCatalog + "/changes", change(`{"action":"patch","kind":"Product","id":"a","expected_blob_id":"","document":{}}`), 409, "BLOB_MOVED", "", nil},
+		{"document that is a text", "POST", shopCatalog + "/changes", change(`{"action":"patch","kind":"Product","id":"a","document":"x"}`), 400, "INVALID_ARGUMENT", "changes[0].document", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w.t = t
+			a := w.do(tt.method, tt.path, strings.NewReader(tt.body), tt.opts...).problem(tt.status, tt.reason)
+			if tt.field != "" {
+				a.field(tt.field)
+			}
+		})
+	}
+	w.t = t
+	if w.head() != head {
+		t.Error("something was committed")
+	}
+}

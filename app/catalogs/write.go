@@ -1,0 +1,516 @@
+package catalogs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"regexp"
+	"strings"
+
+	"github.com/gitstore-dev/gitstore/domain/catalog"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	rules "github.com/gitstore-dev/gitstore/domain/repository"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// Action says what to do to a document.
+type Action string
+
+// The actions.
+const (
+	// CreateDocument makes a document that must not exist.
+	CreateDocument Action = "create"
+	// ReplaceDocument gives a document other fields.
+	ReplaceDocument Action = "replace"
+	// PutDocument replaces the document if there is one, else it creates it.
+	PutDocument Action = "put"
+	// PatchDocument merges fields into those of a document (RFC 7396).
+	PatchDocument Action = "patch"
+	// DeleteDocument deletes a document and its file.
+	DeleteDocument Action = "delete"
+)
+
+// DocumentChange is what to do to one document.
+type DocumentChange struct {
+	Action Action
+	Kind   catalog.Kind
+	ID     string
+	// Path is the file of a new document; zero is one that follows from kind and slug.
+	Path git.TreePath
+	// Fields is a JSON object: all fields of the front matter but id and kind, or for [PatchDocument] those that change.
+	Fields json.RawMessage
+	// Body is the Markdown; nil leaves it as it is.
+	Body *string
+	// Expected is the blob that the document's file must be, if set.
+	Expected git.Expectation
+	// Check is asked whether the document, nil if there is none, is as the caller expects it, and what it returns is the
+	// outcome of the write; nil is not asked. It is asked again if the write is tried again.
+	Check func(s *catalog.Snapshot, d *catalog.Document) error
+}
+
+// MaxDocumentChanges is the most documents that one [Write] may change.
+const MaxDocumentChanges = 1000
+
+// Write is a commit of changed documents.
+type Write struct {
+	// Commit describes the commit. Its Branch may be zero: then it is that of the view, else the default branch. Its Start,
+	// OnConflict and AllowEmpty have to be zero. With a RequestID a retry returns the first write's commit.
+	Commit  ports.CommitFiles
+	Changes []DocumentChange
+}
+
+// WriteResult is what a write came to.
+type WriteResult struct {
+	Commit ports.CommitResult
+	// Documents are the changed documents in the order of the changes.
+	Documents []WrittenDocument
+	// Snapshot is the catalog behind the write; it does not know its commit.
+	Snapshot *catalog.Snapshot
+}
+
+// WrittenDocument is a document behind a write.
+type WrittenDocument struct {
+	// Action is CreateDocument, ReplaceDocument, PatchDocument or DeleteDocument.
+	Action Action
+	Path   git.TreePath
+	// Document is nil if it was deleted.
+	Document *catalog.Document
+}
+
+// InvalidDocumentsError is an INVALID_DOCUMENT with the problems that there would be.
+type InvalidDocumentsError struct {
+	err *errs.Error
+	// Problems are the first of them: those of the documents that change, then those of others, each ordered by path.
+	Problems []catalog.Problem
+}
+
+func (e *InvalidDocumentsError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error as all others are.
+func (e *InvalidDocumentsError) Unwrap() error { return e.err }
+
+const (
+	// maxTold is how many problems an [InvalidDocumentsError] has.
+	maxTold = 100
+	// maxAttempts is how often a write is made anew because the branch has moved.
+	maxAttempts = 20
+)
+
+// Write changes documents in one commit, or nothing. It builds on the head of the branch, whatever the view follows, and is
+// made anew if the branch has moved meanwhile, so that what it checks holds for the commit that it makes: two writers never
+// give two documents one slug. It is refused if a problem would come up that the catalog does not have: what is wrong with
+// other documents already holds nobody up.
+//
+// It fails with CATALOG_NOT_FOUND for a repository that is no target; DOCUMENT_NOT_FOUND, DOCUMENT_EXISTS, BLOB_MOVED and
+// what Check returns; INVALID_DOCUMENT as an [*InvalidDocumentsError]; INVALID_ARGUMENT for a path that holds no document
+// and for two changes of one document; NO_ACTIONS and TOO_MANY_ACTIONS; REF_MOVED if there is an ExpectedHead, or many
+// writers got in before; and as [ports.Committer.CommitFiles] and [Follower.Open] do.
+func (f *Follower) Write(ctx context.Context, id git.RepositoryID, w Write) (*WriteResult, error) {
+	feed, err := f.feed(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.check(); err != nil {
+		return nil, err
+	}
+	info, err := feed.repo.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if w.Commit.Branch.IsZero() {
+		w.Commit.Branch = info.DefaultBranch
+		if view := feed.target.View; !view.Live && !view.Branch.IsZero() {
+			w.Commit.Branch = view.Branch
+		}
+	}
+	d := desk{feed: feed, follower: f, info: info}
+	if base, found, err := d.baseOfRequest(ctx, w.Commit); err != nil {
+		return nil, err
+	} else if found {
+		return d.writeOn(ctx, base, w)
+	}
+	for attempt := 1; ; attempt++ {
+		base, err := d.head(ctx, w.Commit.Branch)
+		if err != nil {
+			return nil, err
+		}
+		result, err := d.writeOn(ctx, base, w)
+		if !errs.Is(err, errs.ReasonRefMoved) || w.Commit.ExpectedHead.IsSet() || attempt == maxAttempts {
+			return result, err
+		}
+	}
+}
+
+func (w *Write) check() error {
+	switch {
+	case len(w.Changes) == 0:
+		return errs.InvalidField(errs.ReasonNoActions, "changes", "there is nothing to change: give at least one document")
+	case len(w.Changes) > MaxDocumentChanges:
+		return errs.InvalidField(errs.ReasonTooManyActions, "changes", "there are %d changes, at most %d are taken at once", len(w.Changes), MaxDocumentChanges)
+	}
+	seen := map[string]bool{}
+	for i, c := range w.Changes {
+		var err error
+		switch {
+		case c.Kind == "":
+			err = errs.InvalidField(errs.ReasonInvalidArgument, "kind", "the kind is missing")
+		case strings.TrimSpace(c.ID) == "":
+			err = errs.InvalidField(errs.ReasonInvalidArgument, "id", "the id is missing")
+		case seen[c.ID]:
+			err = errs.InvalidField(errs.ReasonInvalidArgument, "id", "two changes are of the document %.80q: make one of them", c.ID)
+		}
+		if err != nil {
+			return inChange(err, i, len(w.Changes))
+		}
+		seen[c.ID] = true
+	}
+	return nil
+}
+
+// desk is where a repository's documents are changed.
+type desk struct {
+	feed     *feed
+	follower *Follower
+	info     ports.RepositoryInfo
+}
+
+// head is the catalog at the head of a branch; of the default branch without a commit an empty one.
+func (d *desk) head(ctx context.Context, branch git.RefName) (*catalog.Snapshot, error) {
+	at, err := d.feed.repo.ResolveRevision(ctx, git.AtRef(branch))
+	if errs.Is(err, errs.ReasonRefNotFound) && branch == d.info.DefaultBranch {
+		return catalog.Build(ctx, nil, git.ObjectID{}, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, err := d.follower.open(ctx, d.feed, at.Commit)
+	return c.snapshot(), err
+}
+
+// baseOfRequest finds what the commit was built on that was made for the request before. Made again on that, the same write
+// is the same commit, and another one is found out.
+func (d *desk) baseOfRequest(ctx context.Context, req ports.CommitFiles) (*catalog.Snapshot, bool, error) {
+	if req.RequestID == "" {
+		return nil, false, nil
+	}
+	_, commits, err := d.feed.repo.ListCommits(ctx, ports.ListCommits{Revision: git.AtRef(req.Branch), FirstParent: true, Limit: rules.RequestWindow})
+	if errs.Is(err, errs.ReasonRefNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	for c, err := range commits {
+		if err != nil {
+			return nil, false, err
+		}
+		if id, _ := rules.RequestOf(c); id != req.RequestID {
+			continue
+		}
+		if len(c.Parents) == 0 {
+			base, err := catalog.Build(ctx, nil, git.ObjectID{}, nil)
+			return base, true, err
+		}
+		base, err := d.follower.open(ctx, d.feed, c.Parents[0])
+		return base.snapshot(), true, err
+	}
+	return nil, false, nil
+}
+
+// draft is what a write comes to before it is committed.
+type draft struct {
+	WriteResult
+	files   []git.Change
+	changes []catalog.Change
+	// at are the places of the documents among those of the result, by their paths.
+	at map[git.TreePath]int
+}
+
+// writeOn makes the write on a catalog, which has to be that of the branch's head.
+func (d *desk) writeOn(ctx context.Context, base *catalog.Snapshot, w Write) (*WriteResult, error) {
+	expected := git.ExpectAbsent()
+	if !base.Commit().IsZero() {
+		expected = git.ExpectID(base.Commit())
+	}
+	if !w.Commit.ExpectedHead.Met(base.Commit()) {
+		return nil, errs.New(errs.ReasonRefMoved, fmt.Sprintf("branch %q is not where it was expected: read again what is there", w.Commit.Branch.Short()),
+			errs.MetaRef, w.Commit.Branch.String(), errs.MetaExpected, w.Commit.ExpectedHead.ID().String(), errs.MetaActual, base.Commit().String())
+	}
+	out := &draft{at: map[git.TreePath]int{}}
+	for i, c := range w.Changes {
+		if err := d.change(ctx, out, base, c); err != nil {
+			return nil, inChange(err, i, len(w.Changes))
+		}
+	}
+	if err := d.validate(ctx, out, base, w.Changes); err != nil {
+		return nil, err
+	}
+	if len(out.files) == 0 {
+		out.Commit = ports.CommitResult{Commit: base.Commit(), NoOp: true}
+		return &out.WriteResult, nil
+	}
+	req := w.Commit
+	req.ExpectedHead = expected
+	if req.Message == "" {
+		req.Message = message(w.Changes, out.Documents)
+	}
+	var err error
+	out.Commit, err = d.feed.repo.CommitFiles(ctx, req, out.commit())
+	return &out.WriteResult, err
+}
+
+// inChange says which of several changes an error is about.
+func inChange(err error, i, of int) error {
+	if of == 1 {
+		return err
+	}
+	e, ok := err.(*errs.Error) //nolint:errorlint // what others made of an error stays as it is
+	if !ok {
+		return err
+	}
+	field := fmt.Sprintf("changes[%d]", i)
+	if below := e.Meta[errs.MetaField]; below != "" {
+		field += "." + below
+	}
+	return e.WithMeta(errs.MetaField, field)
+}
+
+func (out *draft) commit() iter.Seq2[git.Change, error] {
+	return func(yield func(git.Change, error) bool) {
+		for _, c := range out.files {
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}
+}
+
+// change adds what becomes of one document.
+func (d *desk) change(ctx context.Context, out *draft, base *catalog.Snapshot, c DocumentChange) error {
+	found := base.Document(c.ID)
+	if found != nil && found.Kind != c.Kind {
+		if c.Action == CreateDocument || c.Action == PutDocument {
+			return exists(found)
+		}
+		found = nil
+	}
+	if c.Check != nil {
+		if err := c.Check(base, found); err != nil {
+			return err
+		}
+	}
+	var blob git.ObjectID
+	if found != nil {
+		blob = found.Blob
+	}
+	if !c.Expected.Met(blob) {
+		return errs.New(errs.ReasonBlobMoved, fmt.Sprintf("the %s %.80q is not as it was expected: read it again", c.Kind, c.ID),
+			errs.MetaExpected, c.Expected.ID().String(), errs.MetaActual, blob.String())
+	}
+	switch {
+	case c.Action == CreateDocument && found != nil:
+		return exists(found)
+	case c.Action == CreateDocument, c.Action == PutDocument && found == nil:
+		return d.create(out, base, c)
+	case found == nil:
+		return errs.New(errs.ReasonDocumentNotFound, fmt.Sprintf("the catalog has no %.64q of id %.80q", c.Kind, c.ID), "kind", short(string(c.Kind)), "id", short(c.ID))
+	case !c.Path.IsRoot() && c.Path != found.Path:
+		return errs.InvalidField(errs.ReasonInvalidArgument, "path", "the document is in the file %.80q: a commit of files can move it", found.Path)
+	case c.Action == DeleteDocument:
+		return out.add(WrittenDocument{Action: c.Action, Path: found.Path},
+			git.Change{Action: git.ActionDelete, Path: found.Path}, catalog.Change{Path: found.Path, Deleted: true})
+	}
+	return d.edit(ctx, out, base, found, c)
+}
+
+func exists(found *catalog.Document) error {
+	return errs.New(errs.ReasonDocumentExists, fmt.Sprintf("the id %.80q is that of a %s in the file %.80q", found.ID, short(string(found.Kind)), found.Path),
+		"kind", short(string(found.Kind)), errs.MetaPath, short(found.Path.String()))
+}
+
+// short bounds what metadata holds of a document.
+func short(s string) string {
+	const most = 128
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// add takes over a document and its file.
+func (out *draft) add(d WrittenDocument, file git.Change, c catalog.Change) error {
+	if _, twice := out.at[d.Path]; twice {
+		return errs.InvalidField(errs.ReasonDuplicatePath, "path", "two documents would be in the file %.80q: give one of them another path", d.Path)
+	}
+	out.at[d.Path] = len(out.Documents)
+	out.Documents = append(out.Documents, d)
+	out.files, out.changes = append(out.files, file), append(out.changes, c)
+	return nil
+}
+
+// write adds a file with content.
+func (d *desk) write(out *draft, w WrittenDocument, action git.Action, content []byte) error {
+	return out.add(w, git.Change{Action: action, Path: w.Path, Content: bytes.NewReader(content), Size: int64(len(content))},
+		catalog.Change{Path: w.Path, Blob: d.info.ObjectFormat.HashObject(git.BlobObject, content), Size: int64(len(content)), Content: content})
+}
+
+func (d *desk) create(out *draft, base *catalog.Snapshot, c DocumentChange) error {
+	if c.Path.IsRoot() {
+		var err error
+		if c.Path, err = choosePath(c); err != nil {
+			return err
+		}
+	}
+	if base.Has(c.Path) {
+		return errs.New(errs.ReasonPathExists, fmt.Sprintf("there is a document in the file %.80q: give another path", c.Path), errs.MetaField, "path", errs.MetaPath, short(c.Path.String()))
+	}
+	kind := ""
+	if catalog.FolderKind(c.Path) != c.Kind {
+		kind = string(c.Kind)
+	}
+	content, err := catalog.Format(c.Path, catalog.Edit{Fields: identified(c.Fields, kind, c.ID), Body: c.Body})
+	if err != nil {
+		return err
+	}
+	return d.write(out, WrittenDocument{Action: CreateDocument, Path: c.Path}, git.ActionCreate, content)
+}
+
+// identified returns the fields with a document's kind, if it is not "", and id in front.
+func identified(fields json.RawMessage, kind, id string) json.RawMessage {
+	out := []byte{'{'}
+	for _, own := range []struct{ name, value string }{{"kind", kind}, {"id", id}} {
+		if own.value != "" {
+			text, _ := json.Marshal(own.value) // no string fails
+			out = append(append(append(out, `"`+own.name+`":`...), text...), ',')
+		}
+	}
+	rest := bytes.TrimSpace(fields)
+	if len(rest) == 0 || rest[0] != '{' || len(bytes.TrimSpace(rest[1:])) == 1 {
+		return append(out[:len(out)-1], '}')
+	}
+	return append(out, rest[1:]...)
+}
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
+
+// choosePath is where a new document goes if nobody says.
+func choosePath(c DocumentChange) (git.TreePath, error) {
+	var fields struct {
+		Slug any `json:"slug"`
+	}
+	_ = json.Unmarshal(c.Fields, &fields) // what is wrong with it is found later
+	name, ok := fields.Slug.(string)
+	if !ok || !plainName.MatchString(name) {
+		name = c.ID
+	}
+	folder := catalog.Folder(c.Kind)
+	if folder == "" {
+		folder = "documents/" + string(c.Kind)
+	}
+	if !plainName.MatchString(name) || !plainName.MatchString(string(c.Kind)) {
+		return git.TreePath{}, errs.InvalidField(errs.ReasonInvalidArgument, "path", "no file name follows from the slug or the id: give a path")
+	}
+	return git.ParseTreePath(folder + "/" + name + ".md")
+}
+
+func (d *desk) edit(ctx context.Context, out *draft, base *catalog.Snapshot, found *catalog.Document, c DocumentChange) error {
+	file, err := d.feed.repo.GetFile(ctx, git.AtCommit(base.Commit()), found.Path)
+	if err != nil {
+		return err
+	}
+	e := catalog.Edit{Fields: c.Fields, Body: c.Body}
+	action := PatchDocument
+	if c.Action != PatchDocument {
+		action, e.Replace = ReplaceDocument, true
+		kind := ""
+		if found.SaysKind() {
+			kind = string(c.Kind)
+		}
+		e.Fields = identified(c.Fields, kind, c.ID)
+	}
+	content, err := found.Apply(file.Content, e)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(content, file.Content) {
+		out.at[found.Path] = len(out.Documents)
+		out.Documents = append(out.Documents, WrittenDocument{action, found.Path, found})
+		return nil
+	}
+	return d.write(out, WrittenDocument{Action: action, Path: found.Path}, git.ActionUpdate, content)
+}
+
+// validate builds the catalog that there would be, and fails if it has problems that the present one has not.
+func (d *desk) validate(ctx context.Context, out *draft, base *catalog.Snapshot, changes []DocumentChange) error {
+	next, err := catalog.Build(ctx, base, git.ObjectID{}, out.changes)
+	if err != nil {
+		return errs.From(err)
+	}
+	if told := out.newProblems(base, next); len(told) > 0 {
+		first := told[0]
+		return &InvalidDocumentsError{
+			err: errs.New(errs.ReasonInvalidDocument, fmt.Sprintf("the catalog would have problems, the first of them in %.80q: %s", first.Path, first.Message)), Problems: told,
+		}
+	}
+	out.Snapshot = next
+	for i := range out.Documents {
+		w := &out.Documents[i]
+		if w.Action == DeleteDocument {
+			continue
+		}
+		w.Document = next.DocumentAt(w.Path)
+		if w.Document == nil || w.Document.ID != changes[i].ID || w.Document.Kind != changes[i].Kind {
+			return inChange(errs.InvalidField(errs.ReasonInvalidArgument, "path",
+				"a file %.80q would be no %s of id %.80q: give a path that ends in .md, .yaml or .json, and leave id and kind as they are", w.Path, short(string(changes[i].Kind)), changes[i].ID), i, len(changes))
+		}
+	}
+	return nil
+}
+
+// newProblems returns the first problems that a catalog has and the one before has not: those of the documents that change,
+// then those of others, which may be their consequence.
+func (out *draft) newProblems(base, next *catalog.Snapshot) []catalog.Problem {
+	type identity struct {
+		path           git.TreePath
+		reason         catalog.Reason
+		field, message string
+	}
+	known := map[identity]bool{}
+	for p := range base.Problems() {
+		known[identity{p.Path, p.Reason, p.Field, p.Message}] = true
+	}
+	var own, others []catalog.Problem
+	for p := range next.Problems() {
+		_, changes := out.at[p.Path]
+		switch {
+		case known[identity{p.Path, p.Reason, p.Field, p.Message}]:
+		case changes && len(own) < maxTold:
+			own = append(own, p)
+		case !changes && len(others) < maxTold:
+			others = append(others, p)
+		}
+	}
+	all := append(own, others...)
+	return all[:min(len(all), maxTold)]
+}
+
+// message is what a commit says that nobody gave a message.
+func message(changes []DocumentChange, written []WrittenDocument) string {
+	if len(changes) > 1 {
+		return fmt.Sprintf("Change %d documents", len(changes))
+	}
+	verb := map[Action]string{CreateDocument: "Create", DeleteDocument: "Delete"}[written[0].Action]
+	if verb == "" {
+		verb = "Update"
+	}
+	plain := func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}
+	return fmt.Sprintf("%s %s %s", verb, strings.ToLower(short(string(changes[0].Kind))), strings.Map(plain, short(changes[0].ID)))
+}
