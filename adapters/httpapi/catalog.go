@@ -16,6 +16,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
+	"github.com/gitstore-dev/gitstore/ports"
 )
 
 // Catalogs keeps the catalogs of repositories, as [catalogs.Follower] does.
@@ -28,6 +29,10 @@ type Catalogs interface {
 	OpenCommit(ctx context.Context, id git.RepositoryID, commit git.ObjectID) (*catalogs.Catalog, error)
 	// Write changes documents: see [catalogs.Follower.Write].
 	Write(ctx context.Context, id git.RepositoryID, w catalogs.Write) (*catalogs.WriteResult, error)
+	// Release makes a release: see [catalogs.Follower.Release].
+	Release(ctx context.Context, id git.RepositoryID, r catalogs.Release) (ports.ReleaseResult, error)
+	// Rollback makes an earlier release the highest: see [catalogs.Follower.Rollback].
+	Rollback(ctx context.Context, id git.RepositoryID, r catalogs.Rollback) (ports.ReleaseResult, error)
 	// Status tells how the catalog is kept: see [catalogs.Follower.Status].
 	Status(id git.RepositoryID) (catalogs.Status, error)
 }
@@ -143,15 +148,18 @@ func catalogAnswers(description string, value any) map[int]content {
 }
 
 // catalog is the catalog that the query asks for: that of a revision, or the present one.
-func (a *api) catalog(c *call) (*catalogs.Catalog, error) {
+func (a *api) catalog(c *call) (*catalogs.Catalog, error) { return a.catalogAt(c, "at") }
+
+// catalogAt is the catalog at the revision that a parameter names; the present one if it is not given.
+func (a *api) catalogAt(c *call, parameter string) (*catalogs.Catalog, error) {
 	id, err := c.repositoryID()
 	if err != nil {
 		return nil, err
 	}
-	if !c.query.Has("at") {
+	if !c.query.Has(parameter) {
 		return a.opts.Catalogs.Catalog(c.ctx(), id)
 	}
-	rev, err := parseRevision("at", c.query.Get("at"))
+	rev, err := parseRevision(parameter, c.query.Get(parameter))
 	if err != nil {
 		return nil, err
 	}

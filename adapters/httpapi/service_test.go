@@ -366,7 +366,7 @@ func TestTheOpenAPIDocumentIsComplete(t *testing.T) {
 		"deleteTag", "getLatestTag", "watchEvents", "getCatalog", "listCatalogProblems", "listProducts", "getProduct", "listCategories",
 		"getCategory", "listCollections", "getCollection", "listDocuments", "getDocument", "changeDocuments", "createProduct", "putProduct", "patchProduct",
 		"deleteProduct", "createCategory", "putCategory", "patchCategory", "deleteCategory", "createCollection", "putCollection", "patchCollection",
-		"deleteCollection", "createDocument", "putDocument", "patchDocument", "deleteDocument", "getHealth", "getReadiness", "getMetrics", "getOpenAPI", "getDocs", "getErrorDocs",
+		"deleteCollection", "createDocument", "putDocument", "patchDocument", "deleteDocument", "listReleases", "createRelease", "getLatestRelease", "getRelease", "rollBack", "diffCatalogs", "getHealth", "getReadiness", "getMetrics", "getOpenAPI", "getDocs", "getErrorDocs",
 	} {
 		if !ids[want] {
 			t.Errorf("no operation %s", want)

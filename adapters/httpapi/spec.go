@@ -134,6 +134,7 @@ var pathParams = map[string]string{
 	"document":   "The document's id.",
 	"repository": "The repository's id.",
 	"kind":       "The document's kind.",
+	"version":    "The release's version, with or without a leading v.",
 }
 
 // responseHeaders are the headers that answers may name.

@@ -109,24 +109,13 @@ const (
 // and for two changes of one document; NO_ACTIONS and TOO_MANY_ACTIONS; REF_MOVED if there is an ExpectedHead, or many
 // writers got in before; and as [ports.Committer.CommitFiles] and [Follower.Open] do.
 func (f *Follower) Write(ctx context.Context, id git.RepositoryID, w Write) (*WriteResult, error) {
-	feed, err := f.feed(id)
+	d, err := f.deskOf(ctx, id, &w.Commit)
 	if err != nil {
 		return nil, err
 	}
 	if err := w.check(); err != nil {
 		return nil, err
 	}
-	info, err := feed.repo.Info(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if w.Commit.Branch.IsZero() {
-		w.Commit.Branch = info.DefaultBranch
-		if view := feed.target.View; !view.Live && !view.Branch.IsZero() {
-			w.Commit.Branch = view.Branch
-		}
-	}
-	d := desk{feed: feed, follower: f, info: info}
 	if base, found, err := d.baseOfRequest(ctx, w.Commit); err != nil {
 		return nil, err
 	} else if found {
@@ -175,6 +164,25 @@ type desk struct {
 	feed     *feed
 	follower *Follower
 	info     ports.RepositoryInfo
+}
+
+// deskOf returns the desk of a repository, and fills in the branch of a commit that names none.
+func (f *Follower) deskOf(ctx context.Context, id git.RepositoryID, commit *ports.CommitFiles) (*desk, error) {
+	feed, err := f.feed(id)
+	if err != nil {
+		return nil, err
+	}
+	info, err := feed.repo.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if commit.Branch.IsZero() {
+		commit.Branch = info.DefaultBranch
+		if view := feed.target.View; !view.Live && !view.Branch.IsZero() {
+			commit.Branch = view.Branch
+		}
+	}
+	return &desk{feed: feed, follower: f, info: info}, nil
 }
 
 // head is the catalog at the head of a branch; of the default branch without a commit an empty one.
@@ -231,21 +239,17 @@ type draft struct {
 
 // writeOn makes the write on a catalog, which has to be that of the branch's head.
 func (d *desk) writeOn(ctx context.Context, base *catalog.Snapshot, w Write) (*WriteResult, error) {
-	expected := git.ExpectAbsent()
-	if !base.Commit().IsZero() {
-		expected = git.ExpectID(base.Commit())
-	}
 	if !w.Commit.ExpectedHead.Met(base.Commit()) {
-		return nil, errs.New(errs.ReasonRefMoved, fmt.Sprintf("branch %q is not where it was expected: read again what is there", w.Commit.Branch.Short()),
-			errs.MetaRef, w.Commit.Branch.String(), errs.MetaExpected, w.Commit.ExpectedHead.ID().String(), errs.MetaActual, base.Commit().String())
+		return nil, notAtHead(w.Commit, base.Commit())
 	}
 	out := &draft{at: map[git.TreePath]int{}}
-	for i, c := range w.Changes {
-		if err := d.change(ctx, out, base, c); err != nil {
-			return nil, inChange(err, i, len(w.Changes))
-		}
+	if err := d.changes(ctx, out, base, w.Changes); err != nil {
+		return nil, err
 	}
-	if err := d.validate(ctx, out, base, w.Changes); err != nil {
+	if told := out.newProblems(base); len(told) > 0 {
+		return nil, invalid(told)
+	}
+	if err := out.served(w.Changes); err != nil {
 		return nil, err
 	}
 	if len(out.files) == 0 {
@@ -253,13 +257,49 @@ func (d *desk) writeOn(ctx context.Context, base *catalog.Snapshot, w Write) (*W
 		return &out.WriteResult, nil
 	}
 	req := w.Commit
-	req.ExpectedHead = expected
+	req.ExpectedHead = headOf(base)
 	if req.Message == "" {
 		req.Message = message(w.Changes, out.Documents)
 	}
 	var err error
 	out.Commit, err = d.feed.repo.CommitFiles(ctx, req, out.commit())
 	return &out.WriteResult, err
+}
+
+// headOf expects the head that a catalog is of.
+func headOf(base *catalog.Snapshot) git.Expectation {
+	if base.Commit().IsZero() {
+		return git.ExpectAbsent()
+	}
+	return git.ExpectID(base.Commit())
+}
+
+func notAtHead(req ports.CommitFiles, actual git.ObjectID) error {
+	return errs.New(errs.ReasonRefMoved, fmt.Sprintf("branch %q is not where it was expected: read again what is there", req.Branch.Short()),
+		errs.MetaRef, req.Branch.String(), errs.MetaExpected, req.ExpectedHead.ID().String(), errs.MetaActual, actual.String())
+}
+
+func invalid(problems []catalog.Problem) error {
+	first := problems[0]
+	return &InvalidDocumentsError{
+		err:      errs.New(errs.ReasonInvalidDocument, fmt.Sprintf("the catalog would have problems, the first of them in %.80q: %s", first.Path, first.Message)),
+		Problems: problems,
+	}
+}
+
+// changes adds what becomes of documents, and the catalog that there would be.
+func (d *desk) changes(ctx context.Context, out *draft, base *catalog.Snapshot, changes []DocumentChange) error {
+	for i, c := range changes {
+		if err := d.change(ctx, out, base, c); err != nil {
+			return inChange(err, i, len(changes))
+		}
+	}
+	next, err := catalog.Build(ctx, base, git.ObjectID{}, out.changes)
+	if err != nil {
+		return errs.From(err)
+	}
+	out.Snapshot = next
+	return nil
 }
 
 // inChange says which of several changes an error is about.
@@ -443,25 +483,14 @@ func (d *desk) edit(ctx context.Context, out *draft, base *catalog.Snapshot, fou
 	return d.write(out, WrittenDocument{Action: action, Path: found.Path}, git.ActionUpdate, content)
 }
 
-// validate builds the catalog that there would be, and fails if it has problems that the present one has not.
-func (d *desk) validate(ctx context.Context, out *draft, base *catalog.Snapshot, changes []DocumentChange) error {
-	next, err := catalog.Build(ctx, base, git.ObjectID{}, out.changes)
-	if err != nil {
-		return errs.From(err)
-	}
-	if told := out.newProblems(base, next); len(told) > 0 {
-		first := told[0]
-		return &InvalidDocumentsError{
-			err: errs.New(errs.ReasonInvalidDocument, fmt.Sprintf("the catalog would have problems, the first of them in %.80q: %s", first.Path, first.Message)), Problems: told,
-		}
-	}
-	out.Snapshot = next
+// served finds the documents in the catalog that there would be, and fails if one of them is not what it was to be.
+func (out *draft) served(changes []DocumentChange) error {
 	for i := range out.Documents {
 		w := &out.Documents[i]
 		if w.Action == DeleteDocument {
 			continue
 		}
-		w.Document = next.DocumentAt(w.Path)
+		w.Document = out.Snapshot.DocumentAt(w.Path)
 		if w.Document == nil || w.Document.ID != changes[i].ID || w.Document.Kind != changes[i].Kind {
 			return inChange(errs.InvalidField(errs.ReasonInvalidArgument, "path",
 				"a file %.80q would be no %s of id %.80q: give a path that ends in .md, .yaml or .json, and leave id and kind as they are", w.Path, short(string(changes[i].Kind)), changes[i].ID), i, len(changes))
@@ -470,20 +499,22 @@ func (d *desk) validate(ctx context.Context, out *draft, base *catalog.Snapshot,
 	return nil
 }
 
-// newProblems returns the first problems that a catalog has and the one before has not: those of the documents that change,
+// newProblems returns the first problems that the catalog would have and the base, if there is one, has not: those of the documents that change,
 // then those of others, which may be their consequence.
-func (out *draft) newProblems(base, next *catalog.Snapshot) []catalog.Problem {
+func (out *draft) newProblems(base *catalog.Snapshot) []catalog.Problem {
 	type identity struct {
 		path           git.TreePath
 		reason         catalog.Reason
 		field, message string
 	}
 	known := map[identity]bool{}
-	for p := range base.Problems() {
-		known[identity{p.Path, p.Reason, p.Field, p.Message}] = true
+	if base != nil {
+		for p := range base.Problems() {
+			known[identity{p.Path, p.Reason, p.Field, p.Message}] = true
+		}
 	}
 	var own, others []catalog.Problem
-	for p := range next.Problems() {
+	for p := range out.Snapshot.Problems() {
 		_, changes := out.at[p.Path]
 		switch {
 		case known[identity{p.Path, p.Reason, p.Field, p.Message}]:

@@ -39,6 +39,12 @@ func (v Version) String() string {
 // IsPrerelease reports whether v comes before the release of its three numbers.
 func (v Version) IsPrerelease() bool { return !v.IsZero() && v.v.Prerelease() != "" }
 
+// NextPatch returns the version that follows with the next patch number: of a pre-release, the release that it comes before.
+func (v Version) NextPatch() Version {
+	next := v.v.IncPatch()
+	return Version{&next}
+}
+
 // Compare returns the precedence of v against w: negative if v comes first. Build metadata does not count, and no
 // version comes before every version.
 func (v Version) Compare(w Version) int {
