@@ -215,8 +215,8 @@ var table = []row{
 			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
 		},
 	},
-	{pattern: "scripts/run", allow: []string{"os/exec"}},                                                     // it starts the services
-	{pattern: "e2e", tests: []string{"golang.org/x/sys/unix", "github.com/rogpeppe/go-internal/testscript"}}, // it cuts the power of a file system
+	{pattern: "scripts/run", allow: []string{"os/exec"}},                                                                         // it starts the services
+	{pattern: "e2e", tests: []string{"golang.org/x/sys/unix", "github.com/rogpeppe/go-internal/testscript", "internal/pktline"}}, // it cuts the power of a file system
 	{
 		pattern: "e2e/failpoints",
 		tests:   []string{"adapters/grpc/gitclient", "adapters/httpapi", "domain/...", "internal/failpoint", "ports"},

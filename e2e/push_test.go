@@ -1,0 +1,224 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/internal/pktline"
+	"github.com/gitstore-dev/gitstore/internal/testkit/gitcmd"
+)
+
+// gitURL is where git clients find a repository.
+func (c *client) gitURL(repository string) string {
+	return "http://" + c.address + "/git/" + repository + ".git"
+}
+
+// gitClient runs git in a working tree.
+func gitClient(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Dir, cmd.Env = dir, gitClientEnv
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("git %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// TestPushersAndCommittersLoseNothing has git clients and clients of the API race for one branch.
+func TestPushersAndCommittersLoseNothing(t *testing.T) {
+	const pushers, pushes, committers, commits = 4, 3, 2, 10
+	s := startSystem(t)
+	s.createRepository(t, "shop")
+	w := watch(t, s.client, "?repository=shop")
+	var accepted sync.Map // what was pushed or committed, by commit
+	accepted.Store(s.commit(t, "shop", commit{Branch: "main", Message: "begin", Actions: []action{upsert("begin", "")}}).CommitID, true)
+
+	failed := make(chan error, pushers+committers)
+	var racing sync.WaitGroup
+	for i := range pushers {
+		dir := t.TempDir()
+		racing.Go(func() { failed <- pushAll(t.Context(), s.gitURL("shop"), dir, i, pushes, &accepted) })
+	}
+	for i := range committers {
+		racing.Go(func() {
+			for j := range commits {
+				a, err := s.tryCommit(t.Context(), "shop", commit{Branch: "main", Message: "commit", Actions: []action{upsert(fmt.Sprintf("c/%d/%d", i, j), "x")}})
+				if err != nil || a.status != http.StatusCreated {
+					failed <- fmt.Errorf("a commit is answered with %d: %w", a.status, err)
+					return
+				}
+				accepted.Store(into[commitResult](t, a).CommitID, true)
+			}
+			failed <- nil
+		})
+	}
+	racing.Wait()
+	close(failed)
+	for err := range failed {
+		require.NoError(t, err)
+	}
+
+	const all = 1 + pushers*pushes + committers*commits
+	history := s.history(t, "shop")
+	require.Len(t, history, all)
+	w.waitFor(t, "refs/heads/main", history[0].CommitID)
+	moves := w.moves(t, "shop", "refs/heads/main")
+	require.Len(t, moves, all)
+	for _, id := range moves {
+		_, known := accepted.LoadAndDelete(id)
+		assert.True(t, known, "%s was not acknowledged, or is told twice", id)
+	}
+	git(t, repositoryDir(s.data, "shop"), "fsck", "--strict", "--no-dangling")
+	require.Empty(t, leftovers(t, s.data))
+}
+
+// pushAll pushes commits of its own one by one, each on top of what is there.
+func pushAll(ctx context.Context, url, dir string, me, pushes int, accepted *sync.Map) error {
+	if _, err := gitClient(ctx, dir, "clone", "--quiet", url, "."); err != nil {
+		return err
+	}
+	for i := range pushes {
+		if _, err := gitClient(ctx, dir, "commit", "--quiet", "--allow-empty", "--message", fmt.Sprintf("push %d of %d", i, me)); err != nil {
+			return err
+		}
+		for {
+			if _, err := gitClient(ctx, dir, "pull", "--quiet", "--rebase"); err != nil {
+				return err
+			}
+			_, err := gitClient(ctx, dir, "push", "--quiet")
+			if err == nil {
+				break
+			}
+			if !strings.Contains(err.Error(), "rejected") {
+				return err
+			}
+		}
+		head, err := gitClient(ctx, dir, "rev-parse", "HEAD")
+		if err != nil {
+			return err
+		}
+		accepted.Store(head, true)
+	}
+	return nil
+}
+
+// largePush is the request of a push to the branch of an empty repository, a few megabytes long.
+func largePush(t *testing.T, branch string) (req []byte, commit string) {
+	r := gitcmd.Init(t)
+	var content bytes.Buffer
+	_, err := io.CopyN(&content, &noise{}, 4<<20)
+	require.NoError(t, err)
+	r.FastImport(fmt.Appendf(nil, "commit refs/heads/main\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\nM 100644 inline large\ndata %d\n%s\n", content.Len(), content.Bytes()))
+	commit = r.Lines("rev-parse", "main")[0]
+	req = pktline.Append(nil, strings.Repeat("0", len(commit))+" "+commit+" refs/heads/"+branch+"\x00report-status side-band-64k")
+	req = append(req, pktline.Flush...)
+	return append(req, r.Git([]byte("main\n"), "pack-objects", "--revs", "--stdout", "--quiet")...), commit
+}
+
+// postGit sends a request of git, and returns when the answer has ended.
+func (c *client) postGit(ctx context.Context, service, repository string, body io.Reader) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.gitURL(repository)+"/git-"+service, body)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/x-git-"+service+"-request")
+	a, err := c.send(req)
+	if err == nil && a.status != http.StatusOK {
+		err = fmt.Errorf("%d: %s", a.status, a.body)
+	}
+	return string(a.body), err
+}
+
+// TestPushesAndFetchesThatAreCutOffLeaveNothing ends the client, the API and the git-service while packs are under way.
+func TestPushesAndFetchesThatAreCutOffLeaveNothing(t *testing.T) {
+	s := startSystem(t)
+	push, commit := largePush(t, "main")
+	for i, tt := range []struct {
+		name string
+		// cut ends something, and brings it back.
+		cut func(leave context.CancelFunc)
+	}{
+		{"the client", func(leave context.CancelFunc) { leave() }},
+		{"the API", func(context.CancelFunc) { s.api.kill(); s.startAPI(t) }},
+		{"the git-service", func(context.CancelFunc) { s.git.kill(); s.startGit(t) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s.waitReady(t)
+			id := fmt.Sprintf("cut-%d", i)
+			s.createRepository(t, id)
+
+			rest, whole := io.Pipe()
+			ctx, leave := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() {
+				_, err := s.postGit(ctx, "receive-pack", id, io.MultiReader(bytes.NewReader(push[:len(push)/2]), rest))
+				ended <- err
+			}()
+			eventually(t, "the push does not begin", s.atWork(t, "index-pack"))
+			tt.cut(leave)
+			_ = whole.CloseWithError(errors.New("the client is cut off"))
+			leave()
+			require.Error(t, <-ended)
+			s.waitReady(t)
+			eventually(t, "something is left of the push", s.nothingAtWork(t, "index-pack"))
+			require.Equal(t, http.StatusNotFound, s.call(t, http.MethodGet, inRepository(id, "/commits/main"), nil).status)
+			report, err := s.postGit(t.Context(), "receive-pack", id, bytes.NewReader(push))
+			require.NoError(t, err)
+			require.Contains(t, report, "ok refs/heads/main")
+
+			ctx, leave = context.WithCancel(t.Context())
+			fetch := pktline.Append(nil, "want "+commit+"\n")
+			fetch = pktline.Append(append(fetch, pktline.Flush...), "done\n")
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.gitURL(id)+"/git-upload-pack", bytes.NewReader(fetch))
+			require.NoError(t, err)
+			req.Header.Set("Content-Type", "application/x-git-upload-pack-request")
+			resp, err := s.http.Do(req)
+			require.NoError(t, err)
+			_, err = io.ReadFull(resp.Body, make([]byte, 64<<10))
+			require.NoError(t, err)
+			tt.cut(leave)
+			leave()
+			require.NoError(t, resp.Body.Close())
+			s.waitReady(t)
+			eventually(t, "something is left of the fetch", s.nothingAtWork(t, "upload-pack"))
+			_, err = gitClient(t.Context(), t.TempDir(), "clone", "--quiet", s.gitURL(id), ".")
+			require.NoError(t, err)
+		})
+	}
+}
+
+// atWork returns nil while a git command is at work below the data directory.
+func (s *system) atWork(t *testing.T, command string) func() error {
+	return func() error {
+		for _, line := range processesBelow(t, s.data) {
+			if strings.Contains(line, command) {
+				return nil
+			}
+		}
+		return errors.New("there is no process")
+	}
+}
+
+// nothingAtWork fails while a git command is at work below the data directory, or something unfinished lies there.
+func (s *system) nothingAtWork(t *testing.T, command string) func() error {
+	return func() error {
+		if s.atWork(t, command)() == nil {
+			return fmt.Errorf("%s is at work", command)
+		}
+		if left := leftovers(t, s.data); len(left) > 0 {
+			return fmt.Errorf("there is %v", left)
+		}
+		return nil
+	}
+}
