@@ -11,6 +11,9 @@ import (
 // first write.
 func (s *Store) SyncRefsWith(fn func(path string) error) { s.refs.syncPath = fn }
 
+// EndRefProcessesAfter makes n instead of ten thousand transactions wear out a process. Call it before the first write.
+func (s *Store) EndRefProcessesAfter(n int) { s.refs.maxTransactions = n }
+
 // HoldWriter keeps an open repository from being written to, until release.
 func (s *Store) HoldWriter(id git.RepositoryID) (release func(), err error) {
 	r, err := s.repo(context.Background(), id)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -27,14 +28,24 @@ type refProcess struct {
 	settled map[string]bool
 	// syncPath is that of refProcesses.
 	syncPath func(path string) error
+	started  time.Time
+	// transactions are those that were committed.
+	transactions int
 }
+
+// Bounds of a process: git keeps some memory of every transaction, and packs that it looked into open after they were
+// removed.
+const (
+	maxTransactions  = 10_000
+	maxRefProcessAge = 10 * time.Minute
+)
 
 func (s *refProcesses) start(dir string) (*refProcess, error) {
 	p, err := s.runner.Start(dir, command.Git("update-ref", "--no-deref", "--stdin"))
 	if err != nil {
 		return nil, err
 	}
-	return &refProcess{dir: dir, p: p, out: bufio.NewReader(p.Stdout), settled: map[string]bool{}, syncPath: s.syncPath}, nil
+	return &refProcess{dir: dir, p: p, out: bufio.NewReader(p.Stdout), settled: map[string]bool{}, syncPath: s.syncPath, started: time.Now()}, nil
 }
 
 // transact moves all refs or none, durably. Git prepares the transaction while what the refs will lead to is still on its
@@ -69,6 +80,7 @@ func (r *refProcess) transact(ctx context.Context, changes []repository.RefChang
 	if err := r.say(ctx, "commit\n", "commit"); err != nil {
 		return err
 	}
+	r.transactions++
 	failpoint.Reach(failpoint.RefsMoved)
 	if err := r.sync(changes); err != nil {
 		return err
@@ -154,6 +166,8 @@ func ifThere(err error) error {
 type refProcesses struct {
 	runner *command.Runner
 	most   int
+	// maxTransactions is that of the package, or a test's.
+	maxTransactions int
 	// syncPath puts a file or the names in a directory on the disk: [disk.Sync], or a test's.
 	syncPath func(path string) error
 
@@ -210,6 +224,10 @@ func (s *refProcesses) settle(dir string, changes []repository.RefChange) error 
 
 // give takes a process back; the one that was used longest ago makes room for it.
 func (s *refProcesses) give(p *refProcess) {
+	if p.transactions >= s.maxTransactions || time.Since(p.started) > maxRefProcessAge {
+		_ = p.p.Close()
+		return
+	}
 	s.mu.Lock()
 	s.idle = append(s.idle, p)
 	var ended *refProcess

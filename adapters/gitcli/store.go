@@ -164,7 +164,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s := &Store{
 		opts: opts, logger: opts.Logger, root: r, runner: runner,
 		cache:       newObjectCache(uint64(opts.CacheBytes)), //nolint:gosec // not negative
-		refs:        &refProcesses{runner: runner, most: opts.MaxRefProcesses, syncPath: disk.Sync},
+		refs:        &refProcesses{runner: runner, most: opts.MaxRefProcesses, maxTransactions: maxTransactions, syncPath: disk.Sync},
 		maintaining: semaphore.NewWeighted(1),
 		nameless:    map[string]struct{}{},
 	}

@@ -426,6 +426,18 @@ func TestCommitsStartNoProcess(t *testing.T) {
 	assert.Equal(t, before, s.Stats().ProcessesStarted)
 }
 
+func TestAProcessThatMovedManyRefsMakesRoomForANewOne(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	s.EndRefProcessesAfter(5)
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "a.md"), "first"))
+	before := s.Stats().ProcessesStarted
+	for i := range 10 {
+		commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(i)))
+	}
+	assert.Equal(t, before+2, s.Stats().ProcessesStarted)
+}
+
 func TestCommitWritesOnlyWhatChangedWhateverTheSizeOfTheRepository(t *testing.T) {
 	objectsOfOneCommit := func(files int) string {
 		root := t.TempDir()

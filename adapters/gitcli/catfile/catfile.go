@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -39,7 +40,8 @@ const window = 256
 // make two questions of one and shift all answers that follow.
 type process struct {
 	*command.Process
-	out *bufio.Reader
+	out     *bufio.Reader
+	started time.Time
 }
 
 func start(runner *command.Runner, dir string) (*process, error) {
@@ -47,7 +49,7 @@ func start(runner *command.Runner, dir string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &process{Process: p, out: bufio.NewReaderSize(p.Stdout, 64<<10)}, nil
+	return &process{Process: p, out: bufio.NewReaderSize(p.Stdout, 64<<10), started: time.Now()}, nil
 }
 
 // name appends the name of the object that question i is about: an object ID, and behind it at most what peels or

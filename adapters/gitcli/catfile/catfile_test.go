@@ -247,6 +247,20 @@ func TestIdleProcessesEnd(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestOldProcessesMakeRoomForNewOnes(t *testing.T) {
+	runner := newRunner(t)
+	dir, ids := repositoryWith(t, runner, "x")
+	r := open(t, newPool(t, runner, catfile.Options{MaxAge: time.Nanosecond}), dir)
+	for range 3 {
+		before := runner.Started()
+		_, err := r.Infos(t.Context(), ids)
+		require.NoError(t, err)
+		_, err = r.Infos(t.Context(), ids)
+		require.NoError(t, err)
+		assert.Greater(t, runner.Started(), before)
+	}
+}
+
 func TestClosedPoolIsDraining(t *testing.T) {
 	runner := newRunner(t)
 	dir, ids := repositoryWith(t, runner, "x")

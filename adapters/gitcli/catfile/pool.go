@@ -32,6 +32,9 @@ type Options struct {
 	MaxWaiting int
 	// IdleTimeout ends processes that nobody used for so long; the default is 5 minutes.
 	IdleTimeout time.Duration
+	// MaxAge ends processes that are older when they have answered; the default is 10 minutes. git keeps packs that it
+	// looked into open after they were removed, and their room on the disk taken.
+	MaxAge time.Duration
 	// MaxWait bounds the wait for a process that streams a large object; the default is 5 seconds.
 	MaxWait time.Duration
 	// SpoolDir is where the contents of large objects wait for their readers, in files without a name; the default is
@@ -51,6 +54,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.IdleTimeout == 0 {
 		o.IdleTimeout = 5 * time.Minute
+	}
+	if o.MaxAge == 0 {
+		o.MaxAge = 10 * time.Minute
 	}
 	if o.MaxWait == 0 {
 		o.MaxWait = 5 * time.Second
@@ -417,7 +423,7 @@ func (p *Pool) served(w *waiter, proc *process, ok bool) (*process, error) {
 func (p *Pool) release(k key, proc *process) {
 	p.mu.Lock()
 	s := p.sets[k]
-	if p.closed || s == nil {
+	if p.closed || s == nil || time.Since(proc.started) > p.opts.MaxAge {
 		p.mu.Unlock()
 		_ = proc.Close()
 		p.settle(k)
