@@ -204,21 +204,22 @@ func countObjects(index string) (int64, error) {
 }
 
 // rolledUp returns how many packs from the smallest on are to become one, so that each of the others is at least twice
-// as large as the one before it.
+// as large as the one before it. Packs without objects count as one object: they go as well.
 func rolledUp(packs []packSize) int {
+	size := func(i int) int64 { return max(packs[i].objects, 1) }
 	n := len(packs)
-	for n > 1 && packs[n-1].objects >= 2*packs[n-2].objects {
+	for n > 1 && size(n-1) >= 2*size(n-2) {
 		n--
 	}
 	if n < 2 {
 		return 0
 	}
 	var total int64
-	for i, p := range packs {
-		if i >= n && p.objects >= 2*total {
+	for i := range packs {
+		if i >= n && size(i) >= 2*total {
 			return i
 		}
-		total += p.objects
+		total += size(i)
 	}
 	return len(packs)
 }

@@ -21,6 +21,7 @@ func TestPacksAreRolledUpUntilTheyGrowGeometrically(t *testing.T) {
 		{[]int64{1, 1, 3, 8}, 4},
 		{[]int64{1, 1, 3, 10}, 3},
 		{[]int64{1, 2, 3, 1000}, 3},
+		{[]int64{0, 0, 0, 1000}, 3},
 	} {
 		var packs []packSize
 		for _, n := range tt.objects {

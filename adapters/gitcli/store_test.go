@@ -619,6 +619,20 @@ func TestRepositoryIsRepackedHoweverSeldomItIsWrittenToBeforeItIsClosed(t *testi
 	assert.Less(t, len(packs), 120)
 }
 
+func TestWritesWithoutObjectsLeaveNoPacks(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	r := createShop(t, s)
+	made := commit(t, r, upsert(path(t, "a.md"), "one"))
+	branch := value[git.RefName](t)(git.BranchRef("other"))
+	_, err := r.CreateBranch(t.Context(), ports.CreateBranch{Name: branch, Target: git.AtCommit(made.Commit)})
+	require.NoError(t, err)
+	require.NoError(t, r.DeleteBranch(t.Context(), ports.DeleteRef{Name: branch}))
+	packs, err := filepath.Glob(filepath.Join(repositoryDir(t, root), "objects", "pack", "*"))
+	require.NoError(t, err)
+	assert.Len(t, packs, 2, "the pack of the commit, and its index")
+}
+
 func TestSizeIsThatAfterTheLastCommit(t *testing.T) {
 	r := createShop(t, openStore(t, t.TempDir()))
 	assert.Zero(t, value[ports.RepositoryInfo](t)(r.Info(t.Context())).SizeBytes)

@@ -335,15 +335,15 @@ func (w *writer) planOne(d *draft, job *write) error {
 // commit puts the batch on the disk: first the objects, then the refs that lead to them. Only then is it visible to
 // readers, and only then acknowledged.
 func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcome, error) {
-	packs, err := w.storeObjects(d, planned)
+	own, packs, err := w.storeObjects(d, planned)
 	if err != nil {
-		undo(packs)
+		undo(own, packs)
 		return untouched, err
 	}
 	together := slices.ContainsFunc(planned, func(job *write) bool { return job.together })
 	switch done, err := w.moveRefsSurely(ctx, d, together, w.syncPacks()); done {
 	case untouched:
-		undo(packs)
+		undo(own, packs)
 		return done, err
 	case unknown:
 		w.unsettled, w.unfinished = netChanges(d.changes), together
@@ -395,54 +395,58 @@ func (w *writer) vouch(planned []*write) {
 	}
 }
 
-// undo takes packs out of the repository again. The first is the batch's own; the others stay with the writes that
-// staged them.
-func undo(packs []*packfile.Pack) {
+// undo takes packs out of the repository again. Those that writes staged stay with them; the batch's own is discarded.
+func undo(own *packfile.Pack, packs []*packfile.Pack) {
 	for _, p := range packs {
 		p.Uninstall()
 	}
-	if len(packs) > 0 {
-		packs[0].Discard()
+	if own != nil {
+		own.Discard()
 	}
 }
 
-// storeObjects puts the batch's objects into the repository: one pack for the trees, commits, tags and small files of
-// all writes, and the packs of large files as they were staged.
-func (w *writer) storeObjects(d *draft, planned []*write) ([]*packfile.Pack, error) {
-	var packs []*packfile.Pack
-	pack, err := packfile.Create(w.repo.packDir(), d.format)
-	if err != nil {
-		return nil, err
-	}
-	packs = append(packs, pack)
+// storeObjects puts the batch's objects into the repository: one pack of the batch's own for the trees, commits, tags and
+// small files of all writes, nil if there are none, and the packs of large files as they were staged.
+func (w *writer) storeObjects(d *draft, planned []*write) (own *packfile.Pack, packs []*packfile.Pack, err error) {
+	var objects []packfile.Object
 	for _, job := range planned {
 		if job.staged == nil || !job.moves {
 			continue
 		}
-		for _, o := range job.staged.small {
-			if err := pack.Add(o); err != nil {
-				return packs, err
-			}
-		}
+		objects = append(objects, job.staged.small...)
 		if job.staged.pack != nil {
 			packs = append(packs, job.staged.pack)
 		}
 	}
 	for _, m := range d.made {
-		if err := pack.Add(m.object); err != nil {
-			return packs, err
-		}
+		objects = append(objects, m.object)
 	}
-	if err := pack.Finish(); err != nil {
-		return packs, err
+	if len(objects) > 0 {
+		if own, err = w.pack(objects, d.format); err != nil {
+			return own, packs, err
+		}
+		packs = append(packs, own)
 	}
 	for _, p := range packs {
 		if err := p.Install(); err != nil {
-			return packs, err
+			return own, packs, err
 		}
 	}
 	failpoint.Reach(failpoint.ObjectsMoved)
-	return packs, nil
+	return own, packs, nil
+}
+
+func (w *writer) pack(objects []packfile.Object, f git.ObjectFormat) (*packfile.Pack, error) {
+	pack, err := packfile.Create(w.repo.packDir(), f)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range objects {
+		if err := pack.Add(o); err != nil {
+			return pack, err
+		}
+	}
+	return pack, pack.Finish()
 }
 
 // syncPacks begins to put the names of packs on the disk and returns how to wait for it.
