@@ -116,6 +116,40 @@ func TestRefsThatGitMovedBeforeItWasKilledAreSyncedBeforeTheWriteIsAcknowledged(
 	assert.True(t, slices.ContainsFunc(synced, func(p string) bool { return strings.HasSuffix(p, "packed-refs") }))
 }
 
+// gitThatCannotSay is a git that moves refs, ends without saying so, and cannot list them either, while the file exists.
+func gitThatCannotSay(t *testing.T, broken string) string {
+	t.Helper()
+	script := `#!/bin/sh
+if [ "$1" = for-each-ref ] && [ -e "` + broken + `" ]; then exit 1; fi
+if [ "$1" != update-ref ]; then exec git "$@"; fi
+git "$@" | while read -r line; do
+	if [ "$line" = "commit: ok" ] && [ -e "` + broken + `" ]; then echo lost; exit; fi
+	echo "$line"
+done
+`
+	name := filepath.Join(t.TempDir(), "git")
+	require.NoError(t, os.WriteFile(name, []byte(script), 0o700))
+	return name
+}
+
+func TestWritesGoOnFromWhereTheRefsAreAfterItWasNotKnownWhereTheyAre(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "broken")
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), GitPath: gitThatCannotSay(t, broken)})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "a.md"), "zero"))
+	require.NoError(t, os.WriteFile(broken, nil, 0o600))
+	_, err = commitWithRequestID(t, r)
+	require.Error(t, err)
+	require.NoError(t, os.Remove(broken))
+	made := commit(t, r, upsert(path(t, "b.md"), "two"))
+	again, err := commitWithRequestID(t, r)
+	require.NoError(t, err)
+	assert.True(t, again.Replayed)
+	assert.Equal(t, again.Commit, value[*git.Commit](t)(r.GetCommit(t.Context(), git.AtCommit(made.Commit))).Parents[0])
+}
+
 // gitThatEndsBetweenTwoRefs is a git whose update-ref, where it is to move several refs, moves the first and ends, until
 // the file returned is removed.
 func gitThatEndsBetweenTwoRefs(t *testing.T) (git, broken string) {
@@ -283,12 +317,14 @@ func TestWritesLeaveTheFreeSpaceThatTheyAreToLeave(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
 	made := commit(t, createShop(t, s), upsert(path(t, "a.md"), "one"))
-	other, tag := value[git.RefName](t)(git.BranchRef("other")), value[git.RefName](t)(git.TagRef("v1"))
-	_, err := s.Repository(shopID(t)).CreateBranch(t.Context(), ports.CreateBranch{Name: other, Target: git.AtCommit(made.Commit)})
-	require.NoError(t, err)
+	other, old, tag := value[git.RefName](t)(git.BranchRef("other")), value[git.RefName](t)(git.BranchRef("old")), value[git.RefName](t)(git.TagRef("v1"))
+	for _, name := range []git.RefName{other, old} {
+		_, err := s.Repository(shopID(t)).CreateBranch(t.Context(), ports.CreateBranch{Name: name, Target: git.AtCommit(made.Commit)})
+		require.NoError(t, err)
+	}
 	require.NoError(t, s.Close())
 
-	s, err = gitcli.Open(t.Context(), gitcli.Options{Dir: dir, MinFreeSpace: math.MaxInt64})
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir, MinFreeSpace: math.MaxInt64})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	r := s.Repository(shopID(t))
@@ -336,5 +372,7 @@ func TestWritesLeaveTheFreeSpaceThatTheyAreToLeave(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "one", string(f.Content))
 	require.NoError(t, r.DeleteBranch(t.Context(), ports.DeleteRef{Name: other}), "what makes room is not refused")
+	_, err = r.UpdateRefs(t.Context(), []git.RefUpdate{{Name: old, Expected: git.ExpectID(made.Commit)}})
+	require.NoError(t, err, "no more than it is when several refs are updated")
 	require.NoError(t, s.DeleteRepository(t.Context(), shopID(t)))
 }

@@ -52,8 +52,8 @@ type writer struct {
 	closed  error
 	// unsettled are ref changes of which it is not known whether they are on the disk. It belongs to who writes.
 	unsettled []repository.RefChange
-	// unfinished reports that refs may have to be moved yet which were to move together with others. It belongs to who
-	// writes.
+	// unfinished reports that it is not known where the refs are, and that some may have to be moved yet which were to move
+	// together with others. It belongs to who writes.
 	unfinished bool
 	// wanted is how many writes the next batch waits for, 0 if it does not; full is closed when there are as many.
 	wanted int
@@ -266,7 +266,7 @@ func (w *writer) settle(ctx context.Context) error {
 	return nil
 }
 
-// finish moves the refs that an earlier transaction was to move and did not.
+// finish moves the refs that an earlier transaction was to move and did not, and finds out where all refs are.
 func (w *writer) finish(ctx context.Context) error {
 	if _, err := w.moveRest(ctx); err != nil {
 		return err
@@ -346,7 +346,7 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcom
 		undo(own, packs)
 		return done, err
 	case unknown:
-		w.unsettled, w.unfinished = netChanges(d.changes), together
+		w.unsettled, w.unfinished = netChanges(d.changes), true
 		w.repo.size.changed()
 		clear(w.repo.requests.branches) // a retry has to find what did take effect
 		w.repo.store.opts.Observer.Unsure(w.repo.id)

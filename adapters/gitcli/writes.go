@@ -3,6 +3,7 @@ package gitcli
 import (
 	"context"
 	"iter"
+	"slices"
 
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/repository"
@@ -31,10 +32,8 @@ func (g *gitRepository) moveRef(ctx context.Context, plan planner) (git.Ref, err
 	return refs[0], nil
 }
 
+// moveRefs makes a write that moves refs and returns them as they are then.
 func (g *gitRepository) moveRefs(ctx context.Context, plan planner) ([]git.Ref, error) {
-	if err := g.store.room(); err != nil {
-		return nil, err
-	}
 	var refs []git.Ref
 	err := g.write(ctx, func(ctx context.Context, d *draft) ([]repository.RefChange, error) {
 		changes, err := plan(ctx, d)
@@ -54,6 +53,9 @@ func (g *gitRepository) moveRefs(ctx context.Context, plan planner) ([]git.Ref, 
 
 // CreateBranch implements [ports.RefUpdater].
 func (g *gitRepository) CreateBranch(ctx context.Context, req ports.CreateBranch) (git.Ref, error) {
+	if err := g.store.room(); err != nil {
+		return git.Ref{}, err
+	}
 	return g.moveRef(ctx, func(ctx context.Context, d *draft) ([]repository.RefChange, error) { return req.CreateBranch(ctx, d) })
 }
 
@@ -64,6 +66,11 @@ func (g *gitRepository) DeleteBranch(ctx context.Context, req ports.DeleteRef) e
 
 // UpdateRefs implements [ports.RefUpdater].
 func (g *gitRepository) UpdateRefs(ctx context.Context, updates []git.RefUpdate) ([]git.Ref, error) {
+	if slices.ContainsFunc(updates, func(u git.RefUpdate) bool { return !u.New.IsZero() }) {
+		if err := g.store.room(); err != nil {
+			return nil, err
+		}
+	}
 	return g.moveRefs(ctx, func(ctx context.Context, d *draft) ([]repository.RefChange, error) {
 		return repository.UpdateRefs(ctx, d, updates)
 	})
