@@ -2,6 +2,7 @@ package gitserver_test
 
 import (
 	"context"
+	"io"
 	"iter"
 	"sync"
 	"sync/atomic"
@@ -92,6 +93,45 @@ func TestABusyRepositoryLeavesRoomForOthers(t *testing.T) {
 	for range 4 {
 		assert.NoError(t, <-results)
 	}
+}
+
+// advertising is a transport that has nothing to offer.
+type advertising struct{ ports.PackTransport }
+
+func (advertising) AdvertiseRefs(context.Context, git.RepositoryID, ports.AdvertiseRefs, io.Writer) error {
+	return nil
+}
+
+func TestWhoClonesWaitsForLongerAlreadyToLearnOfTheRefs(t *testing.T) {
+	begun, release := make(chan struct{}), make(chan struct{})
+	store := odd{listFiles: func(context.Context) iter.Seq2[ports.FileInfo, error] {
+		return func(func(ports.FileInfo, error) bool) {
+			close(begun)
+			<-release
+		}
+	}}
+	s := start(t, store, gitserver.Options{
+		Limits: gitserver.Limits{HeavyReads: 1, RepositoryShare: 100, QueueWait: 20 * time.Millisecond}, Packs: advertising{},
+	})
+	listed, advertised := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := receive(s.content().ListFiles(t.Context(), listing()))
+		listed <- err
+	}()
+	<-begun
+	go func() {
+		_, err := receive(gitv1.NewTransportServiceClient(s).AdvertiseRefs(t.Context(), &gitv1.AdvertiseRefsRequest{
+			Repository: "shop", Service: gitv1.PackService_PACK_SERVICE_UPLOAD_PACK,
+		}))
+		advertised <- err
+	}()
+	for range 3 {
+		_, err := receive(s.content().ListFiles(t.Context(), listing()))
+		refused(t, err, "heavy")
+	}
+	close(release)
+	require.NoError(t, <-listed)
+	require.NoError(t, <-advertised)
 }
 
 func TestAStreamHoldsItsPlaceUntilItEnds(t *testing.T) {

@@ -105,7 +105,7 @@ func (c *call) enter() error {
 	if c.method.limiter == nil {
 		return nil
 	}
-	c.lane, c.refused = c.method.limiter.enter(c.ctx, c.repository)
+	c.lane, c.refused = c.method.limiter.enterWithin(c.ctx, c.repository, c.method.wait)
 	return c.refused
 }
 

@@ -32,8 +32,8 @@ type Limits struct {
 	// RepositoryShare is how much of each limit, and of its queue, the calls of one repository may take, in percent. The
 	// default is 50.
 	RepositoryShare int
-	// QueueWait is how long a call waits for its turn; one of cost PACK waits for [packWait] at least. The default is one
-	// second.
+	// QueueWait is how long a call waits for its turn; one of TransportService waits for [packWait] at least. The default is
+	// one second.
 	QueueWait time.Duration
 }
 
@@ -72,16 +72,15 @@ func newLimiters(limits Limits, reg prometheus.Registerer) limiters {
 	for _, c := range []struct {
 		cost optionsv1.OperationCost
 		max  int
-		wait time.Duration
 	}{
-		{optionsv1.OperationCost_OPERATION_COST_CHEAP, limits.Reads, limits.QueueWait},
-		{optionsv1.OperationCost_OPERATION_COST_READ, limits.Reads, limits.QueueWait},
-		{optionsv1.OperationCost_OPERATION_COST_HEAVY, limits.HeavyReads, limits.QueueWait},
-		{optionsv1.OperationCost_OPERATION_COST_WRITE, limits.Writes, limits.QueueWait},
-		{optionsv1.OperationCost_OPERATION_COST_PACK, limits.Packs, max(limits.QueueWait, packWait)},
+		{optionsv1.OperationCost_OPERATION_COST_CHEAP, limits.Reads},
+		{optionsv1.OperationCost_OPERATION_COST_READ, limits.Reads},
+		{optionsv1.OperationCost_OPERATION_COST_HEAVY, limits.HeavyReads},
+		{optionsv1.OperationCost_OPERATION_COST_WRITE, limits.Writes},
+		{optionsv1.OperationCost_OPERATION_COST_PACK, limits.Packs},
 	} {
 		class := strings.ToLower(strings.TrimPrefix(c.cost.String(), "OPERATION_COST_"))
-		all[c.cost] = newLimiter(class, c.max, limits.RepositoryShare, c.wait)
+		all[c.cost] = newLimiter(class, c.max, limits.RepositoryShare, limits.QueueWait)
 	}
 	all.register(reg)
 	return all
@@ -143,9 +142,14 @@ func newLimiter(class string, most, sharePercent int, wait time.Duration) *limit
 	}
 }
 
-// enter waits for the turn of a call and returns its lane, with which it has to leave. It fails with QUEUE_FULL, at once
-// if too many wait already and else after the longest wait, and as the context does.
+// enter is enterWithin for the wait of the class.
 func (l *limiter) enter(ctx context.Context, repository string) (*lane, error) {
+	return l.enterWithin(ctx, repository, l.wait)
+}
+
+// enterWithin waits for the turn of a call and returns its lane, with which it has to leave. It fails with QUEUE_FULL, at
+// once if too many wait already and else after the wait, and as the context does.
+func (l *limiter) enterWithin(ctx context.Context, repository string, wait time.Duration) (*lane, error) {
 	l.mu.Lock()
 	ln := l.lane(repository)
 	if l.running < l.max && ln.running < l.share { // nobody waits who could go first
@@ -164,11 +168,11 @@ func (l *limiter) enter(ctx context.Context, repository string) (*lane, error) {
 	l.waiting++
 	l.makeDue(ln)
 	l.mu.Unlock()
-	return l.await(ctx, ln, place, turn)
+	return l.await(ctx, ln, place, turn, wait)
 }
 
-func (l *limiter) await(ctx context.Context, ln *lane, place *list.Element, turn <-chan struct{}) (*lane, error) {
-	timer := time.NewTimer(l.wait)
+func (l *limiter) await(ctx context.Context, ln *lane, place *list.Element, turn <-chan struct{}, wait time.Duration) (*lane, error) {
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	var err error
 	select {

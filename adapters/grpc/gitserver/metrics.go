@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
+	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
 )
 
 // lastCode is the highest code of a status.
@@ -20,8 +21,9 @@ type method struct {
 	name string
 	// op is zero for the methods of gRPC's own services.
 	op wire.Operation
-	// limiter admits the calls; nil admits all.
+	// limiter admits the calls, which wait for as long as wait; nil admits all.
 	limiter  *limiter
+	wait     time.Duration
 	requests [lastCode + 1]prometheus.Counter
 	duration prometheus.Observer
 }
@@ -43,7 +45,12 @@ func newMethods(services map[string]grpc.ServiceInfo, limits Limits, reg prometh
 	for service, info := range services {
 		for _, m := range info.Methods {
 			m := newMethod(service+"/"+m.Name, requests, duration)
-			m.limiter = limiters[m.op.Cost]
+			if m.limiter = limiters[m.op.Cost]; m.limiter != nil {
+				m.wait = m.limiter.wait
+			}
+			if service == gitv1.TransportService_ServiceDesc.ServiceName {
+				m.wait = max(m.wait, packWait)
+			}
 			methods["/"+m.name] = m
 		}
 	}
