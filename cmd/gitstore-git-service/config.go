@@ -26,7 +26,7 @@ type settings struct {
 	IdentityName  string `group:"git" default:"GitStore" help:"Name of the author or tagger where a request names none."`
 	IdentityEmail string `group:"git" default:"gitstore@localhost" help:"Email address of that author or tagger."`
 
-	MaxConnections  int           `group:"limits" default:"1024" min:"1" max:"100000" help:"Most gRPC connections at a time; more wait to be accepted."`
+	MaxConnections  int           `group:"limits" default:"1024" min:"2" max:"100000" help:"Most gRPC connections at a time, of which each API takes two; more wait to be accepted."`
 	MinFreeSpace    int64         `group:"limits" type:"size" default:"256MiB" min:"0" max:"1TiB" help:"Space on the disk that writes leave free: with less they are refused, but for deletions, and reads go on."`
 	MaxFileSize     int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest file that is taken."`
 	MaxPushSize     int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest pack of a push, as it is sent."`

@@ -337,6 +337,40 @@ func TestReadyFollowsTheHealthOfTheService(t *testing.T) {
 	assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(client.Ready(t.Context())))
 }
 
+// stuck is a store whose files cannot be read before release.
+type stuck struct {
+	ports.RepositoryStore
+	ports.GitRepository
+	begun   chan struct{}
+	release chan struct{}
+}
+
+func (s stuck) Repository(git.RepositoryID) ports.GitRepository { return s }
+
+func (s stuck) GetFile(context.Context, git.Revision, git.TreePath) (ports.FileContent, error) {
+	s.begun <- struct{}{}
+	<-s.release
+	return ports.FileContent{}, errs.New(errs.ReasonPathNotFound, "there is none")
+}
+
+func TestReadyIsToldHoweverManyCallsAreUnderWay(t *testing.T) {
+	const streams = 1024 // of a connection
+	store := stuck{begun: make(chan struct{}), release: make(chan struct{})}
+	client, _ := serveWith(t, store, gitserver.Options{Limits: gitserver.Limits{Reads: streams, RepositoryShare: 100}})
+	var calls sync.WaitGroup
+	for range streams {
+		calls.Go(func() { _, _ = client.Repository(shop).GetFile(t.Context(), git.Head(), path(t, "a")) })
+	}
+	for range streams {
+		<-store.begun
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	assert.NoError(t, client.Ready(ctx))
+	close(store.release)
+	calls.Wait()
+}
+
 func TestACallWithoutADeadlineGetsTheOneOfItsOperation(t *testing.T) {
 	w := &watched{RepositoryStore: newShop(t, create(t, "a", "1"))}
 	repo := serve(t, w).Repository(shop)

@@ -57,7 +57,9 @@ type Options struct {
 // releases that have a request id. Those that fail with QUEUE_FULL are repeated once, after the time that the service
 // asks for. A call without a deadline gets the one of its operation.
 type Store struct {
-	conn         *grpc.ClientConn
+	conn *grpc.ClientConn
+	// healthConn is apart: a connection with as many calls under way as the service allows makes the next one wait.
+	healthConn   *grpc.ClientConn
 	health       grpc_health_v1.HealthClient
 	repositories gitv1.RepositoryServiceClient
 	refs         gitv1.RefServiceClient
@@ -69,15 +71,20 @@ type Store struct {
 }
 
 // Dial returns the store behind address, a host and port or any gRPC target. It does no I/O: the connection is made by
-// the first call. It fails only if address or an option is malformed. The caller closes the store.
+// the first call, and one of its own by the first [Store.Ready]. It fails only if address or an option is malformed. The caller closes the store.
 func Dial(address string, opts Options) (*Store, error) {
-	conn, err := grpc.NewClient(address, append(dialOptions(opts), opts.DialOptions...)...)
+	options := append(dialOptions(opts), opts.DialOptions...)
+	conn, err := grpc.NewClient(address, options...)
 	if err != nil {
 		return nil, errs.Wrap(err, errs.ReasonInvalidArgument, fmt.Sprintf("the address %q of the git service is invalid: use host:port", address))
 	}
+	healthConn, err := grpc.NewClient(address, options...)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
 	return &Store{
-		conn:   conn,
-		health: grpc_health_v1.NewHealthClient(conn), repositories: gitv1.NewRepositoryServiceClient(conn),
+		conn: conn, healthConn: healthConn,
+		health: grpc_health_v1.NewHealthClient(healthConn), repositories: gitv1.NewRepositoryServiceClient(conn),
 		refs: gitv1.NewRefServiceClient(conn), content: gitv1.NewContentServiceClient(conn),
 		commits: gitv1.NewCommitServiceClient(conn), history: gitv1.NewHistoryServiceClient(conn),
 		events: gitv1.NewEventServiceClient(conn), packs: gitv1.NewTransportServiceClient(conn),
@@ -212,10 +219,10 @@ func outgoing(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, pairs...)
 }
 
-// Close ends the connection and every call under way.
-func (s *Store) Close() error { return s.conn.Close() }
+// Close ends the connections and every call under way.
+func (s *Store) Close() error { return errors.Join(s.conn.Close(), s.healthConn.Close()) }
 
-// Ready reports whether the service is there and serves. It fails with UNAVAILABLE, CANCELED and DEADLINE_EXCEEDED.
+// Ready reports whether the service is there and serves, however many calls are under way. It fails with UNAVAILABLE, CANCELED and DEADLINE_EXCEEDED.
 func (s *Store) Ready(ctx context.Context) error {
 	answer, err := s.health.Check(ctx, &grpc_health_v1.HealthCheckRequest{})
 	if err != nil {
