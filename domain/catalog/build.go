@@ -147,7 +147,6 @@ func (b *builder) remove(path string) {
 		b.keysTouched[k.key] = true
 		b.keys.Delete(k.key + path)
 	}
-	b.keys.Delete(key(byKind, string(d.Kind), d.ID) + path)
 	for _, r := range d.references() {
 		b.uses.Delete(r.use + path)
 	}
@@ -160,7 +159,6 @@ func (b *builder) index(d *Document) {
 		b.keysTouched[k.key] = true
 		b.keys.Set(k.key+path, d)
 	}
-	b.keys.Set(key(byKind, string(d.Kind), d.ID)+path, d)
 	for _, r := range d.references() {
 		b.uses.Set(r.use+path, d)
 	}
@@ -284,6 +282,9 @@ func (b *builder) judge(path string) {
 	b.links.Delete(path)
 	if f, ok := b.base.files.Get(path); ok && f.document != nil && b.base.isServed(f.document) {
 		b.counts[f.document.Kind]--
+		if b.lists(f.document) { // else the key is another's already
+			b.listed.Delete(listKey(f.document))
+		}
 	}
 	f, ok := b.files.Get(path)
 	if !ok || f.document == nil {
@@ -292,6 +293,7 @@ func (b *builder) judge(path string) {
 	d := f.document
 	if b.isServed(d) {
 		b.counts[d.Kind]++
+		b.listed.Set(listKey(d), d)
 	}
 	if problems := b.problemsOf(d); len(problems) > 0 {
 		b.links.Set(path, problems)

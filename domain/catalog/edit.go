@@ -271,8 +271,9 @@ func equal(a, b *yaml.Node) bool {
 	}
 	x, y := valueOf(a), valueOf(b)
 	if x.kind == valueNumber && y.kind == valueNumber {
-		m, n := x.number(), y.number()
-		return m != nil && n != nil && m.Cmp(n) == 0
+		m, isNumber := x.number()
+		n, isOther := y.number()
+		return isNumber && isOther && m.compare(n) == 0
 	}
 	return x == y
 }

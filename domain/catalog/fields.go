@@ -1,9 +1,9 @@
 package catalog
 
 import (
+	"cmp"
 	"encoding/json"
 	"math/big"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -89,17 +89,79 @@ func valueOf(n *yaml.Node) value {
 	return value{n.Value, valueText}
 }
 
-// plainDecimal is what a text has to be to be compared as a number with one.
-var plainDecimal = regexp.MustCompile(`^-?[0-9]{1,40}(\.[0-9]{1,40})?$`)
+// number is a number as queries compare it.
+type number struct {
+	// negative, whole and fraction are the digits of one without an exponent, whole without zeros in front and fraction without
+	// zeros behind it.
+	negative        bool
+	whole, fraction string
+	// exact is one with an exponent; nil for all others.
+	exact *big.Rat
+}
 
-// number returns the value as a number, nil if it is none, nor a text that is a plain decimal number.
-func (v value) number() *big.Rat {
-	if v.kind != valueNumber && (v.kind != valueText || !plainDecimal.MatchString(v.text)) {
-		return nil
+// maxPlainDigits is how many digits a text may have on either side of the point to be compared as a number.
+const maxPlainDigits = 40
+
+// number returns the value as a number, false if it is none, nor a text that is a plain decimal number.
+func (v value) number() (number, bool) {
+	if v.kind != valueNumber && v.kind != valueText {
+		return number{}, false
 	}
-	r, ok := new(big.Rat).SetString(v.text)
-	if !ok {
-		return nil
+	if n, ok := plainNumber(v.text); ok {
+		return n, v.kind == valueNumber || len(n.whole) <= maxPlainDigits && len(n.fraction) <= maxPlainDigits
+	}
+	if v.kind == valueText {
+		return number{}, false
+	}
+	exact, ok := new(big.Rat).SetString(v.text)
+	return number{exact: exact}, ok
+}
+
+// plainNumber reads digits with a point between them at most, and a minus in front.
+func plainNumber(s string) (n number, ok bool) {
+	digits, negative := strings.CutPrefix(s, "-")
+	whole, fraction, point := strings.Cut(digits, ".")
+	if whole == "" || point && fraction == "" || !allDigits(whole) || !allDigits(fraction) {
+		return n, false
+	}
+	n = number{negative: negative, whole: strings.TrimLeft(whole, "0"), fraction: strings.TrimRight(fraction, "0")}
+	n.negative = negative && n.whole+n.fraction != ""
+	return n, true
+}
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+func (n number) compare(m number) int {
+	switch {
+	case n.exact != nil || m.exact != nil:
+		return n.rational().Cmp(m.rational())
+	case n.negative != m.negative:
+		if n.negative {
+			return -1
+		}
+		return 1
+	}
+	order := cmp.Or(cmp.Compare(len(n.whole), len(m.whole)), strings.Compare(n.whole, m.whole), strings.Compare(n.fraction, m.fraction))
+	if n.negative {
+		return -order
+	}
+	return order
+}
+
+func (n number) rational() *big.Rat {
+	if n.exact != nil {
+		return n.exact
+	}
+	r, _ := new(big.Rat).SetString("0" + n.whole + "." + n.fraction + "0") // digits can be read
+	if n.negative {
+		r.Neg(r)
 	}
 	return r
 }

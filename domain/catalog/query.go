@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math/big"
 	"slices"
 	"strings"
 
@@ -320,12 +319,9 @@ func (f *search) asksForProducts() bool {
 
 // compareAmounts compares decimal numbers as [decimalPattern] has them.
 func compareAmounts(a, b string) int {
-	aWhole, aFraction, _ := strings.Cut(a, ".")
-	bWhole, bFraction, _ := strings.Cut(b, ".")
-	return cmp.Or(
-		cmp.Compare(len(aWhole), len(bWhole)), strings.Compare(aWhole, bWhole),
-		strings.Compare(strings.TrimRight(aFraction, "0"), strings.TrimRight(bFraction, "0")),
-	)
+	m, _ := plainNumber(a)
+	n, _ := plainNumber(b)
+	return m.compare(n)
 }
 
 func (c *FieldCondition) holds(d *Document) bool {
@@ -334,35 +330,33 @@ func (c *FieldCondition) holds(d *Document) bool {
 	if c.Operator == NotEqual {
 		equal, want = Equal, false
 	}
-	number := operand.number()
 	for _, v := range d.values() {
-		if v.field == c.Field && v.kind != valueNone && v.compares(equal, operand, number) {
+		if v.field == c.Field && v.kind != valueNone && v.compares(equal, operand) {
 			return want
 		}
 	}
 	return !want
 }
 
-// compares reports whether a value of a document compares so to that of a condition, whose number is nil if it is none.
-func (v value) compares(op Operator, operand value, number *big.Rat) bool {
-	if op == Equal {
-		if v.kind == valueNumber && number != nil {
-			own := v.number()
-			return own != nil && own.Cmp(number) == 0
-		}
+// compares reports whether a value of a document compares so to that of a condition.
+func (v value) compares(op Operator, operand value) bool {
+	n, isNumber := operand.number()
+	if op == Equal && (v.kind != valueNumber || !isNumber) {
 		return v.text == operand.text
 	}
 	var order int
-	own := v.number()
+	own, ownIsNumber := v.number()
 	switch {
-	case own != nil && number != nil:
-		order = own.Cmp(number)
+	case ownIsNumber && isNumber:
+		order = own.compare(n)
 	case v.kind == valueText:
 		order = strings.Compare(v.text, operand.text)
 	default:
 		return false
 	}
 	switch op {
+	case Equal:
+		return order == 0
 	case Less:
 		return order < 0
 	case LessOrEqual:
@@ -376,7 +370,7 @@ func (v value) compares(op Operator, operand value, number *big.Rat) bool {
 // sortKey is what a document is ordered by.
 type sortKey struct {
 	rank   int
-	number *big.Rat
+	number number
 	text   string
 }
 
@@ -391,7 +385,7 @@ func (o FieldOrder) key(d *Document) sortKey {
 		if v.field != o.Field || v.kind == valueNone {
 			continue
 		}
-		if n := v.number(); n != nil {
+		if n, ok := v.number(); ok {
 			return sortKey{rank: rankNumber, number: n}
 		}
 		return sortKey{rank: rankText, text: v.text}
@@ -405,7 +399,7 @@ func (o FieldOrder) compare(a, b sortKey) int {
 	case a.rank == rankMissing || b.rank == rankMissing:
 		return order
 	case order == 0 && a.rank == rankNumber:
-		order = a.number.Cmp(b.number)
+		order = a.number.compare(b.number)
 	case order == 0:
 		order = strings.Compare(a.text, b.text)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/internal/testkit/catalogdata"
 )
 
 // plainDocument is a document as the oracle reads it: its fields and its body.
@@ -435,5 +437,25 @@ func TestConditionsAndOrdersAreReadAsPeopleWriteThem(t *testing.T) {
 	for _, text := range []string{"", "a,", "-", ",a"} {
 		_, err := catalog.ParseFieldOrders(text)
 		assert.True(t, errs.Is(err, errs.ReasonInvalidArgument), text)
+	}
+}
+
+func BenchmarkFind(b *testing.B) {
+	for _, products := range []int{9900, 99_000} {
+		files := maps.Collect(catalogdata.New(1, catalogdata.Options{Products: products}).Files())
+		s := build(files)
+		tree := catalogdata.CategoryID(0)
+		for name, q := range map[string]catalog.Query{
+			"category tree": {CategoryTree: &tree}, "price": {PriceMin: "100", PriceMax: "120", Currency: "EUR"}, "text": {Text: "steel mug"},
+			"field": {Where: []catalog.FieldCondition{{Field: "attributes.sizes", Operator: ">", Value: "90"}}}, "sort by price": {Sort: []catalog.FieldOrder{{Field: "price"}}},
+		} {
+			q.Kind = catalog.KindProduct
+			b.Run(fmt.Sprintf("%s of %d", name, products), func(b *testing.B) {
+				find(b, s, q, "") // makes of the documents what the query needs, once
+				for b.Loop() {
+					find(b, s, q, "")
+				}
+			})
+		}
 	}
 }

@@ -28,6 +28,8 @@ type Snapshot struct {
 	links *btree.Map[string, []Problem]
 	// keys are the documents that are right in themselves, by every key that has to be unique, and its path.
 	keys *btree.Map[string, *Document]
+	// listed are the documents that are served, by kind and id.
+	listed *btree.Map[string, *Document]
 	// uses are the documents that refer to others, by what they refer to, their order there, and their path.
 	uses *btree.Map[string, *Document]
 	// kinds are the paths of files that say they are of a kind that is not built in.
@@ -51,8 +53,6 @@ const (
 	byID   = "id"
 	bySKU  = "sku"
 	bySlug = "slug"
-	// byKind orders the documents of a kind by their ids.
-	byKind = "kind"
 
 	inCategory   = "category"
 	inParent     = "parent"
@@ -63,7 +63,7 @@ func empty() *Snapshot {
 	return &Snapshot{
 		copying: &sync.Mutex{}, schemas: schemas{}, counts: map[Kind]int{},
 		files: &btree.Map[string, *file]{}, raw: &btree.Map[string, Change]{}, links: &btree.Map[string, []Problem]{},
-		keys: &btree.Map[string, *Document]{}, uses: &btree.Map[string, *Document]{}, kinds: &btree.Map[string, struct{}]{},
+		keys: &btree.Map[string, *Document]{}, listed: &btree.Map[string, *Document]{}, uses: &btree.Map[string, *Document]{}, kinds: &btree.Map[string, struct{}]{},
 		fields: newKnownFields(),
 	}
 }
@@ -74,7 +74,7 @@ func (s *Snapshot) edit(commit git.ObjectID) *Snapshot {
 	defer s.copying.Unlock()
 	return &Snapshot{
 		commit: commit, copying: &sync.Mutex{}, schemas: maps.Clone(s.schemas), counts: maps.Clone(s.counts),
-		files: s.files.Copy(), raw: s.raw.Copy(), links: s.links.Copy(), keys: s.keys.Copy(), uses: s.uses.Copy(), kinds: s.kinds.Copy(),
+		files: s.files.Copy(), raw: s.raw.Copy(), links: s.links.Copy(), keys: s.keys.Copy(), listed: s.listed.Copy(), uses: s.uses.Copy(), kinds: s.kinds.Copy(),
 		fields: newKnownFields(),
 	}
 }
@@ -176,12 +176,21 @@ func (s *Snapshot) isServed(d *Document) bool {
 // List yields the documents of a kind that are served, ordered by the bytes of their ids, from the one behind the id
 // after on; "" begins with the first.
 func (s *Snapshot) List(kind Kind, after string) iter.Seq[*Document] {
-	prefix := key(byKind, string(kind))
+	prefix := key(string(kind))
 	from := prefix
 	if after != "" {
-		from = prefix + after + "\x01" // behind all files of that id, which go on with a NUL
+		from = prefix + after + "\x01" // behind the one of that id, which goes on with a NUL
 	}
-	return s.within(s.keys, prefix, from)
+	return s.within(s.listed, prefix, from)
+}
+
+// listKey is the key of a document among those that are listed.
+func listKey(d *Document) string { return key(string(d.Kind), d.ID) }
+
+// lists reports whether a document is served, by the index alone.
+func (s *Snapshot) lists(d *Document) bool {
+	listed, _ := s.listed.Get(listKey(d))
+	return listed == d
 }
 
 // within yields the served documents of an index below a prefix.
@@ -191,7 +200,7 @@ func (s *Snapshot) within(index *btree.Map[string, *Document], prefix, from stri
 			if !strings.HasPrefix(k, prefix) {
 				return false
 			}
-			return !s.isServed(d) || yield(d)
+			return index != s.listed && !s.lists(d) || yield(d)
 		})
 	}
 }
