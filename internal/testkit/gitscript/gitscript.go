@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,7 +25,7 @@ var Env = []string{
 
 // Run runs the scripts of a directory at the same time and returns when all have ended. They have the variable GIT, the
 // URL of the directory of all repositories, and the commands of [testscript.Params] and of this package: repository, put,
-// get, noise and manyrefs. Each needs repositories of its own.
+// get and noise. Each needs repositories of its own.
 //
 // api is the address of the API, a URL without a slash at its end.
 func Run(t *testing.T, dir, api string) {
@@ -41,7 +40,7 @@ func Run(t *testing.T, dir, api string) {
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"repository": a.repository, "put": a.put, "get": a.get, "noise": noise, "manyrefs": manyRefs,
+				"repository": a.repository, "put": a.put, "get": a.get, "noise": noise,
 			},
 			RequireExplicitExec: true,
 			RequireUniqueNames:  true,
@@ -105,18 +104,4 @@ func noise(ts *testscript.TestScript, neg bool, args []string) {
 	b := make([]byte, size)
 	_, _ = rand.Read(b) // it never fails
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
-}
-
-// manyRefs is the command "manyrefs COUNT FILE": a file for git update-ref with branches at "many".
-func manyRefs(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: manyrefs COUNT FILE")
-	}
-	n, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, "create refs/heads/many%d many\n", i)
-	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
 }
