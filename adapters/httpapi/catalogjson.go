@@ -327,7 +327,8 @@ type encodedDocument struct {
 }
 
 // encodedDocuments keeps what documents were encoded to, as making it costs more than all else of an answer. An entry lives
-// as long as its document, which the snapshots share.
+// as long as its document, which the snapshots share. It is an object of its own: what ends an entry refers to it, and must not
+// lead to the documents by way of the API.
 type encodedDocuments struct{ byDocument sync.Map }
 
 func (e *encodedDocuments) of(d *catalog.Document) *encodedDocument {

@@ -93,7 +93,7 @@ func setDefault[T ~int64](value *T, fallback T) {
 // New returns the handler of all routes over the store. It takes paths from the root on and must not be wrapped in
 // anything that cleans or redirects them. It panics if the options' Registerer holds the metrics already.
 func New(store ports.RepositoryStore, opts Options) http.Handler {
-	a := &api{store: store, opts: opts.withDefaults()}
+	a := &api{store: store, opts: opts.withDefaults(), encoded: &encodedDocuments{}}
 	a.metrics = newMetrics(a.opts.Registerer)
 	a.routes = a.allRoutes()
 	a.document = newDocument(a.routes, a.opts.Version)
@@ -122,7 +122,7 @@ type api struct {
 	opts     Options
 	metrics  *metrics
 	streams  atomic.Int64
-	encoded  encodedDocuments
+	encoded  *encodedDocuments
 	routes   []*route
 	document *document
 	origin   http.CrossOriginProtection
