@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gitstore-dev/gitstore/gitstoretest"
@@ -26,7 +27,7 @@ func TestGitClientsThroughAnyReplica(t *testing.T) {
 	}
 	asked := make([]atomic.Int64, len(replicas))
 	var next atomic.Int64
-	balancer := httptest.NewServer(&httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		FlushInterval: -1,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			i := int(next.Add(1)) % len(replicas)
@@ -40,7 +41,12 @@ func TestGitClientsThroughAnyReplica(t *testing.T) {
 			}
 			w.WriteHeader(http.StatusBadGateway)
 		},
-	})
+	}
+	balancer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Else net/http closes the request's body when the answer begins, which may be before the proxy has seen its end.
+		assert.NoError(t, http.NewResponseController(w).EnableFullDuplex())
+		proxy.ServeHTTP(w, r)
+	}))
 	defer balancer.Close()
 	gitscript.Run(t, "../testdata/git", balancer.URL)
 	for i := range asked {
