@@ -101,7 +101,9 @@ func (r *repo) rollUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		stay = append(stay, made)
+		if made != "" {
+			stay = append(stay, made)
+		}
 	}
 	if err := r.indexPacks(ctx, stay); err != nil {
 		return err
@@ -117,7 +119,7 @@ func (r *repo) rollUp(ctx context.Context) error {
 	return nil
 }
 
-// packTogether makes one pack of several, without what the others have, and returns its name.
+// packTogether makes one pack of several, without what the others have, and returns its name, "" if nothing is left.
 func (r *repo) packTogether(ctx context.Context, packs, others []packSize) (string, error) {
 	var in strings.Builder
 	for _, p := range packs {
@@ -128,7 +130,11 @@ func (r *repo) packTogether(ctx context.Context, packs, others []packSize) (stri
 	}
 	made, err := r.store.runner.Output(ctx, r.dir, command.Git("pack-objects", "--quiet", "--stdin-packs", "--non-empty",
 		"--delta-base-offset", "objects/pack/pack"), strings.NewReader(in.String()))
-	return "pack-" + strings.TrimSpace(string(made)), err
+	name := strings.TrimSpace(string(made))
+	if name != "" {
+		name = "pack-" + name
+	}
+	return name, err
 }
 
 // indexPacks writes the index of several packs (git-multi-pack-index(1)). It names no pack that is about to be removed,
