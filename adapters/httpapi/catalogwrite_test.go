@@ -2,8 +2,10 @@ package httpapi_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -282,5 +284,19 @@ func TestBadWritesOfDocumentsAreRefused(t *testing.T) {
 	w.t = t
 	if w.head() != head {
 		t.Error("something was committed")
+	}
+}
+
+func TestEveryMemberThatIsTakenIsDescribed(t *testing.T) {
+	w := openShop(t, smallShop())
+	schemas := w.get("/openapi.json").wants(http.StatusOK).json()["components"].(map[string]any)["schemas"].(map[string]any)
+	for list, schema := range map[string]string{"products": "ProductInput", "categories": "CategoryInput", "collections": "CollectionInput"} {
+		detail, _ := w.post(shopCatalog+"/"+list, `{"id":"e","nothing":1}`).wants(http.StatusBadRequest).json()["detail"].(string)
+		_, taken, _ := strings.Cut(detail, "there are ")
+		taken, _, _ = strings.Cut(taken, ";")
+		described := slices.Sorted(maps.Keys(schemas[schema].(map[string]any)["properties"].(map[string]any)))
+		if got := slices.Sorted(slices.Values(strings.Split(taken, ", "))); !slices.Equal(got, described) {
+			t.Errorf("%s takes %q, described are %q", list, got, described)
+		}
 	}
 }
