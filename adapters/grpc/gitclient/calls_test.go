@@ -337,6 +337,35 @@ func TestReadyFollowsTheHealthOfTheService(t *testing.T) {
 	assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(client.Ready(t.Context())))
 }
 
+func TestWhatIsReadyTakesCallsAtOnce(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := lis.Addr().String()
+	require.NoError(t, lis.Close())
+	client, err := gitclient.Dial(address, gitclient.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, client.Close()) })
+	tag, _ := git.TagRef("v1")
+	// Each attempt makes the pause before the next one longer.
+	for range 3 {
+		_, err = client.ListRepositories(t.Context(), ports.Page{})
+		require.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
+	}
+
+	lis, err = net.Listen("tcp", address)
+	require.NoError(t, err)
+	srv := gitserver.New(newShop(t), gitserver.Options{})
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(lis) }()
+	t.Cleanup(func() {
+		assert.NoError(t, srv.Shutdown(context.Background()))
+		assert.NoError(t, <-served)
+	})
+	require.NoError(t, client.Ready(t.Context()))
+	err = client.Repository(shop).DeleteTag(t.Context(), ports.DeleteRef{Name: tag}) // is not repeated
+	assert.NotEqual(t, errs.ReasonUnavailable, errs.ReasonOf(err), "%v", err)
+}
+
 // stuck is a store whose files cannot be read before release.
 type stuck struct {
 	ports.RepositoryStore

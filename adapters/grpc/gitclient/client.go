@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -222,7 +223,8 @@ func outgoing(ctx context.Context) context.Context {
 // Close ends the connections and every call under way.
 func (s *Store) Close() error { return errors.Join(s.conn.Close(), s.healthConn.Close()) }
 
-// Ready reports whether the service is there and serves, however many calls are under way. It fails with UNAVAILABLE, CANCELED and DEADLINE_EXCEEDED.
+// Ready reports whether the service is there and serves, and the connection of the calls is made, however many of them
+// are under way. It fails with UNAVAILABLE, CANCELED and DEADLINE_EXCEEDED.
 func (s *Store) Ready(ctx context.Context) error {
 	answer, err := s.health.Check(ctx, &grpc_health_v1.HealthCheckRequest{})
 	if err != nil {
@@ -230,6 +232,24 @@ func (s *Store) Ready(ctx context.Context) error {
 	}
 	if answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
 		return errs.New(errs.ReasonUnavailable, "the git service is starting or shutting down: try again shortly")
+	}
+	return s.connected(ctx)
+}
+
+// connected waits for the connection of the calls. After the service was away its next attempt may be a whole backoff
+// from now, and until then every call would fail at once though the service is there.
+func (s *Store) connected(ctx context.Context) error {
+	s.conn.ResetConnectBackoff()
+	attempt, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	for state := s.conn.GetState(); state != connectivity.Ready; state = s.conn.GetState() {
+		s.conn.Connect()
+		if state == connectivity.Shutdown || !s.conn.WaitForStateChange(attempt, state) {
+			if ctx.Err() != nil {
+				return wire.DecodeError(status.FromContextError(ctx.Err()).Err())
+			}
+			return errs.New(errs.ReasonUnavailable, "the git service cannot be reached: try again shortly")
+		}
 	}
 	return nil
 }
