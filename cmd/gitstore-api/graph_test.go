@@ -36,7 +36,7 @@ func startAPI(t *testing.T, args ...string) (app *fx.App, url string) {
 	var running *server
 	s := parse(t, append([]string{"--http-listen=127.0.0.1:0"}, args...)...)
 	fail := func(err error) { t.Errorf("it fails: %v", err) }
-	app = service.New(slog.New(slog.DiscardHandler), buildinfo.Info{Version: "v1.2.3"}, fail, fx.Options(module(s), fx.Populate(&running)))
+	app = service.New(slog.New(slog.DiscardHandler), buildinfo.Info{Version: "v1.2.3"}, fail, &service.Stop{}, fx.Options(module(s), fx.Populate(&running)))
 	if err := app.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func module(s settings) fx.Option {
 	)
 }
 
-func newClient(lc fx.Lifecycle, s settings, reg *prometheus.Registry, build buildinfo.Info) (*gitclient.Store, error) {
+func newClient(lc fx.Lifecycle, s settings, reg *prometheus.Registry, build buildinfo.Info, stop *service.Stop) (*gitclient.Store, error) {
 	client, err := gitclient.Dial(s.GitAddress, gitclient.Options{
 		UserAgent:   "gitstore-api/" + build.Version,
 		DialOptions: []grpc.DialOption{grpc.WithStatsHandler(telemetry.NewClientMetrics(reg))},
@@ -50,7 +50,7 @@ func newClient(lc fx.Lifecycle, s settings, reg *prometheus.Registry, build buil
 	if err != nil {
 		return nil, err
 	}
-	lc.Append(fx.StopHook(client.Close))
+	lc.Append(fx.StopHook(func() error { return stop.Part("client", client.Close) }))
 	return client, nil
 }
 
@@ -157,6 +157,7 @@ type server struct {
 	ready     *readiness
 	http      *http.Server
 	fail      service.Fail
+	stopping  *service.Stop
 	logger    *slog.Logger
 
 	// address is where it listens once it was started.
@@ -165,9 +166,9 @@ type server struct {
 }
 
 func newServer(
-	s settings, f *following, events *ws.Publisher, ready *readiness, httpServer *http.Server, fail service.Fail, logger *slog.Logger,
+	s settings, f *following, events *ws.Publisher, ready *readiness, httpServer *http.Server, fail service.Fail, stop *service.Stop, logger *slog.Logger,
 ) *server {
-	return &server{settings: s, following: f, events: events, ready: ready, http: httpServer, fail: fail, logger: logger}
+	return &server{settings: s, following: f, events: events, ready: ready, http: httpServer, fail: fail, stopping: stop, logger: logger}
 }
 
 func run(lc fx.Lifecycle, s *server) { lc.Append(fx.StartStopHook(s.start, s.stop)) }
@@ -186,13 +187,13 @@ func (s *server) start(ctx context.Context) error {
 // stop says that the service is not ready and lets requests under way end. The client is closed after it.
 func (s *server) stop(ctx context.Context) error {
 	s.ready.draining.Store(true)
-	service.Wait(ctx, s.settings.DrainDelay)
+	s.stopping.Wait("drain_delay", func() { service.Wait(ctx, s.settings.DrainDelay) })
 	draining, cancel := context.WithTimeout(ctx, s.settings.DrainTimeout)
 	defer cancel()
-	if err := s.events.Shutdown(draining); err != nil {
+	if err := s.stopping.Part("subscribers", func() error { return s.events.Shutdown(draining) }); err != nil {
 		s.logger.WarnContext(ctx, "broke off subscribers that did not leave in time", "error", err)
 	}
-	err := s.running.Stop(draining)
-	s.following.stop()
+	err := s.stopping.Part("requests", func() error { return s.running.Stop(draining) })
+	s.stopping.Wait("catalogs", s.following.stop)
 	return err
 }

@@ -38,7 +38,7 @@ func parse(t *testing.T, args ...string) settings {
 // newApp returns the service, not started; more options may look into it.
 func newApp(t *testing.T, s settings, fail service.Fail, more ...fx.Option) *fx.App {
 	t.Helper()
-	app := service.New(slog.New(slog.DiscardHandler), buildinfo.Info{Version: "v1.2.3"}, fail, fx.Options(append(more, module(s))...))
+	app := service.New(slog.New(slog.DiscardHandler), buildinfo.Info{Version: "v1.2.3"}, fail, &service.Stop{}, fx.Options(append(more, module(s))...))
 	if err := app.Err(); err != nil {
 		t.Fatal(err)
 	}

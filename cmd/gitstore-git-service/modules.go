@@ -85,6 +85,7 @@ type server struct {
 	events   *ws.Publisher
 	http     *http.Server
 	fail     service.Fail
+	stopping *service.Stop
 	logger   *slog.Logger
 
 	// grpcAddress and adminAddress are where it listens once it was started.
@@ -97,9 +98,9 @@ type server struct {
 
 func newServer(
 	s settings, storage *storage, grpcServer *gitserver.Server, ready *readiness, events *ws.Publisher, admin *http.Server,
-	fail service.Fail, logger *slog.Logger,
+	fail service.Fail, stop *service.Stop, logger *slog.Logger,
 ) *server {
-	return &server{settings: s, storage: storage, grpc: grpcServer, ready: ready, events: events, http: admin, fail: fail, logger: logger}
+	return &server{settings: s, storage: storage, grpc: grpcServer, ready: ready, events: events, http: admin, fail: fail, stopping: stop, logger: logger}
 }
 
 func run(lc fx.Lifecycle, s *server) { lc.Append(fx.StartStopHook(s.start, s.stop)) }
@@ -144,20 +145,20 @@ func (s *server) open(ctx context.Context) {
 // so that a stop can be watched.
 func (s *server) stop(ctx context.Context) error {
 	s.cancelOpening()
-	s.opening.Wait()
+	s.stopping.Wait("opening", s.opening.Wait)
 	s.ready.draining.Store(true)
 	s.grpc.SetServing(false)
 	if s.storage.check() == nil {
-		service.Wait(ctx, s.settings.DrainDelay)
+		s.stopping.Wait("drain_delay", func() { service.Wait(ctx, s.settings.DrainDelay) })
 	}
 	draining, cancel := context.WithTimeout(ctx, s.settings.DrainTimeout)
 	defer cancel()
-	if err := s.grpc.Shutdown(draining); err != nil {
+	if err := s.stopping.Part("calls", func() error { return s.grpc.Shutdown(draining) }); err != nil {
 		s.logger.WarnContext(ctx, "broke off gRPC calls that did not end in time", "error", err)
 	}
-	if err := s.events.Shutdown(draining); err != nil {
+	if err := s.stopping.Part("subscribers", func() error { return s.events.Shutdown(draining) }); err != nil {
 		s.logger.WarnContext(ctx, "broke off subscribers that did not leave in time", "error", err)
 	}
-	s.serving.Wait()
-	return errors.Join(s.storage.close(), s.admin.Stop(ctx))
+	s.stopping.Wait("listener", s.serving.Wait)
+	return errors.Join(s.storage.close(s.stopping), s.stopping.Part("admin", func() error { return s.admin.Stop(ctx) }))
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gitstore-dev/gitstore/app/eventhub"
 	"github.com/gitstore-dev/gitstore/app/journal"
 	"github.com/gitstore-dev/gitstore/cmd/internal/eventmetrics"
+	"github.com/gitstore-dev/gitstore/cmd/internal/service"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/ports"
@@ -90,15 +91,15 @@ func (s *storage) open(ctx context.Context, store gitcli.Options, log nats.Optio
 }
 
 // close ends the store first: its last writes are told of.
-func (s *storage) close() error {
+func (s *storage) close(stop *service.Stop) error {
 	o := s.opened.Load()
 	if o == nil {
 		return nil
 	}
-	err := o.store.Close()
+	err := stop.Part("repositories", o.store.Close)
 	o.cancel()
-	o.running.Wait()
-	return errors.Join(err, o.log.Close())
+	stop.Wait("followers", o.running.Wait)
+	return errors.Join(err, stop.Part("journal", o.log.Close))
 }
 
 // Bounds implements [ports.EventReader].

@@ -65,7 +65,7 @@ const maxAttr = 256
 
 var maxOfAttr = map[string]int{
 	"error": 2 << 10, "panic": 2 << 10,
-	"cause": 16 << 10, "stack": 16 << 10, "stderr": 16 << 10,
+	"cause": 16 << 10, "stack": 16 << 10, "stderr": 16 << 10, "goroutines": 256 << 10,
 }
 
 // bound cuts an attribute's text, and gives durations the unit that metrics have.

@@ -42,7 +42,7 @@ type Settings interface {
 type Fail func(error)
 
 // Main runs a service from its arguments to its end, or asks one for its health, and returns the exit code. The module is made once the settings are
-// known; it may ask for *slog.Logger, buildinfo.Info and Fail.
+// known; it may ask for *slog.Logger, buildinfo.Info, Fail and *Stop.
 func Main(name, description string, settings Settings, module func() fx.Option) int {
 	build := buildinfo.Read()
 	health, args := healthPath(os.Args[1:])
@@ -83,7 +83,8 @@ func run(ctx context.Context, restore func(), name string, build buildinfo.Info,
 		default:
 		}
 	}
-	app := New(logger, build, fail, module)
+	stop := &Stop{}
+	app := New(logger, build, fail, stop, module)
 	if err := app.Start(context.WithoutCancel(ctx)); err != nil {
 		logger.ErrorContext(ctx, "cannot start", "error", err)
 		return ExitFailure
@@ -102,29 +103,29 @@ func run(ctx context.Context, restore func(), name string, build buildinfo.Info,
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), common.DrainDelay+common.DrainTimeout+stopMargin)
 	defer cancel()
 	if err := app.Stop(stopping); err != nil {
-		logger.ErrorContext(ctx, "the stop was not orderly", "error", err)
+		logger.LogAttrs(ctx, slog.LevelError, "the stop was not orderly", append(stop.attrs(), slog.Any("error", err))...)
 		return ExitFailure
 	}
 	if failure != nil {
 		return ExitFailure
 	}
-	logger.InfoContext(ctx, "stopped")
+	logger.LogAttrs(ctx, slog.LevelInfo, "stopped", stop.attrs()...)
 	return ExitOK
 }
 
 // New returns the application of a module with what [Main] provides to it.
-func New(logger *slog.Logger, build buildinfo.Info, fail Fail, module fx.Option) *fx.App {
-	return fx.New(options(logger, build, fail), module)
+func New(logger *slog.Logger, build buildinfo.Info, fail Fail, stop *Stop, module fx.Option) *fx.App {
+	return fx.New(options(logger, build, fail, stop), module)
 }
 
 // Validate checks that everything the module's parts ask for is there, without making any of it.
 func Validate(module fx.Option) error {
 	logger := slog.New(slog.DiscardHandler)
-	return fx.ValidateApp(options(logger, buildinfo.Info{}, func(error) {}), module)
+	return fx.ValidateApp(options(logger, buildinfo.Info{}, func(error) {}, &Stop{}), module)
 }
 
-func options(logger *slog.Logger, build buildinfo.Info, fail Fail) fx.Option {
-	return fx.Options(fx.Supply(logger, build, fail), fx.WithLogger(func() fxevent.Logger {
+func options(logger *slog.Logger, build buildinfo.Info, fail Fail, stop *Stop) fx.Option {
+	return fx.Options(fx.Supply(logger, build, fail, stop), fx.WithLogger(func() fxevent.Logger {
 		l := &fxevent.SlogLogger{Logger: logger}
 		l.UseContext(context.Background())
 		l.UseLogLevel(slog.LevelDebug)

@@ -3,6 +3,7 @@ package service
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -59,6 +60,60 @@ func TestTheExitCodeSaysHowItEnded(t *testing.T) {
 			}
 			if n := strings.Count(log.String(), `"level":"ERROR"`); (n == 1) != (tt.code != ExitOK) {
 				t.Errorf("%d errors in the log\n%s", n, &log)
+			}
+		})
+	}
+}
+
+func TestTheLogOfAStopHasItsPartsAndNamesThoseThatDidNotEnd(t *testing.T) {
+	soon := &config.Common{LogLevel: "info", LogFormat: "json", DrainTimeout: time.Millisecond - stopMargin}
+	for name, tt := range map[string]struct {
+		common     *config.Common
+		hangs      bool
+		code       int
+		unfinished string
+	}{
+		"orderly":     {&config.Common{LogLevel: "info", LogFormat: "json"}, false, ExitOK, ""},
+		"not orderly": {soon, true, ExitFailure, "journal"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, signal := context.WithCancel(t.Context())
+			signal()
+			release, ended := make(chan struct{}), make(chan struct{})
+			module := fx.Invoke(func(lc fx.Lifecycle, stop *Stop) {
+				lc.Append(fx.StopHook(func() error {
+					defer close(ended)
+					err := stop.Part("calls", func() error { return nil })
+					stop.Wait("journal", func() {
+						if tt.hangs {
+							<-release
+						}
+					})
+					return err
+				}))
+			})
+			var log bytes.Buffer
+			code := run(ctx, func() {}, "tool", buildinfo.Info{}, tt.common, module, &log)
+			close(release)
+			<-ended
+			var last struct {
+				Parts      map[string]float64
+				Unfinished []string
+				Goroutines string
+			}
+			lines := bytes.Split(bytes.TrimSpace(log.Bytes()), []byte("\n"))
+			if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil {
+				t.Fatal(err)
+			}
+			_, calls := last.Parts["calls"]
+			if took, journal := last.Parts["journal"]; code != tt.code || !calls || !journal || took <= 0 || len(last.Parts) != 2 {
+				t.Errorf("exit code %d after the log\n%s", code, &log)
+			}
+			if unfinished := strings.Join(last.Unfinished, " "); unfinished != tt.unfinished {
+				t.Errorf("%q did not end\n%s", unfinished, &log)
+			}
+			if strings.Contains(last.Goroutines, "service.(*Stop).Wait") != tt.hangs {
+				t.Errorf("the goroutines are\n%s", last.Goroutines)
 			}
 		})
 	}
