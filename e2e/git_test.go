@@ -8,12 +8,16 @@ import (
 	"github.com/gitstore-dev/gitstore/internal/testkit/gitscript"
 )
 
-// TestGitClients runs git itself against both services: the scripts in testdata/git, and those of testdata/gitlimits where
-// limits are low.
+// TestGitClients runs git itself against both services: the scripts in testdata/git, those of testdata/gitlimits where
+// limits are low, and those of testdata/gitpolicy where pushes are validated.
 func TestGitClients(t *testing.T) {
 	for dir, settings := range map[string][]string{
 		"testdata/git":       nil,
 		"testdata/gitlimits": {"GITSTORE_MAX_PUSH_SIZE=100KiB", "GITSTORE_MAX_PUSH_OBJECTS=10", "GITSTORE_MAX_FILE_SIZE=50KiB"},
+		"testdata/gitpolicy": {
+			"GITSTORE_PUSH_VALIDATION=enforce", "GITSTORE_PUSH_VALIDATION_BRANCHES=main,release", "GITSTORE_PROTECTED_BRANCHES=main,release/*",
+			"GITSTORE_IMMUTABLE_RELEASES=true",
+		},
 	} {
 		s := startSystem(t, settings...)
 		gitscript.Run(t, dir, "http://"+s.address)

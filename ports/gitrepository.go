@@ -96,15 +96,35 @@ type RepositoryPage struct {
 
 // GitRepository is one repository. Ask for the smallest of its roles that will do.
 type GitRepository interface {
-	InfoReader
-	RefReader
+	RepositoryReader
 	RefUpdater
 	Tagger
+	Committer
+}
+
+// RepositoryReader is all that can be read of a repository.
+type RepositoryReader interface {
+	InfoReader
+	RefReader
 	BlobReader
 	TreeReader
 	HistoryReader
-	Committer
 }
+
+// The policy of a repository; its rules are the domain's.
+type (
+	// Policy is what a repository holds writers to besides the rules that hold for all repositories.
+	Policy = repository.Policy
+	// Validation says what becomes of a push that brings something invalid.
+	Validation = repository.Validation
+)
+
+// The kinds of [Validation].
+const (
+	NoValidation = repository.NoValidation
+	WarnInvalid  = repository.WarnInvalid
+	EnforceValid = repository.EnforceValid
+)
 
 // InfoReader describes the repository itself.
 type InfoReader interface {
@@ -171,11 +191,12 @@ type LatestTagQuery struct {
 type RefUpdater interface {
 	// CreateBranch creates a branch at a commit. It fails with REF_EXISTS, REF_CONFLICT, and as RefName.CheckWritable does.
 	CreateBranch(ctx context.Context, req CreateBranch) (git.Ref, error)
-	// DeleteBranch deletes a branch. It fails with REF_NOT_FOUND, REF_MOVED and DEFAULT_BRANCH.
+	// DeleteBranch deletes a branch. It fails with REF_NOT_FOUND, REF_MOVED, DEFAULT_BRANCH and REF_PROTECTED.
 	DeleteBranch(ctx context.Context, req DeleteRef) error
 	// UpdateRefs applies all updates or none, and returns the refs in the order of updates, deleted ones with a zero
 	// Target. Each needs an Expected. It fails with INVALID_ARGUMENT, NO_ACTIONS, TOO_MANY_ACTIONS, REF_MOVED,
-	// REF_CONFLICT, OBJECT_NOT_FOUND, NOT_A_COMMIT, NOT_FAST_FORWARD, DEFAULT_BRANCH, and as RefName.CheckWritable does.
+	// REF_CONFLICT, OBJECT_NOT_FOUND, NOT_A_COMMIT, NOT_FAST_FORWARD, DEFAULT_BRANCH, REF_PROTECTED, and as
+	// RefName.CheckWritable does.
 	UpdateRefs(ctx context.Context, updates []git.RefUpdate) ([]git.Ref, error)
 }
 
@@ -195,7 +216,7 @@ type Tagger interface {
 	// CreateTag creates a tag of a commit, annotated if it has a Message. It fails with REF_EXISTS, REF_CONFLICT,
 	// INVALID_MESSAGE, INVALID_SIGNATURE, and as RefName.CheckWritable does.
 	CreateTag(ctx context.Context, req CreateTag) (TagInfo, error)
-	// DeleteTag deletes a tag. It fails with REF_NOT_FOUND and REF_MOVED.
+	// DeleteTag deletes a tag. It fails with REF_NOT_FOUND, REF_MOVED and REF_PROTECTED.
 	DeleteTag(ctx context.Context, req DeleteRef) error
 }
 

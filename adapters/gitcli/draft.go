@@ -127,6 +127,9 @@ func (d *draft) DefaultBranch() git.RefName { return d.repo.defaultBranch }
 // Ref implements [repository.View].
 func (d *draft) Ref(name git.RefName) git.ObjectID { return d.refs.get(name).Target }
 
+// Policy implements [repository.Draft].
+func (d *draft) Policy() repository.Policy { return d.repo.policy() }
+
 // RefConflict implements [repository.Draft].
 func (d *draft) RefConflict(name git.RefName) git.RefName { return d.refs.conflict(name) }
 

@@ -22,6 +22,8 @@ import (
 type gitRepository struct {
 	store *Store
 	id    git.RepositoryID
+	// pushed is a push whose objects are read as if they were the repository's; nil if there is none.
+	pushed *quarantine
 }
 
 var _ ports.GitRepository = (*gitRepository)(nil)
@@ -42,6 +44,9 @@ func (g *gitRepository) at(ctx context.Context, rev git.Revision) (view, ports.R
 		return view{}, ports.Resolved{}, err
 	}
 	v := r.view()
+	if g.pushed != nil {
+		v.objects = g.pushed.objects
+	}
 	at, err := repository.Resolve(ctx, v, rev)
 	return v, at, err
 }

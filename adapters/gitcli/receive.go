@@ -152,13 +152,23 @@ func (p *push) explain(err error) error {
 	return err
 }
 
-// move has the refs moved that may be. It first finds out without the writer, which nobody has to wait for meanwhile: what
-// that reads is in memory then.
+// move has the refs moved that may be. It first finds out without the writer, which nobody has to wait for meanwhile, and has
+// what is pushed validated: what that reads is in memory then.
 func (p *push) move(ctx context.Context, q *quarantine) error {
 	preview := newDraft(p.repo)
 	preview.borrow(q)
-	if changes, err := p.plan(ctx, preview); err != nil || len(changes) == 0 {
+	changes, err := p.plan(ctx, preview)
+	if err != nil || len(changes) == 0 {
 		return err
+	}
+	refused, err := p.validate(ctx, q, changes)
+	if err != nil {
+		return err
+	}
+	if refused {
+		if changes, err = p.plan(ctx, preview); err != nil || len(changes) == 0 {
+			return err
+		}
 	}
 	staged := &stage{repo: p.repo, quarantine: q}
 	if q != nil {

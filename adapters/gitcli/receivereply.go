@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/gitstore-dev/gitstore/internal/pktline"
 )
@@ -87,12 +88,18 @@ func (r *receiveReply) report(unpacked string, refused []error) error {
 const maxReason = 300
 
 // oneLine returns what an error says, fit for a line.
-func oneLine(err error) string {
-	s := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+func oneLine(err error) string { return plain(err.Error(), maxReason) }
+
+// plain makes a text fit for a line of at most n bytes.
+func plain(s string, n int) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, err.Error())
-	return s[:min(len(s), maxReason)]
+	}, s)
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -153,6 +154,9 @@ func (r *repo) close(err error) {
 	r.objects.reader.Close(err)
 	r.store.refs.forget(r.dir)
 }
+
+// policy is what the repository holds writers to.
+func (r *repo) policy() repository.Policy { return r.store.opts.Policy }
 
 // view is the repository at one moment. It implements [repository.View].
 type view struct {

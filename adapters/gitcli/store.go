@@ -49,6 +49,12 @@ type Options struct {
 	MaxPushSize int64
 	// MaxPushObjects is the most objects of a pack that is taken. The default is 1,000,000.
 	MaxPushObjects int64
+	// Policy is what repositories hold writers to. The default asks for nothing.
+	Policy ports.Policy
+	// Validator judges pushes where the policy wants it; nil takes them for valid.
+	Validator ports.PushValidator
+	// ValidationTimeout bounds the validation of one push. The default is 30 seconds.
+	ValidationTimeout time.Duration
 	// MinFreeSpace is how much of the disk writes leave free, in bytes: with less, whatever adds to a repository fails with
 	// STORAGE_FULL. Reads, deletions and repacking go on. The default is 0: writes take all there is.
 	MinFreeSpace int64
@@ -79,6 +85,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxQueuedWrites, 1024)
 	setDefault(&o.MaxRefProcesses, 16)
 	setDefault(&o.RefTimeout, 30*time.Second)
+	setDefault(&o.ValidationTimeout, 30*time.Second)
 	if o.Identity.IsZero() {
 		o.Identity = git.Signature{Name: "GitStore", Email: "gitstore@localhost"}
 	}
@@ -113,8 +120,11 @@ type Store struct {
 	// opened numbers the repositories that were opened, for the keys of the cache.
 	opened      atomic.Uint64
 	maintaining *semaphore.Weighted
+	validating  *semaphore.Weighted
 	// pushes counts pushes that were answered, and pushesRefused those of them of which a ref was refused.
 	pushes, pushesRefused atomic.Int64
+	// validations and those below count what [Stats] tells; validationTime is in nanoseconds.
+	validations, validationsInvalid, validationsFailed, validationTime atomic.Int64
 	// maintenances and those below count what [Stats] tells; maintenanceTime is in nanoseconds.
 	maintenances, maintenancesFailed, maintenanceTime atomic.Int64
 
@@ -166,6 +176,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		cache:       newObjectCache(uint64(opts.CacheBytes)), //nolint:gosec // not negative
 		refs:        &refProcesses{runner: runner, most: opts.MaxRefProcesses, maxTransactions: maxTransactions, syncPath: disk.Sync},
 		maintaining: semaphore.NewWeighted(1),
+		validating:  semaphore.NewWeighted(maxValidating),
 		nameless:    map[string]struct{}{},
 	}
 	if err := s.recover(ctx); err != nil {
@@ -263,10 +274,25 @@ type Stats struct {
 	CacheReads, CacheHits int64
 	// Pushes counts pushes that were answered, and PushesRefused those of them of which one or more refs were refused.
 	Pushes, PushesRefused int64
+	// Validations counts pushes that were validated, ValidationsInvalid those of them that something was wrong with, and
+	// ValidationsFailed those that could not be judged; ValidationTime is what all took.
+	Validations, ValidationsInvalid, ValidationsFailed int64
+	ValidationTime                                     time.Duration
 	// Maintenances counts how often a repository was maintained in the background, MaintenancesFailed those of them that
 	// ended early; MaintenanceTime is what all took.
 	Maintenances, MaintenancesFailed int64
 	MaintenanceTime                  time.Duration
+}
+
+func (s *Store) validated(took time.Duration, found findings) {
+	s.validations.Add(1)
+	s.validationTime.Add(int64(took))
+	if found.total > 0 {
+		s.validationsInvalid.Add(1)
+	}
+	if found.unknown != nil {
+		s.validationsFailed.Add(1)
+	}
 }
 
 func (s *Store) maintained(took time.Duration, err error) {
@@ -286,7 +312,9 @@ func (s *Store) Stats() Stats {
 		Repositories: n, Processes: s.pool.Processes(), Busy: s.pool.Busy(), ProcessesStarted: s.runner.Started(),
 		CacheReads: s.cache.reads.Load(), CacheHits: s.cache.hits.Load(),
 		Pushes: s.pushes.Load(), PushesRefused: s.pushesRefused.Load(),
-		Maintenances: s.maintenances.Load(), MaintenancesFailed: s.maintenancesFailed.Load(),
+		Validations: s.validations.Load(), ValidationsInvalid: s.validationsInvalid.Load(), ValidationsFailed: s.validationsFailed.Load(),
+		ValidationTime: time.Duration(s.validationTime.Load()),
+		Maintenances:   s.maintenances.Load(), MaintenancesFailed: s.maintenancesFailed.Load(),
 		MaintenanceTime: time.Duration(s.maintenanceTime.Load()),
 	}
 }

@@ -217,6 +217,10 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"The branch or tag is not where the request expected it. The metadata has what was expected and what is there.",
 		"Read what changed, adapt the change, and expect the new head; or use on_conflict replay_if_paths_untouched.",
 	},
+	errs.ReasonRefProtected: {
+		"The policy of the repository keeps the ref: a protected branch drops no commits and is not deleted, and the tag of a release is neither moved nor deleted.",
+		"Merge or revert instead of dropping commits, or publish a higher version.",
+	},
 	errs.ReasonRefNotFound: {
 		"There is no such branch or tag, or the branch has no commit yet.",
 		"Check the name. A first commit to the default branch of an empty repository makes it.",

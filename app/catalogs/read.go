@@ -3,6 +3,7 @@ package catalogs
 import (
 	"context"
 	"io"
+	"math"
 
 	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -10,9 +11,15 @@ import (
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
-// read makes the snapshot of a commit in one stream: of the whole tree, or of what differs from the base. Only files that
-// may matter to a catalog are asked for, and those that are too large for a document without their contents.
+// read makes the snapshot of a commit.
 func (f *feed) read(ctx context.Context, base *catalog.Snapshot, commit git.ObjectID) (*catalog.Snapshot, Reload, error) {
+	return readCatalog(ctx, f.repo, base, commit, math.MaxInt64)
+}
+
+// readCatalog makes the snapshot of a commit in one stream: of the whole tree, or of what differs from the base. Only files
+// that may matter to a catalog are asked for, and those that are too large for a document without their contents. It fails
+// with RESOURCE_EXHAUSTED for more than limit bytes.
+func readCatalog(ctx context.Context, repo ports.TreeReader, base *catalog.Snapshot, commit git.ObjectID, limit int64) (*catalog.Snapshot, Reload, error) {
 	q := ports.ReadTree{Revision: git.AtCommit(commit), Suffixes: catalog.Suffixes(), MaxFileSize: catalog.MaxDocument}
 	if base != nil {
 		q.Base = base.Commit()
@@ -21,7 +28,7 @@ func (f *feed) read(ctx context.Context, base *catalog.Snapshot, commit git.Obje
 		read    Reload
 		changes []catalog.Change
 	)
-	_, files, err := f.repo.ReadTree(ctx, q)
+	_, files, err := repo.ReadTree(ctx, q)
 	if err != nil {
 		return nil, read, err
 	}
@@ -32,6 +39,9 @@ func (f *feed) read(ctx context.Context, base *catalog.Snapshot, commit git.Obje
 		read.Files++
 		if !file.Omitted {
 			read.Bytes += uint64(file.Size) //nolint:gosec // a size is not negative
+		}
+		if read.Bytes > uint64(limit) { //nolint:gosec // not negative
+			return nil, read, tooLarge(limit)
 		}
 		if !catalog.Reads(file.Path) {
 			continue

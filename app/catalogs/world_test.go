@@ -108,7 +108,14 @@ func (w *world) delete(id git.RepositoryID) {
 // commit writes files to a branch, and deletes those without content. It returns the commit and the event's cursor.
 func (w *world) commit(id git.RepositoryID, to git.RefName, files map[string]string) (git.ObjectID, event.Cursor) {
 	w.t.Helper()
-	changes := func(yield func(git.Change, error) bool) {
+	res, err := w.store.Repository(id).CommitFiles(context.Background(), ports.CommitFiles{Branch: to, Message: "Change"}, fileChanges(files))
+	w.ok(err)
+	return res.Commit, w.events.tell(moved(id, to, res.Parent, res.Commit))
+}
+
+// fileChanges writes files, and deletes those without content.
+func fileChanges(files map[string]string) iter.Seq2[git.Change, error] {
+	return func(yield func(git.Change, error) bool) {
 		for _, name := range slices.Sorted(maps.Keys(files)) {
 			c := git.Change{Action: git.ActionUpsert, Path: path(name), Content: strings.NewReader(files[name]), Size: int64(len(files[name]))}
 			if files[name] == "" {
@@ -119,9 +126,6 @@ func (w *world) commit(id git.RepositoryID, to git.RefName, files map[string]str
 			}
 		}
 	}
-	res, err := w.store.Repository(id).CommitFiles(context.Background(), ports.CommitFiles{Branch: to, Message: "Change"}, changes)
-	w.ok(err)
-	return res.Commit, w.events.tell(moved(id, to, res.Parent, res.Commit))
 }
 
 func moved(id git.RepositoryID, ref git.RefName, from, to git.ObjectID) event.RefUpdated {

@@ -500,32 +500,41 @@ func (out *draft) served(changes []DocumentChange) error {
 }
 
 // newProblems returns the first problems that the catalog would have and the base, if there is one, has not: those of the documents that change,
-// then those of others, which may be their consequence.
+// then those of others.
 func (out *draft) newProblems(base *catalog.Snapshot) []catalog.Problem {
+	var first []catalog.Problem
+	for p := range newProblems(base, out.Snapshot, func(path git.TreePath) bool { _, ok := out.at[path]; return ok }) {
+		if first = append(first, p); len(first) == maxTold {
+			break
+		}
+	}
+	return first
+}
+
+// newProblems yields the problems that next has and the base, if there is one, has not: those of the files that changed, then
+// those of others, which may be their consequence.
+func newProblems(base, next *catalog.Snapshot, changed func(git.TreePath) bool) iter.Seq[catalog.Problem] {
 	type identity struct {
 		path           git.TreePath
 		reason         catalog.Reason
 		field, message string
 	}
-	known := map[identity]bool{}
-	if base != nil {
-		for p := range base.Problems() {
-			known[identity{p.Path, p.Reason, p.Field, p.Message}] = true
+	identify := func(p catalog.Problem) identity { return identity{p.Path, p.Reason, p.Field, p.Message} }
+	return func(yield func(catalog.Problem) bool) {
+		known := map[identity]bool{}
+		if base != nil {
+			for p := range base.Problems() {
+				known[identify(p)] = true
+			}
+		}
+		for _, own := range []bool{true, false} {
+			for p := range next.Problems() {
+				if changed(p.Path) == own && !known[identify(p)] && !yield(p) {
+					return
+				}
+			}
 		}
 	}
-	var own, others []catalog.Problem
-	for p := range out.Snapshot.Problems() {
-		_, changes := out.at[p.Path]
-		switch {
-		case known[identity{p.Path, p.Reason, p.Field, p.Message}]:
-		case changes && len(own) < maxTold:
-			own = append(own, p)
-		case !changes && len(others) < maxTold:
-			others = append(others, p)
-		}
-	}
-	all := append(own, others...)
-	return all[:min(len(all), maxTold)]
 }
 
 // message is what a commit says that nobody gave a message.

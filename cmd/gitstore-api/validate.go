@@ -46,7 +46,7 @@ func validate(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	problems := 0
 	for p := range snapshot.Problems() {
 		problems++
-		_, _ = fmt.Fprintln(stdout, problemLine(p))
+		_, _ = fmt.Fprintln(stdout, catalogs.Line(p))
 	}
 	documents := 0
 	for _, n := range snapshot.Counts() {
@@ -66,17 +66,4 @@ func readDirectory(ctx context.Context, dir string) (*catalog.Snapshot, error) {
 	}
 	defer func() { _ = root.Close() }()
 	return catalogs.ReadDirectory(ctx, root.FS())
-}
-
-// problemLine begins as compilers' messages do, so that editors find the place.
-func problemLine(p catalog.Problem) string {
-	line := p.Path.String()
-	if p.Line > 0 {
-		line += fmt.Sprintf(":%d:%d", p.Line, p.Column)
-	}
-	line += ": "
-	if p.Field != "" {
-		line += p.Field + ": "
-	}
-	return fmt.Sprintf("%s%s (%s)", line, p.Message, p.Reason)
 }

@@ -11,7 +11,9 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/nats"
 	"github.com/gitstore-dev/gitstore/adapters/ws"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
 	"github.com/gitstore-dev/gitstore/internal/config"
+	"github.com/gitstore-dev/gitstore/ports"
 )
 
 // settings are what an operator can say; docs/configuration.md has the same table.
@@ -25,6 +27,12 @@ type settings struct {
 	GitPath       string `group:"git" default:"git" help:"The git binary: a path, or a name to look up in PATH."`
 	IdentityName  string `group:"git" default:"GitStore" help:"Name of the author or tagger where a request names none."`
 	IdentityEmail string `group:"git" default:"gitstore@localhost" help:"Email address of that author or tagger."`
+
+	PushValidation         string        `group:"pushes" default:"off" enum:"off,warn,enforce" help:"What becomes of a push after which something would be wrong with the catalog that is not now: it is taken without a look, taken with a warning, or refused."`
+	PushValidationBranches string        `group:"pushes" placeholder:"BRANCHES" help:"Branches whose pushes are validated, separated by commas: names, folders of names, or globs such as release/*. Without it all are, and release tags always."`
+	PushValidationTimeout  time.Duration `group:"pushes" default:"30s" min:"1s" max:"5m" help:"How long the validation of a push may take, its wait for others included."`
+	ProtectedBranches      string        `group:"pushes" placeholder:"BRANCHES" help:"Branches that are neither deleted nor drop commits, whoever writes, separated by commas."`
+	ImmutableReleases      bool          `group:"pushes" default:"false" help:"Keep tags that are Semantic Versions from being moved or deleted, whoever writes."`
 
 	MaxConnections  int           `group:"limits" default:"1024" min:"2" max:"100000" help:"Most gRPC connections at a time, of which each API takes two; more wait to be accepted."`
 	MinFreeSpace    int64         `group:"limits" type:"size" default:"256MiB" min:"0" max:"1TiB" help:"Space on the disk that writes leave free: with less they are refused, but for deletions, and reads go on."`
@@ -68,7 +76,23 @@ func (s *settings) Validate() error {
 	if err := identity.Validate("identity"); err != nil {
 		return fmt.Errorf("--identity-name, --identity-email: %w", err)
 	}
-	return nil
+	_, err := s.policy()
+	return err
+}
+
+// policy is what repositories hold writers to.
+func (s *settings) policy() (p ports.Policy, err error) {
+	p.ImmutableReleases = s.ImmutableReleases
+	if p.Validation, err = repository.ParseValidation(s.PushValidation); err != nil {
+		return p, fmt.Errorf("--push-validation: %w", err)
+	}
+	if p.ValidatedBranches, err = git.ParseBranchPatterns(config.List(s.PushValidationBranches)); err != nil {
+		return p, fmt.Errorf("--push-validation-branches: %w", err)
+	}
+	if p.ProtectedBranches, err = git.ParseBranchPatterns(config.List(s.ProtectedBranches)); err != nil {
+		return p, fmt.Errorf("--protected-branches: %w", err)
+	}
+	return p, nil
 }
 
 func (s *settings) identity() git.Signature {
@@ -109,8 +133,10 @@ func (s *settings) store() gitcli.Options {
 		MaxPushSize:    s.MaxPushSize,
 		MaxPushObjects: s.MaxPushObjects,
 		// The calls that were admitted find room in the store.
-		MaxQueuedWrites: s.MaxWrites + s.MaxPacks,
+		MaxQueuedWrites:   s.MaxWrites + s.MaxPacks,
+		ValidationTimeout: s.PushValidationTimeout,
 	}
+	opts.Policy, _ = s.policy() // Validate has seen it
 	opts.Processes.MaxProcesses = s.GitProcesses
 	opts.Processes.MaxWaiting = waitingPerCall * (2*s.MaxReads + s.MaxHeavyReads + s.MaxWrites + s.MaxPacks)
 	opts.Processes.IdleTimeout = s.GitIdleTimeout

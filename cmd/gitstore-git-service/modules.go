@@ -16,6 +16,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
 	"github.com/gitstore-dev/gitstore/adapters/ws"
+	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/cmd/internal/service"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/internal/telemetry"
@@ -29,6 +30,7 @@ func module(s settings) fx.Option {
 		fx.Provide(
 			telemetry.NewRegistry,
 			fx.Annotate(newStorage, fx.As(fx.Self()), fx.As(new(ports.RepositoryStore))),
+			fx.Annotate(newPushValidator, fx.As(new(ports.PushValidator))),
 			newGRPCServer,
 			newReadiness,
 			newPublisher,
@@ -49,6 +51,10 @@ func newGRPCServer(
 	})
 	server.SetServing(false)
 	return server
+}
+
+func newPushValidator() *catalogs.PushValidator {
+	return catalogs.NewPushValidator(catalogs.PushOptions{})
 }
 
 // readiness says whether calls can be served.
@@ -78,15 +84,16 @@ func newAdminServer(reg *prometheus.Registry, ready *readiness, publisher *ws.Pu
 
 // server is the service while it runs.
 type server struct {
-	settings settings
-	storage  *storage
-	grpc     *gitserver.Server
-	ready    *readiness
-	events   *ws.Publisher
-	http     *http.Server
-	fail     service.Fail
-	stopping *service.Stop
-	logger   *slog.Logger
+	settings  settings
+	storage   *storage
+	validator ports.PushValidator
+	grpc      *gitserver.Server
+	ready     *readiness
+	events    *ws.Publisher
+	http      *http.Server
+	fail      service.Fail
+	stopping  *service.Stop
+	logger    *slog.Logger
 
 	// grpcAddress and adminAddress are where it listens once it was started.
 	grpcAddress, adminAddress net.Addr
@@ -97,10 +104,13 @@ type server struct {
 }
 
 func newServer(
-	s settings, storage *storage, grpcServer *gitserver.Server, ready *readiness, events *ws.Publisher, admin *http.Server,
-	fail service.Fail, stop *service.Stop, logger *slog.Logger,
+	s settings, storage *storage, validator ports.PushValidator, grpcServer *gitserver.Server, ready *readiness, events *ws.Publisher,
+	admin *http.Server, fail service.Fail, stop *service.Stop, logger *slog.Logger,
 ) *server {
-	return &server{settings: s, storage: storage, grpc: grpcServer, ready: ready, events: events, http: admin, fail: fail, stopping: stop, logger: logger}
+	return &server{
+		settings: s, storage: storage, validator: validator, grpc: grpcServer, ready: ready, events: events, http: admin, fail: fail,
+		stopping: stop, logger: logger,
+	}
 }
 
 func run(lc fx.Lifecycle, s *server) { lc.Append(fx.StartStopHook(s.start, s.stop)) }
@@ -130,7 +140,7 @@ func (s *server) start(ctx context.Context) error {
 
 func (s *server) open(ctx context.Context) {
 	opts, log := s.settings.store(), s.settings.journal()
-	opts.Logger, log.Logger = s.logger, s.logger
+	opts.Logger, log.Logger, opts.Validator = s.logger, s.logger, s.validator
 	if err := s.storage.open(ctx, opts, log); err != nil {
 		s.fail(err)
 		return

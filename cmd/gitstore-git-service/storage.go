@@ -163,13 +163,17 @@ var (
 	unmaintainedDesc = prometheus.NewDesc("gitstore_maintenances_failed_total", "Such maintenances that ended early.", nil, nil)
 	maintenanceDesc  = prometheus.NewDesc("gitstore_maintenance_seconds_total", "Time that maintenances took.", nil, nil)
 	refusedDesc      = prometheus.NewDesc("gitstore_pushes_refused_total", "Such pushes of which one or more refs were refused.", nil, nil)
+	validatedDesc    = prometheus.NewDesc("gitstore_push_validations_total", "Pushes that were validated.", nil, nil)
+	invalidDesc      = prometheus.NewDesc("gitstore_push_validations_invalid_total", "Such pushes that something was wrong with, refused or not.", nil, nil)
+	unjudgedDesc     = prometheus.NewDesc("gitstore_push_validations_failed_total", "Such pushes of which it could not be found out, in time or at all.", nil, nil)
+	validationDesc   = prometheus.NewDesc("gitstore_push_validation_seconds_total", "Time that validations took.", nil, nil)
 	cacheHitsDesc    = prometheus.NewDesc("gitstore_object_cache_hits_total", "Objects found in memory.", nil, nil)
 )
 
 // Describe implements [prometheus.Collector].
 func (s *storage) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc, unreadableDesc, pushesDesc, refusedDesc,
-		maintainedDesc, unmaintainedDesc, maintenanceDesc} {
+		maintainedDesc, unmaintainedDesc, maintenanceDesc, validatedDesc, invalidDesc, unjudgedDesc, validationDesc} {
 		descs <- d
 	}
 	eventmetrics.Describe(descs)
@@ -193,5 +197,9 @@ func (s *storage) Collect(metrics chan<- prometheus.Metric) {
 	metrics <- prometheus.MustNewConstMetric(maintainedDesc, prometheus.CounterValue, float64(stats.Maintenances))
 	metrics <- prometheus.MustNewConstMetric(unmaintainedDesc, prometheus.CounterValue, float64(stats.MaintenancesFailed))
 	metrics <- prometheus.MustNewConstMetric(maintenanceDesc, prometheus.CounterValue, stats.MaintenanceTime.Seconds())
+	metrics <- prometheus.MustNewConstMetric(validatedDesc, prometheus.CounterValue, float64(stats.Validations))
+	metrics <- prometheus.MustNewConstMetric(invalidDesc, prometheus.CounterValue, float64(stats.ValidationsInvalid))
+	metrics <- prometheus.MustNewConstMetric(unjudgedDesc, prometheus.CounterValue, float64(stats.ValidationsFailed))
+	metrics <- prometheus.MustNewConstMetric(validationDesc, prometheus.CounterValue, stats.ValidationTime.Seconds())
 	metrics <- prometheus.MustNewConstMetric(unreadableDesc, prometheus.GaugeValue, float64(o.journal.Unreadable()))
 }

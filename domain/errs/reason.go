@@ -105,6 +105,9 @@ const (
 	ReasonNotACommit Reason = "NOT_A_COMMIT"
 	// ReasonDefaultBranch is a deletion of the default branch.
 	ReasonDefaultBranch Reason = "DEFAULT_BRANCH"
+	// ReasonRefProtected is a move or deletion of a ref that the repository's policy does not allow: of a protected branch, or
+	// of the tag of a release.
+	ReasonRefProtected Reason = "REF_PROTECTED"
 	// ReasonNotFastForward is an update that would drop commits and was not marked as forced.
 	ReasonNotFastForward Reason = "NOT_FAST_FORWARD"
 	// ReasonRequestIDReused is a request id that named a different request before.
@@ -177,7 +180,7 @@ var reasonKinds = map[Reason]Kind{
 	ReasonRefMoved: Conflict, ReasonBlobMoved: Conflict,
 
 	ReasonRefConflict: Precondition, ReasonPathConflict: Precondition, ReasonNotAFile: Precondition,
-	ReasonNotACommit: Precondition, ReasonDefaultBranch: Precondition, ReasonNotFastForward: Precondition,
+	ReasonNotACommit: Precondition, ReasonDefaultBranch: Precondition, ReasonNotFastForward: Precondition, ReasonRefProtected: Precondition,
 	ReasonRequestIDReused: Precondition, ReasonUnsafeRepository: Precondition,
 	ReasonCursorExpired: Precondition,
 

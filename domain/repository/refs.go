@@ -89,7 +89,8 @@ func (req DeleteRef) delete(d Draft) ([]RefChange, error) {
 	case !req.Expected.Met(actual):
 		return nil, refMoved(req.Name, req.Expected.ID(), actual)
 	}
-	return []RefChange{{Name: req.Name, Old: actual}}, nil
+	change := RefChange{Name: req.Name, Old: actual}
+	return []RefChange{change}, d.Policy().check(change)
 }
 
 // UpdateRefs returns the ref changes of a set of updates.
@@ -147,7 +148,7 @@ func updateRef(ctx context.Context, d Draft, u git.RefUpdate) (RefChange, error)
 	case u.New.IsZero() && u.Name == d.DefaultBranch():
 		return change, errs.New(errs.ReasonDefaultBranch, "the default branch cannot be deleted", errs.MetaRef, u.Name.String())
 	case u.New.IsZero():
-		return change, nil
+		return change, d.Policy().check(change)
 	}
 	if err := checkMove(ctx, d, change); err != nil {
 		return change, err
@@ -157,6 +158,9 @@ func updateRef(ctx context.Context, d Draft, u git.RefUpdate) (RefChange, error)
 	if err == nil && change.Forced && !u.Force {
 		err = errs.New(errs.ReasonNotFastForward, "moving "+change.Name.String()+" would drop commits: merge first, or force it",
 			errs.MetaRef, change.Name.String(), errs.MetaActual, change.Old.String())
+	}
+	if err == nil {
+		err = d.Policy().check(change)
 	}
 	return change, err
 }

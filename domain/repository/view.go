@@ -23,6 +23,8 @@ type View interface {
 // Draft is a repository as its one writer sees it, with what the writer has prepared so far.
 type Draft interface {
 	View
+	// Policy returns what the repository holds writers to.
+	Policy() Policy
 	// RefConflict returns a ref whose name is a directory of name or the other way round, zero if there is none.
 	RefConflict(name git.RefName) git.RefName
 	// Put prepares an object and returns its ID.

@@ -178,7 +178,7 @@ var table = []row{
 	{
 		pattern: "cmd/gitstore-git-service",
 		allow: []string{
-			"adapters/gitcli", "adapters/grpc/gitserver", "adapters/nats", "adapters/ws", "app/eventhub", "app/journal", "cmd/internal/...", "domain/...",
+			"adapters/gitcli", "adapters/grpc/gitserver", "adapters/nats", "adapters/ws", "app/catalogs", "app/eventhub", "app/journal", "cmd/internal/...", "domain/...",
 			"internal/buildinfo", "internal/config", "internal/requestid", "internal/telemetry", "ports",
 			"github.com/prometheus/client_golang/prometheus/...", "go.uber.org/fx/...", "google.golang.org/grpc/...",
 		},

@@ -73,7 +73,7 @@ func newParser(p Program, target any, opts ...kong.Option) (*kong.Kong, error) {
 		kong.DefaultEnvars("GITSTORE"),
 		kong.ValueFormatter(formatHelp),
 		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 110}),
-		kong.Groups{"listen": "Listening", "git": "Git", "limits": "Limits", "events": "Events", "catalog": "Catalogs", "logs": "Logs", "stop": "Stopping"},
+		kong.Groups{"listen": "Listening", "git": "Git", "pushes": "Pushes", "limits": "Limits", "events": "Events", "catalog": "Catalogs", "logs": "Logs", "stop": "Stopping"},
 		kong.KindMapper(reflect.String, kong.MapperFunc(decodeString)),
 		kong.KindMapper(reflect.Int, number(parseInt, "a whole number")),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), number(parseDuration, "a duration")),

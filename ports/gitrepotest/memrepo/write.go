@@ -53,6 +53,9 @@ func newDraft(r *repo, staged map[git.ObjectID]object) *draft {
 	return d
 }
 
+// Policy implements [rules.Draft].
+func (d *draft) Policy() rules.Policy { return rules.Policy{} }
+
 // RefConflict implements [rules.Draft].
 func (d *draft) RefConflict(name git.RefName) git.RefName { return d.refs.conflict(name) }
 

@@ -1,0 +1,248 @@
+package gitcli_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"fmt"
+	"iter"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/pktline"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+// validator is a validator of an embedder's own.
+type validator func(ctx context.Context, p ports.PushedRefs, problem func(ports.PushProblem)) error
+
+func (v validator) ValidatePush(ctx context.Context, p ports.PushedRefs) iter.Seq2[ports.PushProblem, error] {
+	return func(yield func(ports.PushProblem, error) bool) {
+		going := true
+		err := v(ctx, p, func(found ports.PushProblem) { going = going && yield(found, nil) })
+		if err != nil && going {
+			yield(ports.PushProblem{}, err)
+		}
+	}
+}
+
+// noPrices finds files a.md that say "bad".
+func noPrices(ctx context.Context, p ports.PushedRefs, problem func(ports.PushProblem)) error {
+	for _, ref := range p.Refs {
+		a, _ := git.ParseTreePath("a.md")
+		file, err := p.Contents.GetFile(ctx, git.AtCommit(ref.Commit), a)
+		if err != nil {
+			return err
+		}
+		if string(file.Content) == "bad" {
+			problem(ports.PushProblem{Ref: ref.Name, Path: a, Line: 2, Column: 7, Field: "price", Reason: "NO_PRICE", Message: "there is \x1b[1mno\n price"})
+		}
+	}
+	return nil
+}
+
+// pushShop is a store with a repository to push to.
+type pushShop struct {
+	*gitcli.Store
+	t    *testing.T
+	repo ports.GitRepository
+	log  *bytes.Buffer
+}
+
+func newPushShop(t *testing.T, opts gitcli.Options) pushShop {
+	t.Helper()
+	log := &bytes.Buffer{}
+	opts.Dir, opts.Logger = t.TempDir(), slog.New(slog.NewJSONHandler(log, nil))
+	s, err := gitcli.Open(t.Context(), opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return pushShop{s, t, createShop(t, s), log}
+}
+
+// elsewhere commits a file in another repository, and returns the commit with a pack of all that it leads to.
+func elsewhere(t *testing.T, content string) (git.ObjectID, string) {
+	t.Helper()
+	dir := t.TempDir()
+	head := commit(t, createShop(t, openStore(t, dir)), upsert(path(t, "a.md"), content)).Commit
+	return head, runGit(t, repositoryDir(t, dir), command.Git("pack-objects", "--all", "--stdout", "--quiet"))
+}
+
+func emptyPack() string {
+	b := "PACK\x00\x00\x00\x02\x00\x00\x00\x00"
+	sum := sha1.Sum([]byte(b))
+	return b + string(sum[:])
+}
+
+func move(ref string, from, to git.ObjectID) string {
+	text := func(id git.ObjectID) string {
+		if id.IsZero() {
+			return strings.Repeat("0", 40)
+		}
+		return id.String()
+	}
+	return text(from) + " " + text(to) + " " + ref
+}
+
+// push returns what a person reads behind "remote:", and the report.
+func (s pushShop) push(pack, capabilities string, commands ...string) (remote, report string) {
+	s.t.Helper()
+	var req []byte
+	commands[0] += "\x00report-status side-band-64k " + capabilities
+	for _, c := range commands {
+		req = pktline.Append(req, c)
+	}
+	var out bytes.Buffer
+	require.NoError(s.t, s.ReceivePack(s.t.Context(), shopID(s.t), 0, strings.NewReader(string(append(req, pktline.Flush...))+pack), &out))
+	for lines := pktline.NewReader(&out); ; {
+		kind, line, err := lines.Next()
+		require.NoError(s.t, err)
+		switch {
+		case kind == pktline.FlushLine:
+			return remote, report
+		case pktline.Band(line[0]) == pktline.TextBand:
+			remote += string(line[1:])
+		default:
+			report += string(line[1:])
+		}
+	}
+}
+
+func (s pushShop) has(name string) bool {
+	s.t.Helper()
+	_, err := s.repo.ResolveRevision(s.t.Context(), git.AtRef(value[git.RefName](s.t)(git.ParseRefName(name))))
+	return err == nil
+}
+
+func enforced() ports.Policy { return ports.Policy{Validation: ports.EnforceValid} }
+
+func TestAnInvalidPushIsRefusedWithItsProblems(t *testing.T) {
+	s := newPushShop(t, gitcli.Options{Policy: enforced(), Validator: validator(noPrices)})
+	bad, pack := elsewhere(t, "bad")
+	remote, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, bad))
+	require.Equal(t, "main has 1 problem and is refused:\na.md:2:7: price: there is  [1mno  price (NO_PRICE)\n", remote)
+	require.Contains(t, report, "unpack ok\n")
+	require.Contains(t, report, "ng refs/heads/main catalog invalid\n")
+	require.False(t, s.has("refs/heads/main"))
+	require.Contains(t, s.log.String(), `"validation":"enforce","refs":1,"problems":1,"first_problems":[{"ref":"refs/heads/main","path":"a.md","line":2,"column":7,"field":"price","reason":"NO_PRICE"`)
+
+	good, pack := elsewhere(t, "good")
+	remote, report = s.push(pack, "", move("refs/heads/main", git.ObjectID{}, good))
+	require.Empty(t, remote)
+	require.Contains(t, report, "ok refs/heads/main\n")
+	require.True(t, s.has("refs/heads/main"))
+	stats := s.Stats()
+	require.Equal(t, []int64{2, 1, 0}, []int64{stats.Validations, stats.ValidationsInvalid, stats.ValidationsFailed})
+}
+
+func TestAnInvalidPushIsTakenWithAWarning(t *testing.T) {
+	s := newPushShop(t, gitcli.Options{Policy: ports.Policy{Validation: ports.WarnInvalid}, Validator: validator(noPrices)})
+	bad, pack := elsewhere(t, "bad")
+	remote, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, bad))
+	require.Contains(t, remote, "main has 1 problem and is taken all the same:\na.md:2:7: price: ")
+	require.Contains(t, report, "ok refs/heads/main\n")
+	require.True(t, s.has("refs/heads/main"))
+}
+
+func TestOfAnAtomicPushNothingMovesIfOneRefIsInvalid(t *testing.T) {
+	branches := value[git.BranchPatterns](t)(git.ParseBranchPatterns([]string{"release/*"}))
+	s := newPushShop(t, gitcli.Options{Policy: ports.Policy{Validation: ports.EnforceValid, ValidatedBranches: branches}, Validator: validator(noPrices)})
+	bad, pack := elsewhere(t, "bad")
+	commands := []string{move("refs/heads/main", git.ObjectID{}, bad), move("refs/heads/release/1", git.ObjectID{}, bad)}
+	_, report := s.push(pack, "atomic", commands...)
+	require.Contains(t, report, "ng refs/heads/main the push is atomic")
+	require.Contains(t, report, "ng refs/heads/release/1 catalog invalid\n")
+	require.False(t, s.has("refs/heads/main"))
+
+	commands[0] = move("refs/heads/main", git.ObjectID{}, bad)
+	_, report = s.push(pack, "", commands...)
+	require.Contains(t, report, "ok refs/heads/main\n", "it is not validated")
+	require.Contains(t, report, "ng refs/heads/release/1 catalog invalid\n")
+	require.True(t, s.has("refs/heads/main"))
+	require.False(t, s.has("refs/heads/release/1"))
+
+	_, report = s.push(emptyPack(), "", move("refs/tags/v1.0.0", git.ObjectID{}, bad), move("refs/tags/other", git.ObjectID{}, bad))
+	require.Contains(t, report, "ng refs/tags/v1.0.0 catalog invalid\n")
+	require.Contains(t, report, "ok refs/tags/other\n")
+}
+
+func TestOfManyProblemsTheFirstAreTold(t *testing.T) {
+	s := newPushShop(t, gitcli.Options{Policy: enforced(), Validator: validator(func(_ context.Context, p ports.PushedRefs, problem func(ports.PushProblem)) error {
+		for _, ref := range p.Refs {
+			for i := range 1000 {
+				problem(ports.PushProblem{Ref: ref.Name, Path: path(t, fmt.Sprint(i)), Reason: "X", Message: strings.Repeat("long ", 1000)})
+			}
+		}
+		return nil
+	})})
+	head, pack := elsewhere(t, "x")
+	remote, _ := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head), move("refs/heads/x", git.ObjectID{}, head))
+	lines := strings.Split(strings.TrimSuffix(remote, "\n"), "\n")
+	require.Len(t, lines, 22)
+	require.Equal(t, "main has 1000 problems and is refused:", lines[0])
+	require.Equal(t, "... and 1980 more", lines[21])
+	require.Less(t, len(remote), 20_000)
+	require.Less(t, s.log.Len(), 20_000)
+}
+
+func TestWhileAPushIsValidatedOthersWrite(t *testing.T) {
+	var s pushShop
+	s = newPushShop(t, gitcli.Options{Policy: enforced(), Validator: validator(func(context.Context, ports.PushedRefs, func(ports.PushProblem)) error {
+		commit(t, s.repo, upsert(path(t, "b.md"), "quicker"))
+		return nil
+	})})
+	head, pack := elsewhere(t, "x")
+	_, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head), move("refs/heads/x", git.ObjectID{}, head))
+	require.Contains(t, report, `ng refs/heads/main ref "refs/heads/main" is not where it was expected`)
+	require.Contains(t, report, "ok refs/heads/x\n")
+}
+
+func TestAValidationThatTakesTooLongEnds(t *testing.T) {
+	forever := validator(func(ctx context.Context, _ ports.PushedRefs, _ func(ports.PushProblem)) error {
+		<-ctx.Done()
+		return errs.From(ctx.Err())
+	})
+	head, pack := elsewhere(t, "x")
+	for policy, want := range map[ports.Validation][2]string{
+		ports.EnforceValid: {"", "ng refs/heads/main the catalog could not be checked within 1ms"},
+		ports.WarnInvalid:  {"warning: what is pushed could not be validated", "ok refs/heads/main\n"},
+	} {
+		s := newPushShop(t, gitcli.Options{Policy: ports.Policy{Validation: policy}, Validator: forever, ValidationTimeout: time.Millisecond})
+		remote, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
+		require.Contains(t, remote, want[0])
+		require.Contains(t, report, want[1])
+		require.Equal(t, int64(1), s.Stats().ValidationsFailed)
+	}
+}
+
+func TestAValidationEndsWithItsClient(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := newPushShop(t, gitcli.Options{Policy: enforced(), Validator: validator(func(ctx context.Context, _ ports.PushedRefs, _ func(ports.PushProblem)) error {
+		cancel()
+		<-ctx.Done()
+		return errs.From(ctx.Err())
+	})})
+	head, pack := elsewhere(t, "x")
+	req := pktline.Append(nil, move("refs/heads/main", git.ObjectID{}, head)+"\x00report-status")
+	err := s.ReceivePack(ctx, shopID(t), 0, strings.NewReader(string(append(req, pktline.Flush...))+pack), &bytes.Buffer{})
+	require.Equal(t, errs.ReasonCanceled, errs.ReasonOf(err))
+	require.False(t, s.has("refs/heads/main"))
+}
+
+func TestAValidatorThatFailsTellsTheClientNoSecrets(t *testing.T) {
+	s := newPushShop(t, gitcli.Options{Policy: enforced(), Validator: validator(func(context.Context, ports.PushedRefs, func(ports.PushProblem)) error {
+		return fmt.Errorf("open /secret")
+	})})
+	head, pack := elsewhere(t, "x")
+	remote, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
+	require.NotContains(t, remote+report, "/secret")
+	require.Contains(t, report, "ng refs/heads/main internal error")
+	require.Contains(t, s.log.String(), "/secret")
+}

@@ -1,0 +1,84 @@
+package repository
+
+import (
+	"fmt"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// Policy is what a repository holds writers to besides the rules that hold for all repositories. The zero value asks for
+// nothing.
+type Policy struct {
+	// Validation is what becomes of pushes that bring something invalid.
+	Validation Validation
+	// ValidatedBranches are those whose pushes are validated; none is all of them. Tags of releases are validated with any.
+	ValidatedBranches git.BranchPatterns
+	// ProtectedBranches can neither be deleted nor drop commits, whoever writes.
+	ProtectedBranches git.BranchPatterns
+	// ImmutableReleases keeps tags that are Semantic Versions from being moved and deleted, whoever writes.
+	ImmutableReleases bool
+}
+
+// Validation says what becomes of a push that brings something invalid.
+type Validation uint8
+
+// The kinds of validation.
+const (
+	// NoValidation takes pushes without looking.
+	NoValidation Validation = iota
+	// WarnInvalid takes them and tells what is wrong.
+	WarnInvalid
+	// EnforceValid refuses them.
+	EnforceValid
+)
+
+var validations = [...]string{NoValidation: "off", WarnInvalid: "warn", EnforceValid: "enforce"}
+
+// String returns "off", "warn" or "enforce".
+func (v Validation) String() string { return validations[v] }
+
+// ParseValidation reads what String returns. It fails with INVALID_ARGUMENT.
+func ParseValidation(s string) (Validation, error) {
+	for v, name := range validations {
+		if s == name {
+			return Validation(v), nil
+		}
+	}
+	return NoValidation, errs.InvalidField(errs.ReasonInvalidArgument, "validation", `validation %.80q is unknown: write "off", "warn" or "enforce"`, s)
+}
+
+// Validates reports whether a push that makes or moves the ref is validated.
+func (p Policy) Validates(ref git.RefName) bool {
+	switch {
+	case p.Validation == NoValidation:
+		return false
+	case ref.IsBranch():
+		return p.ValidatedBranches.IsZero() || p.ValidatedBranches.Match(ref)
+	}
+	return isRelease(ref)
+}
+
+func isRelease(ref git.RefName) bool { return ReleaseOf(ref) != event.Release{} }
+
+// check fails with REF_PROTECTED for a change that the policy does not allow.
+func (p Policy) check(c RefChange) error {
+	switch {
+	case c.Old.IsZero() || c.Old == c.New:
+		return nil
+	case p.ImmutableReleases && isRelease(c.Name):
+		return protected(c, "tag %q is that of a release and stays as it is: publish a higher version")
+	case !p.ProtectedBranches.Match(c.Name):
+		return nil
+	case c.New.IsZero():
+		return protected(c, "branch %q is protected and cannot be deleted")
+	case c.Forced:
+		return protected(c, "branch %q is protected and drops no commits: merge or rebase onto it, or revert them")
+	}
+	return nil
+}
+
+func protected(c RefChange, format string) error {
+	return errs.New(errs.ReasonRefProtected, fmt.Sprintf(format, c.Name.Short()), errs.MetaRef, c.Name.String(), errs.MetaActual, c.Old.String())
+}
