@@ -229,6 +229,19 @@ func TestAStopLetsCallsUnderWayEnd(t *testing.T) {
 	}
 }
 
+func TestAStopDoesNotWaitForARequestOfTheAdminListenerThatDoesNotEnd(t *testing.T) {
+	r := startService(t, "--drain-timeout=1s")
+	conn := must[net.Conn](t)(net.Dial("tcp", strings.TrimPrefix(r.admin, "http://")))
+	defer func() { _ = conn.Close() }()
+	must[int](t)(io.WriteString(conn, "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"))
+	// net/http would give up on it after 5 s at the earliest.
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	if err := r.app.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAStopDoesNotWaitForeverForCalls(t *testing.T) {
 	r := startService(t, "--drain-timeout=1s")
 	finish, outcome := beginCommit(t, newShop(t, r.client))

@@ -152,7 +152,7 @@ func (s *server) open(ctx context.Context) {
 }
 
 // stop says that the service is not ready, lets calls under way end, and closes the store. The admin listener goes last,
-// so that a stop can be watched.
+// so that a stop can be watched, and waits for nobody once the time for draining is over.
 func (s *server) stop(ctx context.Context) error {
 	s.cancelOpening()
 	s.stopping.Wait("opening", s.opening.Wait)
@@ -170,5 +170,5 @@ func (s *server) stop(ctx context.Context) error {
 		s.logger.WarnContext(ctx, "broke off subscribers that did not leave in time", "error", err)
 	}
 	s.stopping.Wait("listener", s.serving.Wait)
-	return errors.Join(s.storage.close(s.stopping), s.stopping.Part("admin", func() error { return s.admin.Stop(ctx) }))
+	return errors.Join(s.storage.close(s.stopping), s.stopping.Part("admin", func() error { return s.admin.Stop(draining) }))
 }

@@ -52,6 +52,7 @@ type call struct {
 
 func (s *Server) begin(ctx context.Context, fullMethod string) *call {
 	c := &call{Server: s, method: s.methods[fullMethod], start: time.Now()}
+	c.method.underWay.Add(1)
 	if ids := metadata.ValueFromIncomingContext(ctx, requestid.Metadata); len(ids) == 1 && requestid.Valid(ids[0]) {
 		c.id = ids[0]
 	} else {
@@ -221,6 +222,7 @@ func (s *Server) panicked(ctx context.Context, v any) error {
 
 // end accounts for the call and returns its status.
 func (c *call) end(err error) error {
+	c.method.underWay.Add(-1)
 	took := time.Since(c.start)
 	if err == nil {
 		c.method.observe(codes.OK, took)

@@ -389,6 +389,25 @@ func sameSet(a, b []string) bool {
 	return len(a) == len(b)
 }
 
+func TestShutdownDoesNotWaitForACallThatGoesOnWhenItIsBrokenOff(t *testing.T) {
+	called, release := make(chan struct{}), make(chan struct{})
+	s := start(t, odd{getFile: func(context.Context) (ports.FileContent, error) {
+		close(called)
+		<-release
+		return ports.FileContent{}, nil
+	}}, gitserver.Options{})
+	answer := make(chan error, 1)
+	go func() { _, err := s.content().GetFile(t.Context(), readme()); answer <- err }()
+	<-called
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := s.server.Shutdown(ctx)
+	close(release)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "gitstore.git.v1.ContentService/GetFile")
+	fails(t, <-answer, errs.ReasonUnavailable)
+}
+
 func TestShutdownWaitsForCallsAndThenBreaksThemOff(t *testing.T) {
 	called := make(chan struct{}, 2)
 	release := make(chan struct{})

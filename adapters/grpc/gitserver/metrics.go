@@ -1,6 +1,7 @@
 package gitserver
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +27,8 @@ type method struct {
 	wait     time.Duration
 	requests [lastCode + 1]prometheus.Counter
 	duration prometheus.Observer
+	// underWay is how many calls have begun and not ended.
+	underWay atomic.Int64
 }
 
 // newMethods returns the methods of the services by their full names.

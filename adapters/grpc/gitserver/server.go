@@ -4,8 +4,11 @@ package gitserver
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
@@ -172,8 +175,12 @@ func (s *Server) SetServing(serving bool) {
 	s.health.SetServingStatus("", status)
 }
 
+// maxLate is how long calls may take to end once they are broken off.
+const maxLate = 2 * time.Second
+
 // Shutdown reports NOT_SERVING, takes no new calls and waits for those under way to end. When ctx ends first it breaks
-// them off and returns the context's error.
+// them off and returns the context's error. It does not wait long for a call that goes on nevertheless: the error names
+// its method.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.health.Shutdown()
 	s.stop()
@@ -186,8 +193,26 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		s.grpc.Stop()
-		<-done
-		return ctx.Err()
 	}
+	go s.grpc.Stop() // it may wait for what it breaks off
+	late := time.NewTimer(maxLate)
+	defer late.Stop()
+	select {
+	case <-done:
+		return ctx.Err()
+	case <-late.C:
+		return fmt.Errorf("%w; calls that go on although they were broken off: %s", ctx.Err(), strings.Join(s.underWay(), ", "))
+	}
+}
+
+// underWay returns the methods that are being called.
+func (s *Server) underWay() []string {
+	var names []string
+	for _, m := range s.methods {
+		if m.underWay.Load() > 0 {
+			names = append(names, m.name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
