@@ -16,7 +16,7 @@ func TestGitClients(t *testing.T) {
 		"testdata/gitlimits": {"GITSTORE_MAX_PUSH_SIZE=100KiB", "GITSTORE_MAX_PUSH_OBJECTS=10", "GITSTORE_MAX_FILE_SIZE=50KiB"},
 		"testdata/gitpolicy": {
 			"GITSTORE_PUSH_VALIDATION=enforce", "GITSTORE_PUSH_VALIDATION_BRANCHES=main,release", "GITSTORE_PROTECTED_BRANCHES=main,release/*",
-			"GITSTORE_IMMUTABLE_RELEASES=true",
+			"GITSTORE_IMMUTABLE_RELEASES=true", "GITSTORE_PUSH_OPTIONS=topic", "GITSTORE_PUSH_LINKS=true",
 		},
 	} {
 		s := startSystem(t, settings...)

@@ -28,6 +28,8 @@ type PushedRefs struct {
 	Contents RepositoryReader
 	// Refs are those that the push creates and moves, in its order; those that it deletes are left out.
 	Refs []PushedRef
+	// Options are the push options that the client gave, of those that the store takes.
+	Options []string
 }
 
 // PushedRef is a ref that a push creates or moves.

@@ -162,8 +162,8 @@ func (q *quarantine) refused(exit *command.ExitError) (complaints []string, err 
 	return nil, errs.Wrap(exit, errs.ReasonInvalidPack, "git refuses the pack")
 }
 
-// connected reports whether all that the ids lead to is there, as far as the refs of the repository do not lead to it.
-func (q *quarantine) connected(ctx context.Context, ids []git.ObjectID) (bool, error) {
+// news are the revisions, for a standard input, of what the ids lead to and the refs of the repository do not.
+func (q *quarantine) news(ids []git.ObjectID) io.Reader {
 	var in strings.Builder
 	for _, id := range ids {
 		in.WriteString(id.String() + "\n")
@@ -172,7 +172,12 @@ func (q *quarantine) connected(ctx context.Context, ids []git.ObjectID) (bool, e
 		in.WriteString("^" + ref.Target.String() + "\n")
 		return true
 	})
-	err := q.repo.store.runner.Exchange(ctx, q.dir, command.Git("rev-list", "--objects", "--quiet", "--stdin"), strings.NewReader(in.String()), io.Discard)
+	return strings.NewReader(in.String())
+}
+
+// connected reports whether all that the ids lead to is there, as far as the refs of the repository do not lead to it.
+func (q *quarantine) connected(ctx context.Context, ids []git.ObjectID) (bool, error) {
+	err := q.repo.store.runner.Exchange(ctx, q.dir, command.Git("rev-list", "--objects", "--quiet", "--stdin"), q.news(ids), io.Discard)
 	if _, ended := errors.AsType[*command.ExitError](err); ended {
 		return false, nil
 	}

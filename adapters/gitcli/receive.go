@@ -14,8 +14,12 @@ import (
 )
 
 // receiveCapabilities are what a client that pushes may ask for.
-func receiveCapabilities(f git.ObjectFormat) string {
-	return "report-status delete-refs side-band-64k quiet atomic ofs-delta object-format=" + f.String() + " agent=gitstore"
+func (s *Store) receiveCapabilities(f git.ObjectFormat) string {
+	capabilities := "report-status delete-refs side-band-64k quiet atomic ofs-delta object-format=" + f.String() + " agent=gitstore"
+	if len(s.opts.PushOptions) > 0 {
+		capabilities += " push-options"
+	}
+	return capabilities
 }
 
 // advertiseReceive writes the refs that can be pushed to.
@@ -25,7 +29,7 @@ func advertiseReceive(r *repo, v git.ProtocolVersion, out io.Writer) error {
 		b = pktline.Append(b, "version 1\n")
 	}
 	f := r.objects.format
-	suffix := "\x00" + receiveCapabilities(f) + "\n"
+	suffix := "\x00" + r.store.receiveCapabilities(f) + "\n"
 	var err error
 	r.refs.Load().tree.Scan(func(ref git.Ref) bool {
 		b = pktline.Append(b, ref.Target.String()+" "+ref.Name.String()+suffix)
@@ -60,7 +64,7 @@ func (s *Store) ReceivePack(ctx context.Context, id git.RepositoryID, _ git.Prot
 		return err
 	}
 	defer end()
-	req, err := readReceiveRequest(in, r.objects.format)
+	req, err := readReceiveRequest(in, r.objects.format, s.opts.PushOptions)
 	if err != nil && errs.KindOf(err) == errs.Invalid {
 		s.drain(in)
 	}
@@ -123,6 +127,9 @@ func (p *push) make(ctx context.Context, in io.Reader) error {
 	if err := p.checkConnected(ctx, q); err != nil {
 		return p.explain(err)
 	}
+	if err := p.checkLinks(ctx, q); err != nil {
+		return err
+	}
 	if err := q.open(ctx); err != nil {
 		return err
 	}
@@ -131,17 +138,21 @@ func (p *push) make(ctx context.Context, in io.Reader) error {
 
 // checkConnected refuses a push whose objects refer to others that are not there.
 func (p *push) checkConnected(ctx context.Context, q *quarantine) error {
-	var ids []git.ObjectID
+	ok, err := q.connected(ctx, p.newIDs())
+	if err != nil || ok {
+		return err
+	}
+	return errs.Wrap(errLacking, errs.ReasonInvalidPack, "the push lacks objects to which it refers")
+}
+
+// newIDs are where refs are to go.
+func (p *push) newIDs() (ids []git.ObjectID) {
 	for _, c := range p.req.commands {
 		if !c.update.New.IsZero() {
 			ids = append(ids, c.update.New)
 		}
 	}
-	ok, err := q.connected(ctx, ids)
-	if err != nil || ok {
-		return err
-	}
-	return errs.Wrap(errLacking, errs.ReasonInvalidPack, "the push lacks objects to which it refers")
+	return ids
 }
 
 // explain says what to do about objects that are missing where the client's own history is not whole.
@@ -235,6 +246,9 @@ func (p *push) concealed(ctx context.Context, err error) error {
 func (p *push) count(ctx context.Context) {
 	s := p.repo.store
 	s.pushes.Add(1)
+	if len(p.req.options) > 0 {
+		s.logger.InfoContext(ctx, "push options", "repository", p.repo.id.String(), "options", p.req.options)
+	}
 	refused, first := 0, -1
 	for i, err := range p.refused {
 		if err != nil {

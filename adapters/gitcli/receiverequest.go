@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -22,6 +23,9 @@ type receiveRequest struct {
 	commands []receiveCommand
 	// report, sideBand and atomic are capabilities that the client asks for.
 	report, sideBand, atomic bool
+	// wantsOptions reports that push options follow the commands; options are those.
+	wantsOptions bool
+	options      []string
 	// shallow reports that the client's own history is not whole.
 	shallow bool
 }
@@ -56,26 +60,61 @@ func notGitProtocol(what string) error {
 }
 
 // readReceiveRequest reads up to the pack. No command at all is how a client asks whether it may send a large request.
-func readReceiveRequest(in io.Reader, f git.ObjectFormat) (*receiveRequest, error) {
+// allowed are the names of push options that are taken.
+func readReceiveRequest(in io.Reader, f git.ObjectFormat, allowed []string) (*receiveRequest, error) {
 	req := &receiveRequest{}
 	lines := pktline.NewReader(in)
-	for left := maxCommands; ; {
+	left := maxCommands
+	err := eachLine(lines, func(line []byte) error {
+		if left -= len(line); left < 0 {
+			return errs.New(errs.ReasonTooManyActions, "the names of the refs that are pushed are too long together: push fewer at once")
+		}
+		return req.add(line, f)
+	})
+	if err != nil || !req.wantsOptions {
+		return req, err
+	}
+	return req, eachLine(lines, func(line []byte) error { return req.addOption(string(line), allowed) })
+}
+
+// eachLine calls take with every line up to a flush packet.
+func eachLine(lines *pktline.Reader, take func(line []byte) error) error {
+	for {
 		kind, line, err := lines.Next()
 		switch {
 		case err != nil:
-			return nil, notALine(err)
+			return notALine(err)
 		case kind == pktline.FlushLine:
-			return req, nil
+			return nil
 		case kind != pktline.Data:
-			return nil, notGitProtocol("a special line stands among its commands")
+			return notGitProtocol("a special line stands among its commands")
 		}
-		if left -= len(line); left < 0 {
-			return nil, errs.New(errs.ReasonTooManyActions, "the names of the refs that are pushed are too long together: push fewer at once")
-		}
-		if err := req.add(bytes.TrimSuffix(line, []byte("\n")), f); err != nil {
-			return nil, err
+		if err := take(bytes.TrimSuffix(line, []byte("\n"))); err != nil {
+			return err
 		}
 	}
+}
+
+const (
+	// maxOptions is the most push options of a push.
+	maxOptions = 64
+	// maxOption is the longest, in bytes.
+	maxOption = 1 << 10
+)
+
+// addOption takes a push option, which is a name or name=value, if its name is among those that are allowed.
+func (r *receiveRequest) addOption(option string, allowed []string) error {
+	name, _, _ := strings.Cut(option, "=")
+	switch {
+	case len(r.options) == maxOptions, len(option) > maxOption:
+		return errs.New(errs.ReasonTooManyActions, fmt.Sprintf("at most %d push options of %d bytes are taken", maxOptions, maxOption))
+	case plain(option, maxOption) != option || !utf8.ValidString(option):
+		return errs.New(errs.ReasonInvalidArgument, "a push option is no line of UTF-8 text")
+	case !slices.Contains(allowed, name):
+		return errs.New(errs.ReasonInvalidArgument, fmt.Sprintf("push option %.80q is not taken here, only %s", name, strings.Join(allowed, ", ")))
+	}
+	r.options = append(r.options, option)
+	return nil
 }
 
 // add reads a line. Capabilities stand in that of the first command.
@@ -111,7 +150,7 @@ func (r *receiveRequest) take(capabilities string, f git.ObjectFormat) error {
 		case "atomic":
 			r.atomic = true
 		case "push-options":
-			return errs.New(errs.ReasonInvalidArgument, "push options are not taken: push without --push-option")
+			r.wantsOptions = true
 		case "object-format":
 			if value != f.String() {
 				return errs.New(errs.ReasonInvalidObjectID, "the repository is of object format "+f.String()+", what is pushed is of another")

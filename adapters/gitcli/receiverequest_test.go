@@ -22,7 +22,7 @@ func TestAPushMovesSoManyRefsAndNoMore(t *testing.T) {
 		for i := range n {
 			b = pktline.Append(b, fmt.Sprintf("%s %s refs/heads/many%d", strings.Repeat("0", 40), strings.Repeat("1", 40), i))
 		}
-		req, err := readReceiveRequest(bytes.NewReader(pktline.AppendLine(b, pktline.FlushLine, nil)), git.SHA1)
+		req, err := readReceiveRequest(bytes.NewReader(pktline.AppendLine(b, pktline.FlushLine, nil)), git.SHA1, nil)
 		if want != "" {
 			assert.Equal(t, want, errs.ReasonOf(err))
 			continue

@@ -49,6 +49,9 @@ type Options struct {
 	MaxPushSize int64
 	// MaxPushObjects is the most objects of a pack that is taken. The default is 1,000,000.
 	MaxPushObjects int64
+	// PushOptions are the names of the push options (git-push(1), --push-option) that are taken; an option is a name or
+	// name=value. Others are refused, and none are taken by default.
+	PushOptions []string
 	// Policy is what repositories hold writers to. The default asks for nothing.
 	Policy ports.Policy
 	// Validator judges pushes where the policy wants it; nil takes them for valid.

@@ -88,7 +88,7 @@ func (p *push) judge(ctx context.Context, q *quarantine, refs []ports.PushedRef)
 		defer s.validating.Release(1)
 		// Only its methods that read can be reached through it.
 		contents := struct{ ports.RepositoryReader }{&gitRepository{store: s, id: p.repo.id, pushed: q}}
-		for problem, err := range s.opts.Validator.ValidatePush(ctx, ports.PushedRefs{Repository: p.repo.id, Contents: contents, Refs: refs}) {
+		for problem, err := range s.opts.Validator.ValidatePush(ctx, ports.PushedRefs{Repository: p.repo.id, Contents: contents, Refs: refs, Options: p.req.options}) {
 			if err != nil {
 				found.unknown = err
 				break

@@ -246,3 +246,133 @@ func TestAValidatorThatFailsTellsTheClientNoSecrets(t *testing.T) {
 	require.Contains(t, report, "ng refs/heads/main internal error")
 	require.Contains(t, s.log.String(), "/secret")
 }
+
+func TestPushOptionsAreTakenByName(t *testing.T) {
+	var got []string
+	s := newPushShop(t, gitcli.Options{
+		Policy: enforced(), PushOptions: []string{"topic", "ci.skip"},
+		Validator: validator(func(_ context.Context, p ports.PushedRefs, _ func(ports.PushProblem)) error {
+			got = p.Options
+			return nil
+		}),
+	})
+	head, pack := elsewhere(t, "x")
+	options := func(all ...string) string {
+		var b []byte
+		for _, o := range all {
+			b = pktline.Append(b, o)
+		}
+		return string(b) + pktline.Flush
+	}
+	_, report := s.push(options("topic=a=b; c", "ci.skip")+pack, "push-options", move("refs/heads/main", git.ObjectID{}, head))
+	require.Contains(t, report, "ok refs/heads/main\n")
+	require.Equal(t, []string{"topic=a=b; c", "ci.skip"}, got)
+	require.Contains(t, s.log.String(), `"options":["topic=a=b; c","ci.skip"]`)
+	for _, bad := range []string{"topics", "", "=x", "topic=a\nb", "topic=\xff", "topic=" + strings.Repeat("x", 2000)} {
+		req := pktline.Append(nil, move("refs/heads/x", git.ObjectID{}, head)+"\x00report-status push-options")
+		req = append(append(req, pktline.Flush...), options(bad)+pack...)
+		err := s.ReceivePack(t.Context(), shopID(t), 0, bytes.NewReader(req), &bytes.Buffer{})
+		require.Error(t, err, "%q", bad)
+		require.Equal(t, errs.Invalid, errs.KindOf(err))
+		require.False(t, s.has("refs/heads/x"))
+	}
+}
+
+// withLinks is a history whose first commit has links, which are gone in the last.
+const withLinks = `commit refs/heads/main
+mark :1
+committer A <a@example.com> 1700000000 +0000
+data 5
+First
+M 120000 inline up
+data 5
+../up
+M 160000 0123456789012345678901234567890123456789 sub
+M 100644 inline .gitmodules
+data 0
+M 100644 inline a.md
+data 1
+x
+commit refs/heads/main
+mark :2
+committer A <a@example.com> 1700000001 +0000
+data 6
+Second
+D up
+D sub
+D .gitmodules
+done
+`
+
+func TestSymbolicLinksAndSubmodulesAreNotPushed(t *testing.T) {
+	dir := t.TempDir()
+	from := openStore(t, dir)
+	repo := createShop(t, from)
+	require.NoError(t, from.Import(t.Context(), shopID(t), strings.NewReader(withLinks)))
+	head := value[ports.Resolved](t)(repo.ResolveRevision(t.Context(), git.Head())).Commit
+	first := value[*git.Commit](t)(repo.GetCommit(t.Context(), git.Head())).Parents[0]
+	pack := runGit(t, repositoryDir(t, dir), command.Git("pack-objects", "--all", "--stdout", "--quiet"))
+
+	s := newPushShop(t, gitcli.Options{})
+	remote, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
+	require.ElementsMatch(t, []string{
+		"commit " + first.String() + ": up is a symbolic link", "commit " + first.String() + ": sub is a submodule",
+		"commit " + first.String() + ": .gitmodules is a list of submodules", "",
+	}, strings.Split(remote, "\n"))
+	require.Contains(t, report, "ng refs/heads/main symbolic links and submodules are not taken here\n")
+	require.False(t, s.has("refs/heads/main"))
+
+	s = newPushShop(t, gitcli.Options{Policy: ports.Policy{Links: true}})
+	_, report = s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
+	require.Contains(t, report, "ok refs/heads/main\n")
+}
+
+// mergeOfLinks merges what is there, with a link, into a topic. The merge brings a link of its own where the test says so.
+const mergeOfLinks = `commit refs/heads/topic
+mark :1
+committer A <a@example.com> 1700000002 +0000
+data 5
+Topic
+M 100644 inline b.md
+data 1
+b
+commit refs/heads/topic
+mark :2
+committer A <a@example.com> 1700000003 +0000
+data 5
+Merge
+from :1
+merge MAIN
+M 120000 inline up
+data 5
+../up
+M 100644 inline a.md
+data 1
+x
+OWN
+done
+`
+
+func TestAMergeIsHeldToTheLinksThatNoneOfItsParentsHas(t *testing.T) {
+	main := strings.Split(withLinks, "commit refs/heads/main\nmark :2")[0] + "done\n"
+	main = strings.Replace(main, "M 160000 0123456789012345678901234567890123456789 sub\nM 100644 inline .gitmodules\ndata 0\n", "", 1)
+	for own, want := range map[string]string{
+		"":                                  "ok refs/heads/topic\n",
+		"M 120000 inline mine\ndata 1\nx\n": "ng refs/heads/topic symbolic links",
+	} {
+		dir := t.TempDir()
+		from := openStore(t, dir)
+		repo := createShop(t, from)
+		require.NoError(t, from.Import(t.Context(), shopID(t), strings.NewReader(main)))
+		head := value[ports.Resolved](t)(repo.ResolveRevision(t.Context(), git.Head())).Commit
+		stream := strings.NewReplacer("MAIN", head.String(), "OWN\n", own).Replace(mergeOfLinks)
+		require.NoError(t, from.Import(t.Context(), shopID(t), strings.NewReader(stream)))
+		topic := value[ports.Resolved](t)(repo.ResolveRevision(t.Context(), git.AtRef(value[git.RefName](t)(git.BranchRef("topic"))))).Commit
+		pack := runGit(t, repositoryDir(t, dir), command.Git("pack-objects", "--all", "--stdout", "--quiet"))
+
+		s := newPushShop(t, gitcli.Options{})
+		require.NoError(t, s.Import(t.Context(), shopID(t), strings.NewReader(main)))
+		_, report := s.push(pack, "", move("refs/heads/topic", git.ObjectID{}, topic))
+		require.Contains(t, report, want)
+	}
+}

@@ -95,7 +95,7 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 	},
 	errs.ReasonInvalidMode: {
 		"The file mode is neither regular nor executable.",
-		"Write regular files. Symbolic links and submodules come into a repository only by a push.",
+		"Write regular files. Symbolic links and submodules come into a repository only by a push, and only where its policy takes them.",
 	},
 	errs.ReasonInvalidObjectID: {
 		"An object id is not 40 or 64 hexadecimal digits, or belongs to the other object format.",

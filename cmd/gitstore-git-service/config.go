@@ -31,6 +31,8 @@ type settings struct {
 	PushValidation         string        `group:"pushes" default:"off" enum:"off,warn,enforce" help:"What becomes of a push after which something would be wrong with the catalog that is not now: it is taken without a look, taken with a warning, or refused."`
 	PushValidationBranches string        `group:"pushes" placeholder:"BRANCHES" help:"Branches whose pushes are validated, separated by commas: names, folders of names, or globs such as release/*. Without it all are, and release tags always."`
 	PushValidationTimeout  time.Duration `group:"pushes" default:"30s" min:"1s" max:"5m" help:"How long the validation of a push may take, its wait for others included."`
+	PushLinks              bool          `group:"pushes" default:"false" help:"Take pushes with symbolic links and submodules. Without it they are refused."`
+	PushOptions            string        `group:"pushes" placeholder:"NAMES" help:"Push options (git push --push-option=NAME or NAME=VALUE) that are taken, by name, separated by commas. Others are refused."`
 	ProtectedBranches      string        `group:"pushes" placeholder:"BRANCHES" help:"Branches that are neither deleted nor drop commits, whoever writes, separated by commas."`
 	ImmutableReleases      bool          `group:"pushes" default:"false" help:"Keep tags that are Semantic Versions from being moved or deleted, whoever writes."`
 
@@ -82,7 +84,7 @@ func (s *settings) Validate() error {
 
 // policy is what repositories hold writers to.
 func (s *settings) policy() (p ports.Policy, err error) {
-	p.ImmutableReleases = s.ImmutableReleases
+	p.ImmutableReleases, p.Links = s.ImmutableReleases, s.PushLinks
 	if p.Validation, err = repository.ParseValidation(s.PushValidation); err != nil {
 		return p, fmt.Errorf("--push-validation: %w", err)
 	}
@@ -135,6 +137,7 @@ func (s *settings) store() gitcli.Options {
 		// The calls that were admitted find room in the store.
 		MaxQueuedWrites:   s.MaxWrites + s.MaxPacks,
 		ValidationTimeout: s.PushValidationTimeout,
+		PushOptions:       config.List(s.PushOptions),
 	}
 	opts.Policy, _ = s.policy() // Validate has seen it
 	opts.Processes.MaxProcesses = s.GitProcesses

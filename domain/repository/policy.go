@@ -19,6 +19,8 @@ type Policy struct {
 	ProtectedBranches git.BranchPatterns
 	// ImmutableReleases keeps tags that are Semantic Versions from being moved and deleted, whoever writes.
 	ImmutableReleases bool
+	// Links takes symbolic links and submodules in pushes; no other write makes any.
+	Links bool
 }
 
 // Validation says what becomes of a push that brings something invalid.
