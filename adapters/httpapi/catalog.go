@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"iter"
@@ -13,29 +12,11 @@ import (
 
 	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/domain/catalog"
-	"github.com/gitstore-dev/gitstore/domain/errs"
-	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
-	"github.com/gitstore-dev/gitstore/ports"
 )
 
 // Catalogs keeps the catalogs of repositories, as [catalogs.Follower] does.
-type Catalogs interface {
-	// Catalog returns the present catalog of a repository: see [catalogs.Follower.Catalog].
-	Catalog(ctx context.Context, id git.RepositoryID) (*catalogs.Catalog, error)
-	// Open returns the catalog at a revision: see [catalogs.Follower.Open].
-	Open(ctx context.Context, id git.RepositoryID, rev git.Revision) (*catalogs.Catalog, error)
-	// OpenCommit returns the catalog at a commit: see [catalogs.Follower.OpenCommit].
-	OpenCommit(ctx context.Context, id git.RepositoryID, commit git.ObjectID) (*catalogs.Catalog, error)
-	// Write changes documents: see [catalogs.Follower.Write].
-	Write(ctx context.Context, id git.RepositoryID, w catalogs.Write) (*catalogs.WriteResult, error)
-	// Release makes a release: see [catalogs.Follower.Release].
-	Release(ctx context.Context, id git.RepositoryID, r catalogs.Release) (ports.ReleaseResult, error)
-	// Rollback makes an earlier release the highest: see [catalogs.Follower.Rollback].
-	Rollback(ctx context.Context, id git.RepositoryID, r catalogs.Rollback) (ports.ReleaseResult, error)
-	// Status tells how the catalog is kept: see [catalogs.Follower.Status].
-	Status(id git.RepositoryID) (catalogs.Status, error)
-}
+type Catalogs = catalogs.UseCases
 
 const catalogPattern = "/v1/repositories/{id}/catalog"
 
@@ -181,9 +162,6 @@ func (a *api) catalogPage(c *call) (*catalogs.Catalog, cursor, error) {
 		return nil, cur, err
 	}
 	found, err := a.opts.Catalogs.OpenCommit(c.r.Context(), id, cur.Commit)
-	if errs.Is(err, errs.ReasonObjectNotFound, errs.ReasonNotACommit) {
-		err = errs.Wrap(err, errs.ReasonInvalidPageToken, "the commit of the pages before is gone: begin again without a token", errs.MetaField, "page_token")
-	}
 	return found, cur, err
 }
 

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"bytes"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -281,39 +280,23 @@ func documentView(d *catalog.Document) any {
 			Tags:   p.Tags,
 			Images: views(p.Images, func(i catalog.Image) imageJSON { return imageJSON{i.URL, i.Alt} }),
 			Links:  views(p.Links, func(l catalog.Link) linkJSON { return linkJSON{l.Title, l.URL} }),
-			Fields: otherFields(d, "sku", "category", "price", "currency", "status", "inventory_status", "tags", "images", "links"), Body: d.Body,
+			Fields: fieldsJSON(d.OtherFields()), Body: d.Body,
 		}
 	case d.Category != nil:
 		return categoryJSON{
 			Kind: kind, ID: d.ID, Slug: d.Slug, Title: d.Title, Path: path, PathBase64: pathBase64, BlobID: blob,
-			Parent: d.Category.Parent, Position: d.Category.Position, Fields: otherFields(d, "parent", "position"), Body: d.Body,
+			Parent: d.Category.Parent, Position: d.Category.Position, Fields: fieldsJSON(d.OtherFields()), Body: d.Body,
 		}
 	case d.Collection != nil:
 		return collectionJSON{
 			Kind: kind, ID: d.ID, Slug: d.Slug, Title: d.Title, Path: path, PathBase64: pathBase64, BlobID: blob,
-			Products: d.Collection.Products, Fields: otherFields(d, "products"), Body: d.Body,
+			Products: d.Collection.Products, Fields: fieldsJSON(d.OtherFields()), Body: d.Body,
 		}
 	}
 	return documentJSON{
 		Kind: kind, ID: d.ID, Slug: d.Slug, Title: d.Title, Path: path, PathBase64: pathBase64, BlobID: blob,
-		Fields: otherFields(d), Body: d.Body,
+		Fields: fieldsJSON(d.OtherFields()), Body: d.Body,
 	}
-}
-
-// otherFields are the fields of a document without those that have members of their own.
-func otherFields(d *catalog.Document, own ...string) fieldsJSON {
-	return fieldsWithout(d.Fields(), append(own, "kind", "id", "slug", "title"))
-}
-
-// fieldsWithout returns a JSON object without some of its members, the others in their order.
-func fieldsWithout(object []byte, names []string) fieldsJSON {
-	out := []byte{'{'}
-	for name, value := range members(object) {
-		if !slices.Contains(names, name) {
-			out = appendMember(out, name, value)
-		}
-	}
-	return append(out, '}')
 }
 
 // encodedDocument is a document as it is sent.

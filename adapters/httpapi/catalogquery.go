@@ -261,7 +261,7 @@ func (a *api) listDocuments(c *call, l documentList) error {
 	if err != nil {
 		return err
 	}
-	documents, err := found.Snapshot.Find(c.r.Context(), q, cur.After)
+	documents, err := found.Find(c.r.Context(), q, cur.Token)
 	if err != nil {
 		return err
 	}
@@ -270,43 +270,25 @@ func (a *api) listDocuments(c *call, l documentList) error {
 			objects [][]byte
 			bytes   int
 			next    string
-			token   = page.Token{Commit: found.Commit(), After: cur.After, Skip: cur.Skip}
-			skip    = cur.Skip
+			last    page.Token
 		)
 		for d, err := range documents {
 			if err != nil {
 				return nil, err
 			}
-			if skip > 0 {
-				skip--
-				continue
-			}
 			if len(objects) == cur.size {
-				next = cur.next(token)
+				next = cur.next(last)
 				break
 			}
-			object := a.object(d, shape)
+			object := a.object(d.Document, shape)
 			if bytes += len(object); bytes > maxPage && len(objects) > 0 {
-				next = cur.next(token)
+				next = cur.next(last)
 				break
 			}
-			objects = append(objects, object)
-			passBy(&token, &q, d)
+			objects, last = append(objects, object), d.Place
 		}
 		return writePage(found.Commit(), objects, next), nil
 	})
-}
-
-// maxTokenID is the longest id, in bytes, that a page token names; behind longer ones it counts.
-const maxTokenID = 1 << 10
-
-// passBy moves a token behind a document.
-func passBy(t *page.Token, q *catalog.Query, d *catalog.Document) {
-	if q.ByID() && len(d.ID) <= maxTokenID {
-		t.After, t.Skip = d.ID, 0
-		return
-	}
-	t.Skip++
 }
 
 func (a *api) getAnyDocument(c *call) error {

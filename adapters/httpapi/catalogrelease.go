@@ -11,7 +11,6 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
-	"github.com/gitstore-dev/gitstore/domain/version"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -157,20 +156,11 @@ func (a *api) latestRelease(c *call) error {
 }
 
 func (a *api) getRelease(c *call) error {
-	q, err := versionQuery(c.path["version"])
+	q, err := catalogs.QueryOfVersion(c.path["version"])
 	if err != nil {
 		return err
 	}
 	return a.answerLatest(c, q)
-}
-
-// versionQuery asks for the tag of one version.
-func versionQuery(s string) (ports.LatestTagQuery, error) {
-	v, ok := version.Parse(s)
-	if !ok {
-		return ports.LatestTagQuery{}, errs.InvalidField(errs.ReasonInvalidArgument, "version", "%q is no Semantic Version, such as 1.4.0", clip(s, 64))
-	}
-	return ports.LatestTagQuery{Range: "=" + v.String(), Prereleases: true}, nil
 }
 
 func (a *api) answerLatest(c *call, q ports.LatestTagQuery) error {

@@ -147,14 +147,18 @@ func (f *Follower) Open(ctx context.Context, id git.RepositoryID, rev git.Revisi
 	}, nil
 }
 
-// OpenCommit is [Follower.Open] for a commit that the caller has from an earlier answer. It fails with OBJECT_NOT_FOUND for
+// OpenCommit is [Follower.Open] for the commit that the earlier pages of a listing were of. It fails with INVALID_PAGE_TOKEN for
 // one that the repository has no more.
 func (f *Follower) OpenCommit(ctx context.Context, id git.RepositoryID, commit git.ObjectID) (*Catalog, error) {
 	feed, err := f.feed(id)
 	if err != nil {
 		return nil, err
 	}
-	return f.open(ctx, feed, commit)
+	c, err := f.open(ctx, feed, commit)
+	if errs.Is(err, errs.ReasonObjectNotFound, errs.ReasonNotACommit) {
+		err = errs.Wrap(err, errs.ReasonInvalidPageToken, "the commit of the pages before is gone: begin again without a token", errs.MetaField, "page_token")
+	}
+	return c, err
 }
 
 func (f *Follower) open(ctx context.Context, feed *feed, commit git.ObjectID) (*Catalog, error) {

@@ -87,10 +87,23 @@ func (d *desk) releaseTag(v version.Version, message string, tagger git.Signatur
 	return ports.CreateTag{Name: name, Message: message, Tagger: tagger}, err
 }
 
+// QueryOfVersion asks for the release of one version. It fails with INVALID_ARGUMENT for what is none.
+func QueryOfVersion(s string) (ports.LatestTagQuery, error) {
+	v, err := parseVersion(s)
+	if err != nil {
+		return ports.LatestTagQuery{}, err
+	}
+	return ofVersion(v), nil
+}
+
+func ofVersion(v version.Version) ports.LatestTagQuery {
+	return ports.LatestTagQuery{Range: "=" + v.String(), Prereleases: true}
+}
+
 // madeBefore returns the release of a version that was made for the same request, nil if there is no release of it. It fails
 // with REF_EXISTS if there is another.
 func (d *desk) madeBefore(ctx context.Context, v version.Version, requestID string) (*ports.TagInfo, error) {
-	tag, err := d.feed.repo.LatestTag(ctx, ports.LatestTagQuery{Range: "=" + v.String(), Prereleases: true})
+	tag, err := d.feed.repo.LatestTag(ctx, ofVersion(v))
 	switch {
 	case errs.Is(err, errs.ReasonRefNotFound):
 		return nil, nil //nolint:nilnil // there is none
@@ -193,7 +206,7 @@ func (f *Follower) Rollback(ctx context.Context, id git.RepositoryID, r Rollback
 	if err != nil {
 		return ports.ReleaseResult{}, err
 	}
-	old, err := d.feed.repo.LatestTag(ctx, ports.LatestTagQuery{Range: "=" + to.String(), Prereleases: true})
+	old, err := d.feed.repo.LatestTag(ctx, ofVersion(to))
 	if err != nil {
 		return ports.ReleaseResult{}, err
 	}

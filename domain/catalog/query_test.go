@@ -22,6 +22,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/internal/testkit/catalogdata"
+	"github.com/gitstore-dev/gitstore/internal/testkit/catalogrand"
 )
 
 // plainDocument is a document as the oracle reads it: its fields and its body.
@@ -247,96 +248,6 @@ func inOrder(a, b plainDocument, o catalog.FieldOrder) int {
 	return order
 }
 
-var (
-	someTitles = []string{"Mug", "mug of café", "Mug of cafe\u0301", "Straße", "STRASSE", "9", "10", "１０", "Ümlaut"}
-	someFields = []string{"title", "price", "tags", "supplier.name", "supplier.since", "attributes.volume", "images.alt", "gift", "id", "category"}
-	someValues = []string{"Ada", "1843", "1.5", "1.50", "2", "10", "true", "x", "Mug", "", "2026-01-02", "-3", "é"}
-)
-
-// writeCatalog writes the files of a random catalog below a folder.
-func writeCatalog(t *rapid.T, root string) map[string]string {
-	files := map[string]string{}
-	categories := []string{"c0", "c1", "c2", "c3", "c4"}
-	for i, id := range categories {
-		parent := ""
-		if i > 0 {
-			parent = rapid.SampledFrom(categories[:i]).Draw(t, "parent")
-		}
-		if rapid.Bool().Draw(t, "root") {
-			parent = ""
-		}
-		files["categories/"+id+".md"] = fmt.Sprintf("---\nid: %s\nslug: %s\ntitle: C\nparent: %q\nposition: 1\n---\n", id, id, parent)
-	}
-	var skus []string
-	for i := range rapid.IntRange(0, 12).Draw(t, "products") {
-		sku := fmt.Sprintf("S%d", i)
-		skus = append(skus, sku)
-		var b strings.Builder
-		fmt.Fprintf(&b, "---\nid: %q\nsku: %s\nslug: p-%d\ntitle: %q\ncategory: %s\nprice: %q\ncurrency: %s\nstatus: %s\ninventory_status: %s\n",
-			rapid.SampledFrom([]string{"p", "p/", "é", "e\u0301"}).Draw(t, "id")+strconv.Itoa(i), sku, i,
-			rapid.SampledFrom(someTitles).Draw(t, "title"), rapid.SampledFrom(append(categories, "gone")).Draw(t, "category"),
-			rapid.SampledFrom([]string{"0", "1.50", "1.5", "9.8", "10", "100"}).Draw(t, "price"), rapid.SampledFrom([]string{"EUR", "USD"}).Draw(t, "currency"),
-			rapid.SampledFrom([]string{"active", "draft"}).Draw(t, "status"), rapid.SampledFrom([]string{"in_stock", "preorder"}).Draw(t, "inventory"))
-		for _, more := range []string{
-			"tags: [x, Mug, \"10\"]\n", "supplier: {name: Ada, since: 1843}\n", "attributes:\n  volume: 1.5\n", "gift: true\n",
-			"images:\n  - {url: \"https://example.com/1\", alt: x}\n  - {url: \"https://example.com/2\", alt: Ada}\n",
-		} {
-			if rapid.Bool().Draw(t, "more") {
-				b.WriteString(more)
-			}
-		}
-		b.WriteString("---\n\n" + rapid.SampledFrom([]string{"", "About a Mug.\n", "Café\n"}).Draw(t, "body"))
-		files[fmt.Sprintf("products/%d.md", i)] = b.String()
-	}
-	chosen := rapid.SliceOfN(rapid.SampledFrom(append(skus, "GONE")), 0, 6).Draw(t, "chosen")
-	files["collections/picks.md"] = fmt.Sprintf("---\nid: picks\nslug: picks\ntitle: Picks\nproducts: [%s]\n---\n", strings.Join(chosen, ", "))
-	for path, content := range files {
-		name := filepath.Join(root, filepath.FromSlash(path))
-		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o750))
-		require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
-	}
-	return files
-}
-
-func someQuery(t *rapid.T) catalog.Query {
-	some := func(label string, values ...string) string {
-		if rapid.IntRange(0, 7).Draw(t, label+" given") > 0 { // with all of them hardly anything is found
-			return ""
-		}
-		return rapid.SampledFrom(values).Draw(t, label)
-	}
-	pointer := func(s string) *string {
-		if s == "" {
-			return nil
-		}
-		return &s
-	}
-	list := func(s string) []string {
-		if s == "" {
-			return nil
-		}
-		return []string{s}
-	}
-	q := catalog.Query{
-		Kind: catalog.KindProduct, ID: pointer(some("id", "p0", "p/0", "none")), SKU: pointer(some("sku", "S0", "S1", "none")), Slug: pointer(some("slug", "p-0", "p-2", "none")),
-		Category: pointer(some("category", "c0", "c3", "gone")), CategoryTree: pointer(some("tree", "c0", "c1", "gone", "none")),
-		Collection: pointer(some("collection", "picks", "none")), Currency: some("currency", "EUR"),
-		PriceMin: some("least", "1.5", "9.80", "10"), PriceMax: some("most", "1.50", "9.8", "10"),
-		InventoryStatus: list(some("inventory", "in_stock", "preorder")), Status: list(some("status", "active")),
-		Tags: list(some("tag", "x", "Mug", "none")), Text: some("text", "mug", "CAFÉ", "cafe\u0301 mug", "strasse", "straße", "10", "s1"),
-	}
-	for range rapid.IntRange(0, 2).Draw(t, "conditions") {
-		q.Where = append(q.Where, catalog.FieldCondition{
-			Field: rapid.SampledFrom(someFields).Draw(t, "field"), Value: rapid.SampledFrom(someValues).Draw(t, "value"),
-			Operator: rapid.SampledFrom([]catalog.Operator{"=", "!=", "<", "<=", ">", ">="}).Draw(t, "operator"),
-		})
-	}
-	for range rapid.IntRange(0, 2).Draw(t, "orders") {
-		q.Sort = append(q.Sort, catalog.FieldOrder{Field: rapid.SampledFrom(someFields).Draw(t, "order"), Descending: rapid.Bool().Draw(t, "descending")})
-	}
-	return q
-}
-
 func find(t require.TestingT, s *catalog.Snapshot, q catalog.Query, after string) []string {
 	found, err := s.Find(context.Background(), q, after)
 	require.NoError(t, err)
@@ -354,15 +265,18 @@ func TestQueriesFindWhatLookingAtEveryFileFinds(t *testing.T) {
 		require.NoError(t, err)
 		defer func() { require.NoError(t, os.RemoveAll(root)) }()
 		// One more product has all fields, so that none of those asked for is unknown.
-		files := writeCatalog(t, root)
+		files := catalogrand.Files(t)
 		full := "---\nid: full\nsku: FULL\nslug: full\ntitle: Full\ncategory: c0\nprice: \"3\"\ncurrency: EUR\nstatus: draft\ninventory_status: preorder\n" +
 			"tags: []\nsupplier: {name: Bob, since: 2}\nattributes: {volume: 10}\ngift: false\n---\n"
 		files["products/full.md"] = full
-		require.NoError(t, os.MkdirAll(filepath.Join(root, "products"), 0o750))
-		require.NoError(t, os.WriteFile(filepath.Join(root, "products", "full.md"), []byte(full), 0o600))
+		for path, content := range files {
+			name := filepath.Join(root, filepath.FromSlash(path))
+			require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o750))
+			require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
+		}
 		s, o := build(files), readCheckout(t, root)
 		for range 10 {
-			q := someQuery(t)
+			q := catalogrand.Query(t)
 			want := o.find(q)
 			assert.Equal(t, want, find(t, s, q, ""), "%+v", q)
 			if q.ByID() && len(want) > 1 {

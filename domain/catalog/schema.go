@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -227,6 +228,26 @@ func plain(n *yaml.Node) any {
 // knows included. It reads the source anew: callers that need it often keep it.
 func (d *Document) Fields() json.RawMessage {
 	return appendJSON(nil, d.root())
+}
+
+// OtherFields is [Document.Fields] without those that a Document of its kind has as members.
+func (d *Document) OtherFields() json.RawMessage {
+	own := []string{"kind", "id", "slug", "title"}
+	switch {
+	case d.Product != nil:
+		own = append(own, "sku", "category", "price", "currency", "status", "inventory_status", "tags", "images", "links")
+	case d.Category != nil:
+		own = append(own, "parent", "position")
+	case d.Collection != nil:
+		own = append(own, "products")
+	}
+	others := &yaml.Node{Kind: yaml.MappingNode}
+	for root, i := d.root(), 0; i+1 < len(root.Content); i += 2 {
+		if !slices.Contains(own, root.Content[i].Value) {
+			others.Content = append(others.Content, root.Content[i], root.Content[i+1])
+		}
+	}
+	return appendJSON(nil, others)
 }
 
 func appendJSON(b []byte, n *yaml.Node) []byte {

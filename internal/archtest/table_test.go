@@ -206,6 +206,7 @@ var table = []row{
 		},
 	},
 	{pattern: "internal/testkit/...", allow: []string{"domain/...", "ports", "os/exec", "go.uber.org/goleak"}},
+	{pattern: "internal/testkit/catalogrand", allow: []string{"domain/...", "pgregory.net/rapid"}},
 	{pattern: "internal/testkit/gitscript", allow: []string{"internal/testkit/program", "github.com/rogpeppe/go-internal/testscript"}},
 	{pattern: "internal/testkit/procstat", allow: []string{"github.com/prometheus/procfs"}},
 
