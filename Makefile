@@ -12,6 +12,7 @@ BUF   := $(BIN)/buf
 LINT  := $(BIN)/golangci-lint
 # protoc-gen-go-grpc is built by the same command.
 PROTOC_GEN := $(BIN)/protoc-gen-go
+GQLGEN     := $(BIN)/gqlgen
 BENCHSTAT  := $(BIN)/benchstat
 
 FUZZTIME ?= 10s
@@ -198,7 +199,7 @@ lint-proto: $(BUF)
 	BUF=$(BUF) tools/breaking.sh
 
 .PHONY: lint-gen
-lint-gen: $(BUF) $(PROTOC_GEN)
+lint-gen: $(BUF) $(PROTOC_GEN) $(GQLGEN)
 	PATH="$(BIN):$$PATH" tools/gen.sh --check
 
 .PHONY: lint-kubernetes
@@ -214,19 +215,20 @@ lint-go: $(LINT)
 # --- generated code -----------------------------------------------------
 
 .PHONY: gen
-gen: $(BUF) $(PROTOC_GEN) ## Regenerate contracts/gen from contracts/proto
+gen: $(BUF) $(PROTOC_GEN) $(GQLGEN) ## Regenerate contracts/gen from contracts/proto, and the executor of GraphQL from contracts/graphql
 	PATH="$(BIN):$$PATH" tools/gen.sh
 
 # --- tools --------------------------------------------------------------
 
 .PHONY: tools
-tools: $(BUF) $(LINT) $(PROTOC_GEN) $(BENCHSTAT) ## Build the tools that the other targets use
+tools: $(BUF) $(LINT) $(PROTOC_GEN) $(GQLGEN) $(BENCHSTAT) ## Build the tools that the other targets use
 
 $(BUF): tools/buf/go.mod tools/buf/go.sum
 $(LINT): tools/lint/go.mod tools/lint/go.sum
 $(PROTOC_GEN): tools/protoc/go.mod tools/protoc/go.sum
+$(GQLGEN): tools/gqlgen/go.mod tools/gqlgen/go.sum
 $(BENCHSTAT): tools/benchstat/go.mod tools/benchstat/go.sum
-$(BUF) $(LINT) $(PROTOC_GEN) $(BENCHSTAT):
+$(BUF) $(LINT) $(PROTOC_GEN) $(GQLGEN) $(BENCHSTAT):
 	go build -C $(dir $<) -buildvcs=false -o $(BIN)/ tool
 	@touch $@
 

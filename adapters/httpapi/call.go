@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -35,6 +36,10 @@ type call struct {
 	body  *body
 	// receipt is of the call of the store that the whole answer is at least as new as; nil if there was none.
 	receipt *ports.Receipt
+	// reads reports that a request that could make a change makes none.
+	reads bool
+	// attrs are what the log says of the request besides.
+	attrs []slog.Attr
 	// position is as [Options.Position].
 	position func() event.Cursor
 }
@@ -100,6 +105,9 @@ func isTime(v string) bool {
 	_, err := time.Parse(time.RFC3339, v)
 	return err == nil
 }
+
+// isRead reports whether the request makes no change.
+func (c *call) isRead() bool { return c.reads || c.route.isRead() }
 
 func (c *call) flag(name string) bool { return c.query.Get(name) == "true" }
 

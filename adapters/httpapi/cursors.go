@@ -37,7 +37,9 @@ var cursorHeaders = map[string]*huma.Header{cursorHeader: {
 }}
 
 // hasCursor reports whether answers of the route are of a place in the journal.
-func (rt *route) hasCursor() bool { return strings.HasPrefix(rt.pattern, "/v1/repositories") }
+func (rt *route) hasCursor() bool {
+	return strings.HasPrefix(rt.pattern, "/v1/repositories") || rt.spec.graphql
+}
 
 func (rt *route) isRead() bool { return rt.method == http.MethodGet || rt.method == http.MethodHead }
 
@@ -54,7 +56,7 @@ func acceptMinCursor(routes []*route) {
 // takeMinCursor has the calls of a read wait for the cursor that the request names. It fails with INVALID_CURSOR, also for
 // an empty one: a condition that came out empty must not become none.
 func (c *call) takeMinCursor() error {
-	if !c.route.isRead() || !c.route.hasCursor() {
+	if !c.isRead() || !c.route.hasCursor() {
 		return nil
 	}
 	byQuery, err := parseMinCursor(minCursorQuery, c.query[minCursorQuery])
@@ -91,10 +93,10 @@ func parseMinCursor(name string, values []string) (event.Cursor, error) {
 func (c *call) ctx() context.Context {
 	receipt := new(ports.Receipt)
 	// A page after the first may be of the commit of the first, which is older than the position.
-	if c.receipt == nil && c.route.isRead() && !c.query.Has("page_token") {
+	if c.receipt == nil && c.isRead() && !c.query.Has("page_token") {
 		receipt.Cursor = c.position()
 	}
-	if c.receipt == nil || !c.route.isRead() {
+	if c.receipt == nil || !c.isRead() {
 		c.receipt = receipt
 	}
 	return ports.WithReceipt(c.r.Context(), receipt)

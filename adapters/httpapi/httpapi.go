@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gitstore-dev/gitstore/adapters/httpapi/graphqlapi"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -95,6 +96,9 @@ func setDefault[T ~int64](value *T, fallback T) {
 func New(store ports.RepositoryStore, opts Options) http.Handler {
 	a := &api{store: store, opts: opts.withDefaults(), encoded: &encodedDocuments{}}
 	a.metrics = newMetrics(a.opts.Registerer)
+	if a.opts.Catalogs != nil {
+		a.graphql = graphqlapi.New(store, a.opts.Catalogs)
+	}
 	a.routes = a.allRoutes()
 	a.document = newDocument(a.routes, a.opts.Version)
 	return a
@@ -126,13 +130,15 @@ type api struct {
 	routes   []*route
 	document *document
 	origin   http.CrossOriginProtection
+	// graphql is nil if there are no catalogs.
+	graphql *graphqlapi.Executor
 }
 
 func (a *api) allRoutes() []*route {
 	var all []*route
 	for _, routes := range [][]*route{
 		a.repositoryRoutes(), a.fileRoutes(), a.treeRoutes(), a.commitRoutes(), a.historyRoutes(), a.compareRoutes(),
-		a.branchRoutes(), a.tagRoutes(), a.catalogRoutes(), a.releaseRoutes(), a.eventRoutes(), a.gitRoutes(), a.serviceRoutes(),
+		a.branchRoutes(), a.tagRoutes(), a.catalogRoutes(), a.releaseRoutes(), a.graphqlRoutes(), a.eventRoutes(), a.gitRoutes(), a.serviceRoutes(),
 	} {
 		all = append(all, routes...)
 	}

@@ -104,8 +104,12 @@ func (c *call) writeProblem(err error) {
 	if s, ok := errors.AsType[*statusError](err); ok {
 		maps.Copy(h, s.header)
 	}
-	if c.route != nil && c.route.spec.text {
+	switch {
+	case c.route != nil && c.route.spec.text:
 		c.writeText(status, err)
+		return
+	case c.route != nil && c.route.spec.graphql:
+		c.writeGraphQLError(status, err)
 		return
 	}
 	c.writeJSON(status, problemType, c.problem(status, err))

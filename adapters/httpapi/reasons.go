@@ -201,6 +201,10 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"The caller may not do this, or a browser sent the request for a page of another origin.",
 		"Ask for permission, or call from a server or a page of the same origin.",
 	},
+	errs.ReasonQueryTooComplex: {
+		"A GraphQL query is longer, deeper, or asks for more than one answer may take. The detail names the limit.",
+		"Ask for fewer items by first, for fewer fields, or several times.",
+	},
 	errs.ReasonQueueFull: {
 		"Too many calls of this kind are under way or waiting, for the same repository or in all. Nothing was done.",
 		"Repeat after Retry-After, with growing pauses.",

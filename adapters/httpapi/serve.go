@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/gitstore-dev/gitstore/adapters/httpapi/graphqlapi"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/internal/requestid"
 )
@@ -133,6 +135,7 @@ func (a *api) account(c *call, err error, took time.Duration) {
 		slog.String("path", clip(c.r.URL.EscapedPath(), maxLogged)), slog.Int("status", status),
 		slog.Int64("sent", c.w.sent), slog.Int64("received", c.body.received), slog.Duration("duration", took),
 	}
+	attrs = append(attrs, c.attrs...)
 	level := slog.LevelInfo
 	if err == nil && c.route.spec.routine { // what has no route is an error
 		level = slog.LevelDebug
@@ -152,14 +155,25 @@ func (a *api) account(c *call, err error, took time.Duration) {
 }
 
 type metrics struct {
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	streams  prometheus.Gauge
+	operations *prometheus.CounterVec
+	operating  *prometheus.HistogramVec
+	requests   *prometheus.CounterVec
+	duration   *prometheus.HistogramVec
+	streams    prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
 	return &metrics{
+		operations: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "gitstore_graphql_operations_total",
+			Help: "GraphQL operations by what they are (query, mutation, or none where the request was refused before) and outcome (ok, errors, or refused: nothing was executed).",
+		}, []string{"operation", "outcome"}),
+		operating: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "gitstore_graphql_operation_duration_seconds",
+			Help:    "Time to parse, check and execute a GraphQL operation.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"operation"}),
 		requests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gitstore_http_requests_total",
 			Help: "HTTP requests by method, route pattern and status; 499 is a client that left, but for streams of events, which end so.",
@@ -174,6 +188,19 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Streams of Server-Sent Events that are open.",
 		}),
 	}
+}
+
+func (m *metrics) observeGraphQL(operation string, answer graphqlapi.Answer, took time.Duration) {
+	outcome := "refused"
+	switch {
+	case answer.Executed && answer.Failure == nil:
+		outcome = "ok"
+	case answer.Executed:
+		outcome = "errors"
+	}
+	operation = cmp.Or(operation, "none")
+	m.operations.WithLabelValues(operation, outcome).Inc()
+	m.operating.WithLabelValues(operation).Observe(took.Seconds())
 }
 
 // observe labels by route and never by what a client can make up.

@@ -40,6 +40,8 @@ type spec struct {
 	routine bool
 	// text marks what is asked by programs that show people plain text: problems are that.
 	text bool
+	// graphql marks what is asked by GraphQL: problems are errors of that.
+	graphql bool
 	// lasting marks an answer that goes on until the client leaves: its duration is not one of work.
 	lasting bool
 }

@@ -60,6 +60,8 @@ const (
 	ReasonMessageTooLarge Reason = "MESSAGE_TOO_LARGE"
 	// ReasonInvalidDocument is a change of documents after which something would be wrong with a catalog that is not now.
 	ReasonInvalidDocument Reason = "INVALID_DOCUMENT"
+	// ReasonQueryTooComplex is a query that asks for more than one answer may take.
+	ReasonQueryTooComplex Reason = "QUERY_TOO_COMPLEX"
 	// ReasonSHA1Collision is content crafted to collide under SHA-1.
 	ReasonSHA1Collision Reason = "SHA1_COLLISION"
 	// ReasonInvalidPack is a push whose pack is damaged, is not whole, or holds objects that git-fsck refuses.
@@ -168,7 +170,7 @@ var reasonKinds = map[Reason]Kind{
 	ReasonInvalidRequestID: Invalid, ReasonInvalidPageToken: Invalid, ReasonInvalidPageSize: Invalid,
 	ReasonInvalidRange: Invalid, ReasonInvalidPattern: Invalid, ReasonInvalidVersionRange: Invalid,
 	ReasonInvalidCursor: Invalid, ReasonRefNotWritable: Invalid, ReasonSHA1Collision: Invalid,
-	ReasonInvalidPack: Invalid, ReasonInvalidDocument: Invalid,
+	ReasonInvalidPack: Invalid, ReasonInvalidDocument: Invalid, ReasonQueryTooComplex: Invalid,
 
 	ReasonRepositoryNotFound: NotFound, ReasonRefNotFound: NotFound, ReasonObjectNotFound: NotFound,
 	ReasonPathNotFound: NotFound, ReasonMethodNotFound: NotFound,

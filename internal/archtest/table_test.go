@@ -139,11 +139,18 @@ var table = []row{
 	{
 		pattern: "adapters/httpapi",
 		allow: []string{
-			"app/catalogs", "app/markdown", "domain/...", "internal/pktline", "internal/requestid", "ports",
+			"adapters/httpapi/graphqlapi", "app/catalogs", "app/markdown", "domain/...", "internal/pktline", "internal/requestid", "ports",
 			"github.com/danielgtaylor/huma/v2/...", "github.com/go-json-experiment/json/...",
 			"github.com/prometheus/client_golang/prometheus/...",
 		},
 		tests: append([]string{"app/eventhub", "github.com/coder/websocket"}, adapterTests...),
+	},
+	{
+		pattern: "adapters/httpapi/graphqlapi",
+		allow: []string{
+			"app/catalogs", "app/markdown", "domain/...", "ports", "github.com/99designs/gqlgen/graphql/...", "github.com/vektah/gqlparser/v2/...",
+		},
+		tests: adapterTests,
 	},
 
 	{

@@ -1,0 +1,593 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"pgregory.net/rapid"
+
+	"github.com/gitstore-dev/gitstore/adapters/httpapi"
+	"github.com/gitstore-dev/gitstore/domain/catalog"
+	"github.com/gitstore-dev/gitstore/internal/testkit/catalogrand"
+)
+
+// gql is the answer to a query that is executed.
+func (c *client) gql(query string, variables map[string]any) answer {
+	c.t.Helper()
+	return c.post("/graphql", mustJSON(c.t, map[string]any{"query": query, "variables": variables}), header("Content-Type", "application/json")).wants(http.StatusOK)
+}
+
+// data is what was asked for, if nothing was wrong.
+func (a answer) data() map[string]any {
+	a.t.Helper()
+	v := a.json()
+	if v["errors"] != nil {
+		a.t.Fatalf("%s: %s", a.what, a.body)
+	}
+	return v["data"].(map[string]any)
+}
+
+// code checks the first error of an answer.
+func (a answer) code(want string) map[string]any {
+	a.t.Helper()
+	var v struct{ Errors []map[string]any }
+	if err := json.Unmarshal(a.body, &v); err != nil || len(v.Errors) == 0 {
+		a.t.Fatalf("%s has no errors: %v: %s", a.what, err, a.body)
+	}
+	extensions, _ := v.Errors[0]["extensions"].(map[string]any)
+	if extensions["code"] != want || v.Errors[0]["message"] == "" {
+		a.t.Errorf("%s: code %v, want %s: %s", a.what, extensions["code"], want, a.body)
+	}
+	return v.Errors[0]
+}
+
+const someDocument = `__typename id documentId kind slug title path pathBase64 blobId fields body bodyHtml
+	... on Product { sku categoryId price currency status inventoryStatus tags images { url alt } links { title url } }
+	... on Category { parentId position }
+	... on Collection { productSkus }`
+
+// asREST turns a document of GraphQL into what REST says of it.
+func asREST(node map[string]any) map[string]any {
+	names := map[string]string{
+		"documentId": "id", "blobId": "blob_id", "pathBase64": "path_base64", "categoryId": "category", "inventoryStatus": "inventory_status",
+		"parentId": "parent", "productSkus": "products",
+	}
+	out := map[string]any{}
+	for name, value := range node {
+		switch {
+		case name == "__typename", name == "id", name == "bodyHtml", name == "pathBase64" && value == nil:
+			continue
+		case name == "status", name == "inventoryStatus":
+			value = strings.ToLower(value.(string))
+		}
+		if known := names[name]; known != "" {
+			name = known
+		}
+		out[name] = value
+	}
+	return out
+}
+
+func member(v map[string]any, path ...string) map[string]any {
+	for _, name := range path {
+		v, _ = v[name].(map[string]any)
+	}
+	return v
+}
+
+// pagesByREST are all pages of a listing, or the reason and the words of the first problem.
+func (c *client) pagesByREST(path string, question url.Values, size int) (pages [][]any, reason, detail string) {
+	c.t.Helper()
+	question.Set("page_size", strconv.Itoa(size))
+	for {
+		a := c.get(path + "?" + question.Encode())
+		if a.status != http.StatusOK {
+			p := a.json()
+			return nil, p["reason"].(string), p["detail"].(string)
+		}
+		pages = append(pages, a.json()["items"].([]any))
+		if a.next() == "" {
+			return pages, "", ""
+		}
+		question.Set("page_token", a.next())
+	}
+}
+
+// pagesByGraphQL are all pages of a field of the catalog, which takes the variables that are declared.
+func (c *client) pagesByGraphQL(declared, field string, variables map[string]any, size int) (pages [][]any, reason, detail string) {
+	c.t.Helper()
+	query := fmt.Sprintf("query ($size: Int, $after: String%s) { catalog(repository: \"shop\") { commitId page: %s { commitId nodes { ... on Document { %s } } edges { cursor node { documentId } } pageInfo { hasNextPage endCursor } } } }", declared, field, someDocument)
+	asked := maps.Clone(variables)
+	asked["size"] = size
+	for {
+		a := c.gql(query, asked)
+		if errors, _ := a.json()["errors"].([]any); errors != nil {
+			e := errors[0].(map[string]any)
+			return nil, member(e, "extensions")["code"].(string), e["message"].(string)
+		}
+		of := member(a.data(), "catalog")
+		page := member(of, "page")
+		if page["commitId"] != of["commitId"] {
+			c.t.Errorf("a page is of %v, the catalog of %v", page["commitId"], of["commitId"])
+		}
+		var items []any
+		for i, node := range page["nodes"].([]any) {
+			items = append(items, asREST(node.(map[string]any)))
+			edge := page["edges"].([]any)[i].(map[string]any)
+			if member(edge, "node")["documentId"] != node.(map[string]any)["documentId"] || edge["cursor"] == "" {
+				c.t.Errorf("edge %d is %v", i, edge)
+			}
+		}
+		pages = append(pages, items)
+		info := member(page, "pageInfo")
+		if info["hasNextPage"] == false {
+			return pages, "", ""
+		}
+		asked["after"] = info["endCursor"]
+	}
+}
+
+// filterOf writes a query as the arguments of GraphQL, and questionOf as those of REST.
+func filterOf(q catalog.Query) map[string]any {
+	operators := map[catalog.Operator]string{
+		catalog.Equal: "EQUAL", catalog.NotEqual: "NOT_EQUAL", catalog.Less: "LESS", catalog.LessOrEqual: "LESS_OR_EQUAL", catalog.Greater: "GREATER", catalog.GreaterOrEqual: "GREATER_OR_EQUAL",
+	}
+	filter := map[string]any{}
+	for name, value := range map[string]*string{"documentId": q.ID, "sku": q.SKU, "slug": q.Slug, "category": q.Category, "categoryTree": q.CategoryTree, "collection": q.Collection} {
+		if value != nil {
+			filter[name] = *value
+		}
+	}
+	for name, value := range map[string]string{"text": q.Text, "currency": q.Currency, "priceMin": q.PriceMin, "priceMax": q.PriceMax} {
+		if value != "" {
+			filter[name] = value
+		}
+	}
+	upper := func(words []string) (out []string) {
+		for _, w := range words {
+			out = append(out, strings.ToUpper(w))
+		}
+		return out
+	}
+	filter["status"], filter["inventoryStatus"], filter["tags"] = upper(q.Status), upper(q.InventoryStatus), q.Tags
+	var where []map[string]any
+	for _, c := range q.Where {
+		where = append(where, map[string]any{"field": c.Field, "operator": operators[c.Operator], "value": c.Value})
+	}
+	filter["where"] = where
+	return filter
+}
+
+func questionOf(q catalog.Query) url.Values {
+	question := url.Values{}
+	for name, value := range map[string]*string{"id": q.ID, "sku": q.SKU, "slug": q.Slug, "category": q.Category, "category_tree": q.CategoryTree, "collection": q.Collection} {
+		if value != nil {
+			question.Set(name, *value)
+		}
+	}
+	for name, value := range map[string]string{"q": q.Text, "currency": q.Currency, "price_min": q.PriceMin, "price_max": q.PriceMax} {
+		if value != "" {
+			question.Set(name, value)
+		}
+	}
+	for name, values := range map[string][]string{"status": q.Status, "inventory_status": q.InventoryStatus, "tag": q.Tags} {
+		if values != nil {
+			question[name] = values
+		}
+	}
+	for _, c := range q.Where {
+		question.Add("filter", c.Field+string(c.Operator)+c.Value)
+	}
+	var orders []string
+	for _, o := range q.Sort {
+		orders = append(orders, map[bool]string{true: "-"}[o.Descending]+o.Field)
+	}
+	if orders != nil {
+		question.Set("sort", strings.Join(orders, ","))
+	}
+	return question
+}
+
+func TestGraphQLTellsWhatRESTTells(t *testing.T) {
+	for seed := range 4 {
+		w := openShop(t, rapid.Custom(catalogrand.Files).Example(seed))
+		rapid.Check(t, func(rt *rapid.T) {
+			q, size := catalogrand.Query(rt), rapid.IntRange(1, 5).Draw(rt, "size")
+			var orderBy []map[string]any
+			for _, o := range q.Sort {
+				orderBy = append(orderBy, map[string]any{"field": o.Field, "direction": map[bool]string{true: "DESC", false: "ASC"}[o.Descending]})
+			}
+			want, reason, detail := w.pagesByREST(shopCatalog+"/products", questionOf(q), size)
+			got, code, message := w.pagesByGraphQL(", $filter: ProductFilter, $orderBy: [FieldOrder!]",
+				"products(filter: $filter, orderBy: $orderBy, first: $size, after: $after)", map[string]any{"filter": filterOf(q), "orderBy": orderBy}, size)
+			if code != reason || message != detail || mustJSON(t, got) != mustJSON(t, asPages(want)) {
+				rt.Fatalf("%+v\nGraphQL: %s %s %s\nREST:    %s %s %s", q, code, message, mustJSON(t, got), reason, detail, mustJSON(t, asPages(want)))
+			}
+		})
+	}
+}
+
+// asPages writes pages without items as GraphQL's come here.
+func asPages(pages [][]any) [][]any {
+	for i, p := range pages {
+		if len(p) == 0 {
+			pages[i] = nil
+		}
+	}
+	return pages
+}
+
+func TestDocumentsOfAllKindsAreListedAsByREST(t *testing.T) {
+	w := openShop(t, smallShop())
+	for field, path := range map[string]string{
+		"categories(first: $size, after: $after)":                                                                                        "/categories",
+		"categories(first: $size, after: $after, filter: {parent: \"root\"})":                                                            "/categories?parent=root",
+		"categories(first: $size, after: $after, filter: {parent: \"\", slug: \"root\"})":                                                "/categories?parent=&slug=root",
+		"categories(first: $size, after: $after, filter: {text: \"l\"}, orderBy: {field: \"title\"})":                                    "/categories?q=l&sort=title",
+		"collections(first: $size, after: $after, filter: {documentId: \"picks\"})":                                                      "/collections?id=picks",
+		"documents(kind: \"Note\", first: $size, after: $after)":                                                                         "/documents?kind=Note",
+		"documents(kind: \"Product\", first: $size, after: $after, filter: {where: [{field: \"price\", operator: LESS, value: \"2\"}]})": "/documents?kind=Product&filter=price%3C2",
+		"documents(kind: \"None\", first: $size, after: $after)":                                                                         "/documents?kind=None",
+		"documents(kind: \"\", first: $size, after: $after)":                                                                             "/documents",
+	} {
+		path, query, _ := strings.Cut(path, "?")
+		question, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, reason, detail := w.pagesByREST(shopCatalog+path, question, 2)
+		got, code, message := w.pagesByGraphQL("", field, map[string]any{}, 2)
+		if code != reason || message != detail || mustJSON(t, got) != mustJSON(t, asPages(want)) {
+			t.Errorf("%s\nGraphQL: %s %s %s\nREST:    %s %s %s", field, code, message, mustJSON(t, got), reason, detail, mustJSON(t, asPages(want)))
+		}
+	}
+}
+
+func TestACatalogIsDescribedAsByREST(t *testing.T) {
+	w := openShop(t, smallShop())
+	w.tag("v1.2.0")
+	for at, parameter := range map[string]string{"": "", `, at: "v1.2.0"`: "?at=v1.2.0"} {
+		want := w.get(shopCatalog + parameter).wants(http.StatusOK).json()
+		got := member(w.gql(`{catalog(repository: "shop"`+at+`) { repository view commitId ref release counts { kind count } loadedAt stale lastError { reason message }
+			movedRelease { tag } problemCount problems { commitId nodes { path pathBase64 line column field reason message } } } }`, nil).data(), "catalog")
+		for name, rest := range map[string]string{"repository": "repository", "view": "view", "commitId": "commit_id", "ref": "ref", "release": "release", "loadedAt": "loaded_at", "stale": "stale", "problemCount": "problems"} {
+			if got[name] != want[rest] {
+				t.Errorf("%s is %v, want %v", name, got[name], want[rest])
+			}
+		}
+		counts := map[string]any{}
+		for _, c := range got["counts"].([]any) {
+			counts[c.(map[string]any)["kind"].(string)] = c.(map[string]any)["count"]
+		}
+		if mustJSON(t, counts) != mustJSON(t, want["counts"]) {
+			t.Errorf("counts are %v, want %v", counts, want["counts"])
+		}
+		problems := w.get(shopCatalog + "/problems" + parameter).wants(http.StatusOK).json()["items"].([]any)
+		for _, p := range problems {
+			p.(map[string]any)["pathBase64"] = nil
+		}
+		if mustJSON(t, member(got, "problems")["nodes"]) != mustJSON(t, problems) {
+			t.Errorf("problems are %v, want %v", member(got, "problems")["nodes"], problems)
+		}
+	}
+}
+
+// tag makes a light tag of the head.
+func (w *shopWindow) tag(name string) {
+	w.t.Helper()
+	w.post(shop+"/tags", `{"name":"`+name+`"}`).wants(http.StatusCreated)
+}
+
+func TestAllOfAnAnswerIsOfOneCommitAndPagesOfTheFirst(t *testing.T) {
+	w := openShop(t, smallShop())
+	first := w.head()
+	const query = `query ($after: String) { catalog(repository: "shop") { commitId products(first: 2, after: $after) { commitId nodes { documentId category { documentId } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }`
+	one := member(w.gql(query, nil).data(), "catalog", "products")
+	w.edit(map[string]string{"products/0.md": productFile("0", "late", ""), "products/c.md": productFile("c", "early", "")})
+	a := w.gql(query, map[string]any{"after": member(one, "pageInfo")["endCursor"]})
+	of := member(a.data(), "catalog")
+	two := member(of, "products")
+	if of["commitId"] != w.head() || two["commitId"] != first || fmt.Sprint(two["nodes"]) != "[map[category:map[documentId:late] documentId:c] map[category:<nil> documentId:d]]" {
+		t.Errorf("the second page is %v", of)
+	}
+	if info := member(two, "pageInfo"); info["hasNextPage"] != false || info["hasPreviousPage"] != true || member(one, "pageInfo")["hasPreviousPage"] != false {
+		t.Errorf("the second page says %v", info)
+	}
+	if a.header.Get("GitStore-Cursor") != "" {
+		t.Errorf("an answer of an earlier commit has the place %s in the journal", a.header.Get("GitStore-Cursor"))
+	}
+	w.gql(strings.Replace(query, "first: 2", `first: 2, filter: {text: "a"}`, 1), map[string]any{"after": member(one, "pageInfo")["endCursor"]}).code("INVALID_PAGE_TOKEN")
+	w.gql(query, map[string]any{"after": "nonsense"}).code("INVALID_PAGE_TOKEN")
+	nested := w.gql(`{catalog(repository:"shop"){category(slug:"root"){products(tree:true,first:1){pageInfo{endCursor}}}}}`, nil).data()
+	cursor := member(nested, "catalog", "category", "products", "pageInfo")["endCursor"]
+	rest := w.gql(`query($c:String){catalog(repository:"shop"){category(slug:"root"){products(tree:true,first:9,after:$c){nodes{documentId}}}}}`, map[string]any{"c": cursor}).data()
+	if got := fmt.Sprint(member(rest, "catalog", "category", "products")["nodes"]); got != "[map[documentId:b] map[documentId:c]]" {
+		t.Errorf("behind the first product of a category there are %s", got)
+	}
+	if zero := member(w.gql(`{catalog(repository:"shop"){products(first:0){nodes{sku} pageInfo{hasNextPage endCursor}}}}`, nil).data(), "catalog", "products"); fmt.Sprint(zero) != "map[nodes:[] pageInfo:map[endCursor:<nil> hasNextPage:true]]" {
+		t.Errorf("a page of nothing is %v", zero)
+	}
+}
+
+func TestNodesAreFoundAgain(t *testing.T) {
+	w := openShop(t, smallShop())
+	w.tag("v1.2.0")
+	of := member(w.gql(`{catalog(repository:"shop"){id product(documentId:"a"){id} category(slug:"late"){id} collection(slug:"picks"){id} document(kind:"Note",documentId:"n1"){id}} release(repository:"shop",version:"v1.2.0"){id}}`, nil).data())
+	ids := map[string]string{"Catalog": "catalog", "Product": "product", "Category": "category", "Collection": "collection", "OtherDocument": "document", "Release": "release"}
+	for typename, field := range ids {
+		at := member(of, "catalog")
+		id, _ := member(at, field)["id"].(string)
+		switch field {
+		case "catalog":
+			id = at["id"].(string)
+		case "release":
+			id = member(of, "release")["id"].(string)
+		}
+		if got := member(w.gql(`query($id:ID!){node(id:$id){__typename id}}`, map[string]any{"id": id}).data(), "node"); got["__typename"] != typename || got["id"] != id {
+			t.Errorf("the node %s is %v, want a %s", id, got, typename)
+		}
+	}
+	b64 := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	for _, gone := range []string{"document\x00shop\x00gone", "catalog\x00elsewhere", "release\x00shop\x009.9.9", "document\x00elsewhere\x00a"} {
+		if got := w.gql(`query($id:ID!){node(id:$id){id}}`, map[string]any{"id": b64(gone)}).data(); got["node"] != nil {
+			t.Errorf("%q is %v", gone, got)
+		}
+	}
+	for _, malformed := range []string{"", "a", "prod-1", b64("document\x00shop"), b64("catalog\x00shop\x00a"), b64("nothing\x00shop\x00a"), strings.Repeat("A", 9000)} {
+		if e := w.gql(`query($id:ID!){node(id:$id){id}}`, map[string]any{"id": malformed}).code("INVALID_ARGUMENT"); member(e, "extensions")["field"] != "id" {
+			t.Errorf("%.40q: %v", malformed, e)
+		}
+	}
+}
+
+func TestOneDocumentIsFoundByOneKey(t *testing.T) {
+	w := openShop(t, smallShop())
+	for field, want := range map[string]string{
+		`product(documentId: "a")`: "a", `product(sku: "SKU-b")`: "b", `product(slug: "slug-c")`: "c", `product(documentId: "root")`: "", `product(sku: "gone")`: "",
+		`category(documentId: "root")`: "root", `category(slug: "late")`: "late", `category(documentId: "a")`: "",
+		`collection(slug: "picks")`: "picks", `collection(documentId: "picks")`: "picks", `collection(slug: "slug-a")`: "",
+		`document(kind: "Note", documentId: "n1")`: "n1", `document(kind: "Product", slug: "slug-a")`: "a", `document(kind: "Note", documentId: "a")`: "",
+	} {
+		got := member(w.gql(`{catalog(repository:"shop"){one: `+field+`{documentId}}}`, nil).data(), "catalog", "one")
+		if id, _ := got["documentId"].(string); id != want {
+			t.Errorf("%s is %v, want %s", field, got, want)
+		}
+	}
+	for _, field := range []string{`product`, `product(documentId: "a", sku: "SKU-a")`, `category(documentId: null)`, `collection`, `document(kind: "Note")`} {
+		w.gql(`{catalog(repository:"shop"){`+field+`{documentId}}}`, nil).code("INVALID_ARGUMENT")
+	}
+}
+
+func TestReleasesAreToldAsByREST(t *testing.T) {
+	w := openShop(t, soundShop())
+	w.post(releases, `{"version":"1.0.0","message":"The first","tagger":{"name":"Ada","email":"ada@example.com"}}`).wants(http.StatusCreated)
+	w.post(releases, `{"version":"1.1.0","changes":[{"action":"patch","kind":"Product","id":"a","document":{"price":"9.00"}},{"action":"delete","kind":"Product","id":"b"}]}`).wants(http.StatusCreated)
+	w.post(releases, `{"version":"2.0.0-rc.1"}`).wants(http.StatusCreated)
+	w.tag("nightly")
+	const all = `version prerelease tag targetId commitId message tagger { name email time }`
+	names := map[string]string{"target_id": "targetId", "commit_id": "commitId"}
+	var want []any
+	for _, item := range w.get(releases).wants(http.StatusOK).json()["items"].([]any) {
+		r := item.(map[string]any)
+		for rest, name := range names {
+			r[name] = r[rest]
+			delete(r, rest)
+		}
+		want = append(want, r)
+	}
+	for size := 1; size < 5; size++ {
+		var got []any
+		for after := any(nil); ; {
+			page := member(w.gql(`query($size:Int,$after:String){releases(repository:"shop",first:$size,after:$after){edges{cursor node{`+all+`}} pageInfo{hasNextPage endCursor}}}`, map[string]any{"size": size, "after": after}).data(), "releases")
+			for _, e := range page["edges"].([]any) {
+				node := member(e.(map[string]any), "node")
+				got = append(got, node)
+			}
+			if after = member(page, "pageInfo")["endCursor"]; member(page, "pageInfo")["hasNextPage"] == false {
+				break
+			}
+		}
+		if !sameInstants(got, want) {
+			t.Errorf("in pages of %d the releases are\n%v, want\n%v", size, got, want)
+		}
+	}
+	of := w.gql(`{release(repository:"shop",version:"v1.0.0"){version catalog{release commitId product(documentId:"a"){price}}}
+		none: release(repository:"shop",version:"9.0.0"){version} latestRelease(repository:"shop"){version} pre: latestRelease(repository:"shop",prereleases:true){version}}`, nil).data()
+	if price := member(of, "release", "catalog", "product")["price"]; price != "1.50" || of["none"] != nil || member(of, "latestRelease")["version"] != "1.1.0" || member(of, "pre")["version"] != "2.0.0-rc.1" {
+		t.Errorf("the releases are %v", of)
+	}
+	w.gql(`{release(repository:"shop",version:"one"){version}}`, nil).code("INVALID_ARGUMENT")
+	w.gql(`{release(repository:"Not a name",version:"1.0.0"){version}}`, nil).code("INVALID_REPOSITORY_ID")
+}
+
+// sameInstants compares without regard to the zone of times.
+func sameInstants(a, b []any) bool {
+	for _, list := range [][]any{a, b} {
+		for _, r := range list {
+			tagger := member(r.(map[string]any), "tagger")
+			if at, err := time.Parse(time.RFC3339, fmt.Sprint(tagger["time"])); err == nil {
+				tagger["time"] = at.UTC().Format(time.RFC3339)
+			}
+		}
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func TestTwoCatalogsAreComparedAsByREST(t *testing.T) {
+	w := openShop(t, soundShop())
+	w.tag("v1.0.0")
+	w.edit(map[string]string{"products/a.md": strings.Replace(productFile("a", "late", "gtin: \"1\"\n"), "About", "All about", 1), "products/e.md": productFile("e", "late", "")})
+	want := w.get(shopCatalog + "/diff?from=v1.0.0").wants(http.StatusOK).json()
+	const all = `change kind documentId title path oldPath fields { field old new } bodyChanged`
+	var got []any
+	for after := any(nil); ; {
+		page := member(w.gql(`query($after:String){diff(repository:"shop",from:"v1.0.0",first:1,after:$after){fromCommitId toCommitId nodes{`+all+` old{... on Product{category{title}}} new{documentId}} pageInfo{hasNextPage endCursor}}}`, map[string]any{"after": after}).data(), "diff")
+		if page["fromCommitId"] != want["from_commit_id"] || page["toCommitId"] != want["to_commit_id"] {
+			t.Errorf("the page is of %v and %v", page["fromCommitId"], page["toCommitId"])
+		}
+		got = append(got, page["nodes"].([]any)...)
+		if after = member(page, "pageInfo")["endCursor"]; member(page, "pageInfo")["hasNextPage"] == false {
+			break
+		}
+		w.edit(map[string]string{"products/f.md": productFile("f", "late", "")}) // the pages stay of the same two commits
+	}
+	if old := member(got[0].(map[string]any), "old", "category")["title"]; old != "EARLY" {
+		t.Errorf("the old side is in the category %v", old)
+	}
+	for i, d := range got {
+		d := d.(map[string]any)
+		rest := want["items"].([]any)[i].(map[string]any)
+		rest["change"] = strings.ToUpper(rest["change"].(string))
+		if (d["old"] == nil) != (rest["change"] == "ADDED") || (d["new"] == nil) != (rest["change"] == "REMOVED") {
+			t.Errorf("the sides of %v are %v and %v", d["documentId"], d["old"], d["new"])
+		}
+		for name, member := range map[string]string{"change": "change", "kind": "kind", "documentId": "id", "title": "title", "path": "path", "oldPath": "old_path", "bodyChanged": "body_changed"} {
+			if d[name] != rest[member] {
+				t.Errorf("%s of %v is %v, want %v", name, d["documentId"], d[name], rest[member])
+			}
+		}
+		for _, f := range rest["fields"].([]any) {
+			for _, side := range []string{"old", "new"} {
+				if f := f.(map[string]any); f[side] == nil {
+					f[side] = nil // REST leaves it out
+				}
+			}
+		}
+		if mustJSON(t, d["fields"]) != mustJSON(t, rest["fields"]) {
+			t.Errorf("the fields of %v are %v, want %v", d["documentId"], d["fields"], rest["fields"])
+		}
+	}
+	if len(got) != len(want["items"].([]any)) || len(got) < 2 {
+		t.Errorf("there are %d differences, want %d", len(got), len(want["items"].([]any)))
+	}
+	w.gql(`{diff(repository:"shop",from:"v9"){fromCommitId}}`, nil).code("REF_NOT_FOUND")
+	if e := w.gql(`{diff(repository:"shop",from:"v1.0.0",to:""){fromCommitId}}`, nil).code("INVALID_REVISION"); member(e, "extensions")["field"] != "to" {
+		t.Errorf("the error is %v", e)
+	}
+}
+
+func TestAQueryReadsItsOwnWrites(t *testing.T) {
+	w := openShop(t, smallShop())
+	a := w.gql(`{catalog(repository:"shop"){commitId}}`, nil)
+	if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Content-Type") != "application/json" {
+		t.Errorf("headers %v", a.header)
+	}
+	w.put(shop+"/files/products/e.md?branch=main", productFile("e", "late", "")).wants(http.StatusCreated)
+	cursor := w.announce(w.head())
+	for range 20 {
+		b := w.post("/graphql", `{"query":"{catalog(repository:\"shop\"){product(documentId:\"e\"){sku}}}"}`, header("Content-Type", "application/json"), header("GitStore-Min-Cursor", cursor.String())).wants(http.StatusOK)
+		if member(b.data(), "catalog", "product")["sku"] != "SKU-e" {
+			t.Fatalf("the new product is not told: %s", b.body)
+		}
+	}
+	w.post("/graphql", `{"query":"{__typename}"}`, header("Content-Type", "application/json"), header("GitStore-Min-Cursor", "nonsense")).wants(http.StatusBadRequest).code("INVALID_CURSOR")
+	get := w.get("/graphql?query=" + url.QueryEscape(`{catalog(repository:"shop"){commitId}}`) + "&min_cursor=" + cursor.String()).wants(http.StatusOK)
+	if member(get.data(), "catalog")["commitId"] != w.head() {
+		t.Errorf("by GET there is %s", get.body)
+	}
+}
+
+func TestABrowserGetsAPageThatNeedsNothingElse(t *testing.T) {
+	w := openShop(t, smallShop())
+	a := w.get("/graphql", header("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")).wants(http.StatusOK)
+	page := string(a.body)
+	if a.header.Get("Content-Type") != "text/html; charset=utf-8" || strings.Contains(page, "://") || strings.Contains(page, "src=") || strings.Contains(page, "<link") {
+		t.Errorf("the page wants more: %v", a.header)
+	}
+	_, script, _ := strings.Cut(page, "<script>")
+	script, _, _ = strings.Cut(script, "</script>")
+	sum := sha256.Sum256([]byte(script))
+	want := "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; connect-src 'self'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	if got := a.header.Get("Content-Security-Policy"); got != want || strings.Count(page, "<script") != 1 || strings.Contains(page, " on") && regexp.MustCompile(`<[^>]* on[a-z]+=`).MatchString(page) {
+		t.Errorf("the policy is %s, want %s", got, want)
+	}
+	for _, query := range regexp.MustCompile("(?s)(?:example|introspection) = `(.*?)`;").FindAllStringSubmatch(script, -1) {
+		text := strings.ReplaceAll(query[1], "${reference}", "kind name ofType { kind name ofType { kind name ofType { kind name } } }")
+		w.gql(text, map[string]any{"repository": "shop"}).data()
+	}
+	w.get("/graphql?query="+url.QueryEscape("{__typename}"), header("Accept", "text/html")).wants(http.StatusOK).data()
+}
+
+func TestOperationsAreCountedAndLogged(t *testing.T) {
+	var lines bytes.Buffer
+	registry := prometheus.NewRegistry()
+	w := openShop(t, smallShop())
+	c := serve(t, newStore(t), httpapi.Options{Catalogs: w.follower, Registerer: registry, Logger: slog.New(slog.NewTextHandler(&lines, nil))})
+	c.gql(`{catalog(repository:"shop"){commitId}}`, nil).data()
+	c.gql(`{catalog(repository:"gone"){commitId}}`, nil).code("CATALOG_NOT_FOUND")
+	c.gql(`{nothing}`, nil).code("INVALID_ARGUMENT")
+	c.server.Close()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "gitstore_graphql_operations_total" {
+				got[m.GetLabel()[0].GetValue()+" "+m.GetLabel()[1].GetValue()] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	if want := map[string]float64{"none refused": 1, "query errors": 1, "query ok": 1}; !maps.Equal(got, want) {
+		t.Errorf("operations are counted as %v, want %v", got, want)
+	}
+	for _, want := range []string{`path=/graphql status=200 .* operation=query\n`, `operation=query reason=CATALOG_NOT_FOUND error="no catalog`, `operation="" reason=INVALID_ARGUMENT error=`} {
+		if !regexp.MustCompile(want).MatchString(lines.String()) {
+			t.Errorf("the log lacks %s:\n%s", want, lines.String())
+		}
+	}
+}
+
+// exampleShop serves examples/catalog.
+func exampleShop(t *testing.T) *shopWindow {
+	t.Helper()
+	files := map[string]string{}
+	root := os.DirFS("../../examples/catalog")
+	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(root, name)
+		files[name] = string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openShop(t, files)
+}
+
+func TestTheCommandsOfTheGuideWorkAsTheyAreWritten(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/graphql.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := exampleShop(t)
+	commands := regexp.MustCompile(`(?s)curl http://127\.0\.0\.1:8080/graphql -H 'Content-Type: application/json' -d '([^']*)'\n`).FindAllStringSubmatch(string(guide), -1)
+	if len(commands) != strings.Count(string(guide), "\ncurl ") || len(commands) < 3 {
+		t.Errorf("only %d commands of the guide are run", len(commands))
+	}
+	for _, command := range commands {
+		a := w.post("/graphql", command[1], header("Content-Type", "application/json")).wants(http.StatusOK)
+		if text := mustJSON(t, a.data()); strings.Contains(text, `"nodes":[]`) || strings.Contains(text, `:null}`) {
+			t.Errorf("%s\nfinds nothing: %s", command[1], text)
+		}
+	}
+}
