@@ -37,6 +37,9 @@ func (s *Store) WaitUntilQueued(id git.RepositoryID, n int) error {
 	return err
 }
 
+// RemoveAll removes what is left of a deleted repository.
+func RemoveAll(ctx context.Context, dir string) error { return removeAll(ctx, dir) }
+
 // Maintaining reports whether a repository is maintained just now.
 func (s *Store) Maintaining() bool {
 	if !s.maintaining.TryAcquire(1) {

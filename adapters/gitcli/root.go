@@ -1,6 +1,7 @@
 package gitcli
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -135,13 +136,13 @@ func (r *root) path(id git.RepositoryID) string {
 
 // clean removes what a process that was killed left behind. Nobody else writes below the root, so whatever looks
 // unfinished is garbage (docs/adr/0003-one-writer.md). It returns how many files it removed.
-func (r *root) clean(logger *slog.Logger) (removed int, err error) {
+func (r *root) clean(ctx context.Context, logger *slog.Logger) (removed int, err error) {
 	unfinished, err := os.ReadDir(r.tmp())
 	if err != nil {
 		return 0, err
 	}
 	for _, e := range unfinished {
-		if err := os.RemoveAll(filepath.Join(r.tmp(), e.Name())); err != nil {
+		if err := removeAll(ctx, filepath.Join(r.tmp(), e.Name())); err != nil {
 			return removed, err
 		}
 		removed++
@@ -152,9 +153,27 @@ func (r *root) clean(logger *slog.Logger) (removed int, err error) {
 		return err
 	})
 	if removed > 0 {
-		logger.Info("removed what an unclean stop left behind", "files", removed)
+		logger.InfoContext(ctx, "removed what an unclean stop left behind", "files", removed)
 	}
 	return removed, err
+}
+
+// removeAll removes a file, or a directory with all that is in it. It fails with the context's error, and leaves the rest,
+// when ctx ends: many refs that are files of their own take minutes.
+func removeAll(ctx context.Context, path string) error {
+	_ = filepath.WalkDir(path, func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return fs.SkipAll
+		case err == nil && !e.IsDir():
+			_ = os.Remove(name) //nolint:gosec // the directory is ours alone; a failure is found again below
+		}
+		return nil
+	})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return os.RemoveAll(path)
 }
 
 // each calls fn with the directory of every repository.

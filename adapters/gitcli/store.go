@@ -134,6 +134,9 @@ type Store struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 	background sync.WaitGroup
+	// removing is for removing deleted repositories, which goes on for a while when the store is closed.
+	removing    context.Context
+	endRemoving context.CancelFunc
 
 	mu      sync.Mutex
 	handles btree.Map[string, *handle]
@@ -188,6 +191,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.Processes.SpoolDir = r.tmp()
 	s.pool = catfile.NewPool(runner, opts.Processes)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.removing, s.endRemoving = context.WithCancel(context.WithoutCancel(ctx))
 	return s, nil
 }
 
@@ -205,7 +209,7 @@ func (s *Store) finishRefs(ctx context.Context, id git.RepositoryID, dir string)
 // recover cleans the root, finds its repositories, and finishes what was to happen to their refs. What cannot be finished
 // yet, on a full disk say, is finished before the next write.
 func (s *Store) recover(ctx context.Context) error {
-	if _, err := s.root.clean(s.logger); err != nil {
+	if _, err := s.root.clean(ctx, s.logger); err != nil {
 		return err
 	}
 	return s.root.each(func(dir string) error {
@@ -229,8 +233,12 @@ func (s *Store) recover(ctx context.Context) error {
 	})
 }
 
+// maxRemoving is how long a store that is closed goes on to remove deleted repositories.
+const maxRemoving = 3 * time.Second
+
 // Close ends all processes and gives the storage root back. Writes that wait fail with DRAINING; those being written are
-// finished. Streams that are being read fail soon after.
+// finished. Streams that are being read fail soon after. What is left of deleted repositories after some seconds is removed
+// when the root is opened again.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -244,7 +252,10 @@ func (s *Store) Close() error {
 	for _, h := range handles {
 		h.close(errDraining)
 	}
+	late := time.AfterFunc(maxRemoving, s.endRemoving)
 	s.background.Wait()
+	late.Stop()
+	s.endRemoving()
 	s.pool.Close()
 	s.refs.forget("")
 	return s.root.close()
@@ -536,7 +547,7 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 		return disk.Error(err)
 	}
 	s.background.Go(func() {
-		if err := os.RemoveAll(aside); err != nil {
+		if err := removeAll(s.removing, aside); err != nil {
 			s.logger.ErrorContext(ctx, "a deleted repository is still on the disk until the next start", "repository", id.String(), "error", err)
 		}
 	})

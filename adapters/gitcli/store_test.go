@@ -770,3 +770,17 @@ func states(t *testing.T, s *gitcli.Store, ids ...git.RepositoryID) map[string]e
 	}
 	return all
 }
+
+func TestARemovalEndsWithItsContextAndIsFinishedLater(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "deleted")
+	refs := filepath.Join(dir, "refs", "heads")
+	require.NoError(t, os.MkdirAll(refs, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(refs, "main"), nil, 0o600))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, gitcli.RemoveAll(ended, dir), context.Canceled)
+	require.FileExists(t, filepath.Join(refs, "main"))
+	require.NoError(t, gitcli.RemoveAll(t.Context(), dir))
+	require.NoDirExists(t, dir)
+	require.NoError(t, gitcli.RemoveAll(t.Context(), dir), "again")
+}
