@@ -43,10 +43,37 @@ type RepositoryStore interface {
 	// DeleteRepository removes a repository with all it holds. Calls under way on it fail or end as if it were still
 	// there. It fails with REPOSITORY_NOT_FOUND.
 	DeleteRepository(ctx context.Context, id git.RepositoryID) error
+	// Policy returns what the repository holds writers to.
+	Policy(ctx context.Context, id git.RepositoryID) (PolicyInfo, error)
+	// SetPolicy gives the repository a policy of its own, or for nil the store's default. It holds for writes whose turn comes
+	// afterwards; a push that is being validated is judged by the one before. A retry is safe.
+	SetPolicy(ctx context.Context, id git.RepositoryID, policy *Policy) error
 	// Repository returns access to the repository. It does no I/O: whether the repository exists is for each method
 	// of the result to find out. There is nothing to close.
 	Repository(id git.RepositoryID) GitRepository
 }
+
+// PolicyInfo is a policy and where it comes from.
+type PolicyInfo struct {
+	Policy
+	// Own reports that the repository was given it; else it is the store's default.
+	Own bool
+}
+
+// The policy of a repository; its rules are the domain's.
+type (
+	// Policy is what a repository holds writers to besides the rules that hold for all repositories.
+	Policy = repository.Policy
+	// Validation says what becomes of a push that brings something invalid.
+	Validation = repository.Validation
+)
+
+// The kinds of [Validation].
+const (
+	NoValidation = repository.NoValidation
+	WarnInvalid  = repository.WarnInvalid
+	EnforceValid = repository.EnforceValid
+)
 
 // CreateRepository describes a new repository.
 type CreateRepository struct {
@@ -110,21 +137,6 @@ type RepositoryReader interface {
 	TreeReader
 	HistoryReader
 }
-
-// The policy of a repository; its rules are the domain's.
-type (
-	// Policy is what a repository holds writers to besides the rules that hold for all repositories.
-	Policy = repository.Policy
-	// Validation says what becomes of a push that brings something invalid.
-	Validation = repository.Validation
-)
-
-// The kinds of [Validation].
-const (
-	NoValidation = repository.NoValidation
-	WarnInvalid  = repository.WarnInvalid
-	EnforceValid = repository.EnforceValid
-)
 
 // InfoReader describes the repository itself.
 type InfoReader interface {

@@ -128,7 +128,7 @@ func (d *draft) DefaultBranch() git.RefName { return d.repo.defaultBranch }
 func (d *draft) Ref(name git.RefName) git.ObjectID { return d.refs.get(name).Target }
 
 // Policy implements [repository.Draft].
-func (d *draft) Policy() repository.Policy { return d.repo.policy() }
+func (d *draft) Policy() repository.Policy { return d.repo.policy().Policy }
 
 // RefConflict implements [repository.Draft].
 func (d *draft) RefConflict(name git.RefName) git.RefName { return d.refs.conflict(name) }

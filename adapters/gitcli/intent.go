@@ -31,9 +31,14 @@ func writeIntent(dir string, changes []repository.RefChange) error {
 	for _, c := range changes {
 		fmt.Fprintf(&b, "%s %s %s\n", c.Name, orAbsent(c.Old), orAbsent(c.New))
 	}
-	name := filepath.Join(dir, intentFile)
+	return replaceFile(dir, intentFile, b.Bytes())
+}
+
+// replaceFile puts a file of a repository on the disk, as a whole or not at all.
+func replaceFile(dir, name string, content []byte) error {
+	name = filepath.Join(dir, name)
 	unfinished := name + ".lock" // a start removes what ends like that
-	err := os.WriteFile(unfinished, b.Bytes(), 0o600)
+	err := os.WriteFile(unfinished, content, 0o600)
 	if err == nil {
 		err = disk.Sync(unfinished)
 	}

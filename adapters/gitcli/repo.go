@@ -37,6 +37,8 @@ type repo struct {
 	// newPacks is the weight of the packs since the repository was last maintained.
 	newPacks atomic.Int64
 	size     sizeCache
+	// ownPolicy is nil for a repository that has none.
+	ownPolicy atomic.Pointer[repository.Policy]
 }
 
 // metadata is the file gitstore.json in a repository: what Git has no place for.
@@ -44,6 +46,26 @@ type metadata struct {
 	ID           string    `json:"id"`
 	ObjectFormat string    `json:"object_format"`
 	CreatedAt    time.Time `json:"created_at"`
+	// Policy is nil for a repository that has none of its own.
+	Policy *policyMetadata `json:"policy,omitempty"`
+}
+
+// policyMetadata is [repository.PolicySpec] on the disk.
+type policyMetadata struct {
+	Validation        string   `json:"validation"`
+	ValidatedBranches []string `json:"validated_branches,omitempty"`
+	ProtectedBranches []string `json:"protected_branches,omitempty"`
+	ImmutableReleases bool     `json:"immutable_releases,omitempty"`
+	Links             bool     `json:"links,omitempty"`
+}
+
+// write puts the file on the disk.
+func (m metadata) write(dir string) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return replaceFile(dir, metadataFile, append(b, '\n'))
 }
 
 const metadataFile = "gitstore.json"
@@ -87,6 +109,13 @@ func (s *Store) openRepo(ctx context.Context, id git.RepositoryID, dir string) (
 	}
 	if r.defaultBranch, err = readHead(dir); err != nil {
 		return nil, unsafeRepository(id, err)
+	}
+	if m.Policy != nil {
+		policy, err := repository.PolicySpec(*m.Policy).Parse()
+		if err != nil {
+			return nil, unsafeRepository(id, err)
+		}
+		r.ownPolicy.Store(&policy)
 	}
 	reader, err := s.pool.Open(ctx, dir)
 	if err != nil {
@@ -156,7 +185,35 @@ func (r *repo) close(err error) {
 }
 
 // policy is what the repository holds writers to.
-func (r *repo) policy() repository.Policy { return r.store.opts.Policy }
+func (r *repo) policy() ports.PolicyInfo {
+	if own := r.ownPolicy.Load(); own != nil {
+		return ports.PolicyInfo{Policy: *own, Own: true}
+	}
+	return ports.PolicyInfo{Policy: r.store.opts.Policy}
+}
+
+// setPolicy puts a policy on the disk, and between two writes into effect; nil is the store's default.
+func (r *repo) setPolicy(policy *repository.Policy) error {
+	r.exclusive.Lock()
+	defer r.exclusive.Unlock()
+	if err := r.writer.closedWith(); err != nil {
+		return err
+	}
+	m, err := readMetadata(r.dir)
+	if err != nil {
+		return unsafeRepository(r.id, err)
+	}
+	m.Policy = nil
+	if policy != nil {
+		spec := policyMetadata(policy.Spec())
+		m.Policy = &spec
+	}
+	if err := m.write(r.dir); err != nil {
+		return err
+	}
+	r.ownPolicy.Store(policy)
+	return nil
+}
 
 // view is the repository at one moment. It implements [repository.View].
 type view struct {
@@ -225,17 +282,10 @@ func createRepo(ctx context.Context, runner *command.Runner, dir string, req por
 	if err != nil {
 		return err
 	}
-	m, err := json.Marshal(metadata{ID: req.ID.String(), ObjectFormat: req.ObjectFormat.String(), CreatedAt: now})
-	if err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(repositoryConfig(req.ObjectFormat)), 0o600); err != nil {
 		return err
 	}
-	files := map[string]string{"config": repositoryConfig(req.ObjectFormat), metadataFile: string(m) + "\n"}
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
+	return metadata{ID: req.ID.String(), ObjectFormat: req.ObjectFormat.String(), CreatedAt: now}.write(dir)
 }
 
 // repositoryOf finds out the id of the repository in dir, false if GitStore did not set it up.

@@ -52,7 +52,7 @@ type Options struct {
 	// PushOptions are the names of the push options (git-push(1), --push-option) that are taken; an option is a name or
 	// name=value. Others are refused, and none are taken by default.
 	PushOptions []string
-	// Policy is what repositories hold writers to. The default asks for nothing.
+	// Policy is what repositories hold writers to that have no policy of their own. The default asks for nothing.
 	Policy ports.Policy
 	// Validator judges pushes where the policy wants it; nil takes them for valid.
 	Validator ports.PushValidator
@@ -584,6 +584,33 @@ func (s *Store) ListRepositories(ctx context.Context, p ports.Page) (ports.Repos
 		res.NextToken = page.Encode(scope, page.Token{After: found[size-1].id.String()})
 	}
 	return res, nil
+}
+
+// Policy implements [ports.RepositoryStore].
+func (s *Store) Policy(ctx context.Context, id git.RepositoryID) (ports.PolicyInfo, error) {
+	r, err := s.repo(ctx, id)
+	if err != nil {
+		return ports.PolicyInfo{}, err
+	}
+	return r.policy(), nil
+}
+
+// SetPolicy implements [ports.RepositoryStore].
+func (s *Store) SetPolicy(ctx context.Context, id git.RepositoryID, policy *ports.Policy) error {
+	end, err := s.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
+	r, err := s.repo(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := r.setPolicy(policy); err != nil {
+		return err
+	}
+	s.logger.InfoContext(ctx, "the policy of a repository was set", "repository", id.String(), "own", policy != nil, "policy", policyMetadata(r.policy().Spec()))
+	return nil
 }
 
 func (s *Store) handlesAfter(after string, n int) []*handle {

@@ -40,7 +40,7 @@ type findings struct {
 // whether there are such. Nobody but the client waits for it. It holds for the changes if they are made from where the refs
 // are: of each command the writer asks that anew.
 func (p *push) validate(ctx context.Context, q *quarantine, changes []repository.RefChange) (refused bool, err error) {
-	policy := p.repo.policy()
+	policy := p.repo.policy().Policy
 	refs, err := pushedRefs(ctx, q, policy, changes)
 	if err != nil || len(refs) == 0 {
 		return false, err

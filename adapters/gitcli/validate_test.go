@@ -152,7 +152,7 @@ func TestAnInvalidPushIsTakenWithAWarning(t *testing.T) {
 }
 
 func TestOfAnAtomicPushNothingMovesIfOneRefIsInvalid(t *testing.T) {
-	branches := value[git.BranchPatterns](t)(git.ParseBranchPatterns([]string{"release/*"}))
+	branches := value[git.BranchPatterns](t)(git.ParseBranchPatterns("branches", []string{"release/*"}))
 	s := newPushShop(t, gitcli.Options{Policy: ports.Policy{Validation: ports.EnforceValid, ValidatedBranches: branches}, Validator: validator(noPrices)})
 	bad, pack := elsewhere(t, "bad")
 	commands := []string{move("refs/heads/main", git.ObjectID{}, bad), move("refs/heads/release/1", git.ObjectID{}, bad)}

@@ -67,6 +67,23 @@ func (a *api) repositoryRoutes() []*route {
 			instead: "leave it out, as a repository is deleted whatever it holds",
 			answers: map[int]content{http.StatusNoContent: {}},
 		}, a.deleteRepository),
+		newRoute(http.MethodGet, "/v1/repositories/{id}/policy", spec{
+			id: "getRepositoryPolicy", group: group, summary: "Read the policy of a repository",
+			description: "What it holds those to who push and write.",
+			answers:     ok("The policy.", policyJSON{}),
+		}, a.getPolicy),
+		newRoute(http.MethodPut, "/v1/repositories/{id}/policy", spec{
+			id: "setRepositoryPolicy", group: group, summary: "Give a repository a policy of its own",
+			description: "It takes the place of the whole policy before, and holds for writes and pushes that begin afterwards.",
+			instead:     "leave it out, as a policy replaces whatever was before",
+			body:        &content{value: newPolicyJSON{}},
+			answers:     ok("The policy.", policyJSON{}),
+		}, a.setPolicy),
+		newRoute(http.MethodDelete, "/v1/repositories/{id}/policy", spec{
+			id: "deleteRepositoryPolicy", group: group, summary: "Let the default policy of the service hold for a repository",
+			instead: "leave it out, as a policy is deleted whatever it says",
+			answers: map[int]content{http.StatusNoContent: {}},
+		}, a.deletePolicy),
 	}
 }
 

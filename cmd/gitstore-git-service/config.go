@@ -82,17 +82,14 @@ func (s *settings) Validate() error {
 	return err
 }
 
-// policy is what repositories hold writers to.
-func (s *settings) policy() (p ports.Policy, err error) {
-	p.ImmutableReleases, p.Links = s.ImmutableReleases, s.PushLinks
-	if p.Validation, err = repository.ParseValidation(s.PushValidation); err != nil {
-		return p, fmt.Errorf("--push-validation: %w", err)
-	}
-	if p.ValidatedBranches, err = git.ParseBranchPatterns(config.List(s.PushValidationBranches)); err != nil {
-		return p, fmt.Errorf("--push-validation-branches: %w", err)
-	}
-	if p.ProtectedBranches, err = git.ParseBranchPatterns(config.List(s.ProtectedBranches)); err != nil {
-		return p, fmt.Errorf("--protected-branches: %w", err)
+// policy is what repositories hold writers to that have no policy of their own.
+func (s *settings) policy() (ports.Policy, error) {
+	p, err := repository.PolicySpec{
+		Validation: s.PushValidation, ValidatedBranches: config.List(s.PushValidationBranches), ProtectedBranches: config.List(s.ProtectedBranches),
+		ImmutableReleases: s.ImmutableReleases, Links: s.PushLinks,
+	}.Parse()
+	if err != nil {
+		return p, fmt.Errorf("--push-validation, --push-validation-branches, --protected-branches: %w", err)
 	}
 	return p, nil
 }

@@ -14,13 +14,23 @@ type BranchPatterns struct {
 	refs  RefPatterns
 }
 
+// MaxBranchPatterns is the most patterns that are taken together.
+const MaxBranchPatterns = 100
+
+// maxBranchPattern is the longest of them, in bytes.
+const maxBranchPattern = 255
+
 // ParseBranchPatterns reads patterns: each is the short name of a branch, a directory above it, or a glob of [path.Match],
-// in which "*" does not cross "/". None selects none. It fails with INVALID_PATTERN.
-func ParseBranchPatterns(patterns []string) (BranchPatterns, error) {
+// in which "*" does not cross "/". None selects none. It fails with INVALID_PATTERN, for the field that they are in, and for more
+// than [MaxBranchPatterns].
+func ParseBranchPatterns(field string, patterns []string) (BranchPatterns, error) {
+	if len(patterns) > MaxBranchPatterns {
+		return BranchPatterns{}, errs.InvalidField(errs.ReasonInvalidPattern, field, "there are %d patterns, at most %d are taken", len(patterns), MaxBranchPatterns)
+	}
 	full := make([]string, len(patterns))
 	for i, p := range patterns {
-		if _, err := path.Match(p, ""); err != nil || strings.Trim(p, "/ ") == "" || strings.HasPrefix(p, "refs/") {
-			return BranchPatterns{}, errs.InvalidField(errs.ReasonInvalidPattern, "branches",
+		if _, err := path.Match(p, ""); err != nil || strings.Trim(p, "/ ") == "" || strings.HasPrefix(p, "refs/") || len(p) > maxBranchPattern {
+			return BranchPatterns{}, errs.InvalidField(errs.ReasonInvalidPattern, field,
 				"pattern %.80q is malformed: write the name of a branch without refs/heads/, such as main, or a glob, such as release/*", p)
 		}
 		full[i] = branchPrefix + p

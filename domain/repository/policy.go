@@ -23,6 +23,40 @@ type Policy struct {
 	Links bool
 }
 
+// PolicySpec is a policy as people and programs write it.
+type PolicySpec struct {
+	// Validation is "off", "warn" or "enforce"; "" is "off".
+	Validation string
+	// ValidatedBranches and ProtectedBranches are patterns of [git.ParseBranchPatterns].
+	ValidatedBranches, ProtectedBranches []string
+	ImmutableReleases, Links             bool
+}
+
+// Spec returns what Parse reads back.
+func (p Policy) Spec() PolicySpec {
+	return PolicySpec{
+		Validation: p.Validation.String(), ValidatedBranches: p.ValidatedBranches.Strings(), ProtectedBranches: p.ProtectedBranches.Strings(),
+		ImmutableReleases: p.ImmutableReleases, Links: p.Links,
+	}
+}
+
+// Parse reads a policy. It fails with INVALID_ARGUMENT and INVALID_PATTERN; the field is validation, validated_branches or
+// protected_branches.
+func (s PolicySpec) Parse() (Policy, error) {
+	p := Policy{ImmutableReleases: s.ImmutableReleases, Links: s.Links}
+	var err error
+	if s.Validation != "" {
+		if p.Validation, err = ParseValidation(s.Validation); err != nil {
+			return p, err
+		}
+	}
+	if p.ValidatedBranches, err = git.ParseBranchPatterns("validated_branches", s.ValidatedBranches); err != nil {
+		return p, err
+	}
+	p.ProtectedBranches, err = git.ParseBranchPatterns("protected_branches", s.ProtectedBranches)
+	return p, err
+}
+
 // Validation says what becomes of a push that brings something invalid.
 type Validation uint8
 

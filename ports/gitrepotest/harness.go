@@ -96,6 +96,7 @@ var capabilities = []capability{
 	{"Bad input", badInputCases},
 	{"Object formats", formatCases},
 	{"Packs", packCases},
+	{"Policies", policyCases},
 }
 
 // suite is what the cases of one object format share.

@@ -272,6 +272,18 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 	return wire.DecodeError(err)
 }
 
+// Policy implements [ports.RepositoryStore].
+func (s *Store) Policy(ctx context.Context, id git.RepositoryID) (ports.PolicyInfo, error) {
+	m, err := s.repositories.GetRepositoryPolicy(ctx, &gitv1.GetRepositoryPolicyRequest{Repository: id.String()})
+	return answer(m, err, wire.DecodePolicyInfo)
+}
+
+// SetPolicy implements [ports.RepositoryStore].
+func (s *Store) SetPolicy(ctx context.Context, id git.RepositoryID, policy *ports.Policy) error {
+	_, err := s.repositories.SetRepositoryPolicy(ctx, wire.EncodeSetPolicy(id, policy))
+	return wire.DecodeError(err)
+}
+
 // Repository implements [ports.RepositoryStore].
 func (s *Store) Repository(id git.RepositoryID) ports.GitRepository { return repository{s, id} }
 

@@ -55,3 +55,26 @@ func (s repositoryService) DeleteRepository(ctx context.Context, m *gitv1.Delete
 	}
 	return &gitv1.DeleteRepositoryResponse{}, nil
 }
+
+func (s repositoryService) GetRepositoryPolicy(ctx context.Context, m *gitv1.GetRepositoryPolicyRequest) (*gitv1.GetRepositoryPolicyResponse, error) {
+	id, err := wire.DecodeRepositoryID(m.GetRepository())
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.store.Policy(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return wire.EncodePolicyInfo(p), nil
+}
+
+func (s repositoryService) SetRepositoryPolicy(ctx context.Context, m *gitv1.SetRepositoryPolicyRequest) (*gitv1.SetRepositoryPolicyResponse, error) {
+	id, policy, err := wire.DecodeSetPolicy(m)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.store.SetPolicy(ctx, id, policy); err != nil {
+		return nil, err
+	}
+	return &gitv1.SetRepositoryPolicyResponse{}, nil
+}

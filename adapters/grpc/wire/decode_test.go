@@ -85,6 +85,9 @@ func TestMalformedFieldsAreRefusedByName(t *testing.T) {
 		{"path of 10 KB", getFile(at("main"), long), errs.ReasonInvalidPath, "path"},
 		{"object format", last(wire.DecodeCreateRepository(&gitv1.CreateRepositoryRequest{Repository: "shop", ObjectFormat: 3})), errs.ReasonInvalidArgument, "object_format"},
 		{"negative object format", last(wire.DecodeCreateRepository(&gitv1.CreateRepositoryRequest{Repository: "shop", ObjectFormat: -1})), errs.ReasonInvalidArgument, "object_format"},
+		{"policy without validation", decodePolicy(&gitv1.RepositoryPolicy{}), errs.ReasonInvalidArgument, "policy.validation"},
+		{"validation", decodePolicy(&gitv1.RepositoryPolicy{Validation: 4}), errs.ReasonInvalidArgument, "policy.validation"},
+		{"protected branches", decodePolicy(&gitv1.RepositoryPolicy{Validation: 1, ProtectedBranches: [][]byte{[]byte("[")}}), errs.ReasonInvalidPattern, "policy.protected_branches"},
 		{"default branch", last(wire.DecodeCreateRepository(&gitv1.CreateRepositoryRequest{Repository: "shop", DefaultBranch: []byte("a b")})), errs.ReasonInvalidRefName, "default_branch"},
 		{"branch", headerWith(func(h *gitv1.CommitHeader) { h.Branch = []byte("refs/heads/a..b") }), errs.ReasonInvalidRefName, "branch"},
 		{"start revision", headerWith(func(h *gitv1.CommitHeader) { h.StartRevision = &gitv1.Revision{} }), errs.ReasonInvalidRevision, "start_revision"},
@@ -150,6 +153,11 @@ func TestMalformedFieldsAreRefusedByName(t *testing.T) {
 func last[T any](_ T, err error) error { return err }
 
 func second[T, U any](_ T, _ U, err error) error { return err }
+
+func decodePolicy(p *gitv1.RepositoryPolicy) error {
+	_, _, err := wire.DecodeSetPolicy(&gitv1.SetRepositoryPolicyRequest{Repository: "shop", Policy: p})
+	return err
+}
 
 func decodeID(s string) error { return last(wire.DecodeRepositoryID(s)) }
 
@@ -224,6 +232,8 @@ var requests = []struct {
 	again   func(proto.Message) (proto.Message, error)
 }{
 	{&gitv1.CreateRepositoryRequest{}, convert(wire.DecodeCreateRepository, wire.EncodeCreateRepository)},
+	{&gitv1.SetRepositoryPolicyRequest{}, convert2(wire.DecodeSetPolicy, wire.EncodeSetPolicy)},
+	{&gitv1.GetRepositoryPolicyResponse{}, convert(wire.DecodePolicyInfo, wire.EncodePolicyInfo)},
 	{&gitv1.ListRepositoriesRequest{}, func(m proto.Message) (proto.Message, error) {
 		return wire.EncodeListRepositories(wire.DecodeListRepositories(m.(*gitv1.ListRepositoriesRequest))), nil
 	}},

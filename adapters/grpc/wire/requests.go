@@ -78,6 +78,64 @@ func DecodeRepositoryPage(m *gitv1.ListRepositoriesResponse) (ports.RepositoryPa
 	return p, d.err
 }
 
+func encodePolicy(p ports.Policy) *gitv1.RepositoryPolicy {
+	return &gitv1.RepositoryPolicy{
+		Validation: gitv1.PushValidation(p.Validation) + gitv1.PushValidation_PUSH_VALIDATION_OFF, ValidatedBranches: encodePatterns(p.ValidatedBranches.Strings()),
+		ProtectedBranches: encodePatterns(p.ProtectedBranches.Strings()), ImmutableReleases: p.ImmutableReleases, Links: p.Links,
+	}
+}
+
+func (d *decoder) policy(m *gitv1.RepositoryPolicy) ports.Policy {
+	v := enum(d, errs.ReasonInvalidArgument, "policy.validation", m.GetValidation(), ports.EnforceValid+1)
+	if v == 0 && d.err == nil {
+		d.invalid(errs.ReasonInvalidArgument, "policy.validation", "the validation is missing: it is off, warn or enforce")
+	}
+	return ports.Policy{
+		Validation: max(v, 1) - 1, ValidatedBranches: d.branches("policy.validated_branches", m.GetValidatedBranches()),
+		ProtectedBranches: d.branches("policy.protected_branches", m.GetProtectedBranches()), ImmutableReleases: m.GetImmutableReleases(), Links: m.GetLinks(),
+	}
+}
+
+func (d *decoder) branches(field string, all [][]byte) git.BranchPatterns {
+	patterns, err := git.ParseBranchPatterns(field, each(all, func(b []byte) string { return string(b) }))
+	if err != nil {
+		d.fail(field, err)
+	}
+	return patterns
+}
+
+// EncodePolicyInfo makes the answer of RepositoryService.GetRepositoryPolicy.
+func EncodePolicyInfo(p ports.PolicyInfo) *gitv1.GetRepositoryPolicyResponse {
+	return &gitv1.GetRepositoryPolicyResponse{Policy: encodePolicy(p.Policy), Own: p.Own}
+}
+
+// DecodePolicyInfo reads the answer of RepositoryService.GetRepositoryPolicy.
+func DecodePolicyInfo(m *gitv1.GetRepositoryPolicyResponse) (ports.PolicyInfo, error) {
+	var d decoder
+	p := ports.PolicyInfo{Policy: d.policy(m.GetPolicy()), Own: m.GetOwn()}
+	return p, d.err
+}
+
+// EncodeSetPolicy makes the request of RepositoryService.SetRepositoryPolicy.
+func EncodeSetPolicy(id git.RepositoryID, policy *ports.Policy) *gitv1.SetRepositoryPolicyRequest {
+	m := &gitv1.SetRepositoryPolicyRequest{Repository: id.String()}
+	if policy != nil {
+		m.Policy = encodePolicy(*policy)
+	}
+	return m
+}
+
+// DecodeSetPolicy reads the request of RepositoryService.SetRepositoryPolicy.
+func DecodeSetPolicy(m *gitv1.SetRepositoryPolicyRequest) (git.RepositoryID, *ports.Policy, error) {
+	var d decoder
+	id := d.repositoryID(m.GetRepository())
+	if m.GetPolicy() == nil {
+		return id, nil, d.err
+	}
+	policy := d.policy(m.GetPolicy())
+	return id, &policy, d.err
+}
+
 // EncodeResolveRevision makes the request of RefService.ResolveRevision.
 func EncodeResolveRevision(id git.RepositoryID, rev git.Revision) *gitv1.ResolveRevisionRequest {
 	return &gitv1.ResolveRevisionRequest{Repository: id.String(), Revision: encodeRevision(rev)}

@@ -24,8 +24,8 @@ var Env = []string{
 }
 
 // Run runs the scripts of a directory at the same time and returns when all have ended. They have the variable GIT, the
-// URL of the directory of all repositories, and the commands of [testscript.Params] and of this package: repository, put,
-// get and noise. Each needs repositories of its own.
+// URL of the directory of all repositories, and the commands of [testscript.Params] and of this package: repository, policy,
+// put, get and noise. Each needs repositories of its own.
 //
 // api is the address of the API, a URL without a slash at its end.
 func Run(t *testing.T, dir, api string) {
@@ -40,7 +40,7 @@ func Run(t *testing.T, dir, api string) {
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"repository": a.repository, "put": a.put, "get": a.get, "noise": noise,
+				"repository": a.repository, "policy": a.policy, "put": a.put, "get": a.get, "noise": noise,
 			},
 			RequireExplicitExec: true,
 			RequireUniqueNames:  true,
@@ -72,6 +72,14 @@ func (c client) repository(ts *testscript.TestScript, neg bool, args []string) {
 		format = args[1]
 	}
 	c.call(ts, http.MethodPost, "", fmt.Sprintf(`{"id":%q,"object_format":%q}`, args[0], format), "Content-Type", "application/json")
+}
+
+// policy is the command "policy REPOSITORY JSON".
+func (c client) policy(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: policy REPOSITORY JSON")
+	}
+	c.call(ts, http.MethodPut, "/"+args[0]+"/policy", args[1], "Content-Type", "application/json")
 }
 
 // put is the command "put REPOSITORY PATH CONTENT [BRANCH]": a commit through the API.

@@ -37,6 +37,7 @@ func (s *Store) Reopen() *Store {
 	next := New()
 	for id, r := range s.repos {
 		next.repos[id] = newRepo(r.info, r.db, r.refs.Load())
+		next.repos[id].policy.Store(r.policy.Load())
 	}
 	return next
 }
@@ -47,6 +48,8 @@ type repo struct {
 	info ports.RepositoryInfo
 	db   *database
 	refs atomic.Pointer[refTable]
+	// policy is the repository's own, nil if it has none.
+	policy atomic.Pointer[ports.Policy]
 	// turn holds one token, which the writer at work has taken. Writers get it in the order they came.
 	turn    chan struct{}
 	deleted atomic.Bool
@@ -118,6 +121,32 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.repos, id)
+	return nil
+}
+
+// Policy implements [ports.RepositoryStore].
+func (s *Store) Policy(ctx context.Context, id git.RepositoryID) (ports.PolicyInfo, error) {
+	r, err := s.find(ctx, id)
+	if err != nil {
+		return ports.PolicyInfo{}, err
+	}
+	return r.policyInfo(), nil
+}
+
+func (r *repo) policyInfo() ports.PolicyInfo {
+	if own := r.policy.Load(); own != nil {
+		return ports.PolicyInfo{Policy: *own, Own: true}
+	}
+	return ports.PolicyInfo{}
+}
+
+// SetPolicy implements [ports.RepositoryStore].
+func (s *Store) SetPolicy(ctx context.Context, id git.RepositoryID, policy *ports.Policy) error {
+	r, err := s.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	r.policy.Store(policy)
 	return nil
 }
 

@@ -54,7 +54,7 @@ func newDraft(r *repo, staged map[git.ObjectID]object) *draft {
 }
 
 // Policy implements [rules.Draft].
-func (d *draft) Policy() rules.Policy { return rules.Policy{} }
+func (d *draft) Policy() rules.Policy { return d.repo.policyInfo().Policy }
 
 // RefConflict implements [rules.Draft].
 func (d *draft) RefConflict(name git.RefName) git.RefName { return d.refs.conflict(name) }

@@ -23,6 +23,144 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// PushValidation says what becomes of a push that brings something invalid.
+type PushValidation int32
+
+const (
+	PushValidation_PUSH_VALIDATION_UNSPECIFIED PushValidation = 0
+	// It is taken without a look.
+	PushValidation_PUSH_VALIDATION_OFF PushValidation = 1
+	// It is taken, and who pushes is told what is wrong.
+	PushValidation_PUSH_VALIDATION_WARN PushValidation = 2
+	// It is refused.
+	PushValidation_PUSH_VALIDATION_ENFORCE PushValidation = 3
+)
+
+// Enum value maps for PushValidation.
+var (
+	PushValidation_name = map[int32]string{
+		0: "PUSH_VALIDATION_UNSPECIFIED",
+		1: "PUSH_VALIDATION_OFF",
+		2: "PUSH_VALIDATION_WARN",
+		3: "PUSH_VALIDATION_ENFORCE",
+	}
+	PushValidation_value = map[string]int32{
+		"PUSH_VALIDATION_UNSPECIFIED": 0,
+		"PUSH_VALIDATION_OFF":         1,
+		"PUSH_VALIDATION_WARN":        2,
+		"PUSH_VALIDATION_ENFORCE":     3,
+	}
+)
+
+func (x PushValidation) Enum() *PushValidation {
+	p := new(PushValidation)
+	*p = x
+	return p
+}
+
+func (x PushValidation) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PushValidation) Descriptor() protoreflect.EnumDescriptor {
+	return file_gitstore_git_v1_repository_proto_enumTypes[0].Descriptor()
+}
+
+func (PushValidation) Type() protoreflect.EnumType {
+	return &file_gitstore_git_v1_repository_proto_enumTypes[0]
+}
+
+func (x PushValidation) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PushValidation.Descriptor instead.
+func (PushValidation) EnumDescriptor() ([]byte, []int) {
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{0}
+}
+
+// RepositoryPolicy is what a repository holds writers to. Branches are selected by patterns: a name without refs/heads/, a
+// folder of names, or a glob in which "*" does not cross "/"; at most 100.
+type RepositoryPolicy struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Validation PushValidation         `protobuf:"varint,1,opt,name=validation,proto3,enum=gitstore.git.v1.PushValidation" json:"validation,omitempty"`
+	// The branches whose pushes are validated; none is all. Tags of releases are validated with any.
+	ValidatedBranches [][]byte `protobuf:"bytes,2,rep,name=validated_branches,json=validatedBranches,proto3" json:"validated_branches,omitempty"`
+	// The branches that are neither deleted nor drop commits, whoever writes.
+	ProtectedBranches [][]byte `protobuf:"bytes,3,rep,name=protected_branches,json=protectedBranches,proto3" json:"protected_branches,omitempty"`
+	// Whether tags that are Semantic Versions stay as they are, whoever writes.
+	ImmutableReleases bool `protobuf:"varint,4,opt,name=immutable_releases,json=immutableReleases,proto3" json:"immutable_releases,omitempty"`
+	// Whether pushes may bring symbolic links and submodules.
+	Links         bool `protobuf:"varint,5,opt,name=links,proto3" json:"links,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepositoryPolicy) Reset() {
+	*x = RepositoryPolicy{}
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepositoryPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepositoryPolicy) ProtoMessage() {}
+
+func (x *RepositoryPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepositoryPolicy.ProtoReflect.Descriptor instead.
+func (*RepositoryPolicy) Descriptor() ([]byte, []int) {
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *RepositoryPolicy) GetValidation() PushValidation {
+	if x != nil {
+		return x.Validation
+	}
+	return PushValidation_PUSH_VALIDATION_UNSPECIFIED
+}
+
+func (x *RepositoryPolicy) GetValidatedBranches() [][]byte {
+	if x != nil {
+		return x.ValidatedBranches
+	}
+	return nil
+}
+
+func (x *RepositoryPolicy) GetProtectedBranches() [][]byte {
+	if x != nil {
+		return x.ProtectedBranches
+	}
+	return nil
+}
+
+func (x *RepositoryPolicy) GetImmutableReleases() bool {
+	if x != nil {
+		return x.ImmutableReleases
+	}
+	return false
+}
+
+func (x *RepositoryPolicy) GetLinks() bool {
+	if x != nil {
+		return x.Links
+	}
+	return false
+}
+
 // Repository describes a repository.
 type Repository struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -41,7 +179,7 @@ type Repository struct {
 
 func (x *Repository) Reset() {
 	*x = Repository{}
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[0]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -53,7 +191,7 @@ func (x *Repository) String() string {
 func (*Repository) ProtoMessage() {}
 
 func (x *Repository) ProtoReflect() protoreflect.Message {
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[0]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -66,7 +204,7 @@ func (x *Repository) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repository.ProtoReflect.Descriptor instead.
 func (*Repository) Descriptor() ([]byte, []int) {
-	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{0}
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Repository) GetId() string {
@@ -125,7 +263,7 @@ type CreateRepositoryRequest struct {
 
 func (x *CreateRepositoryRequest) Reset() {
 	*x = CreateRepositoryRequest{}
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[1]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -137,7 +275,7 @@ func (x *CreateRepositoryRequest) String() string {
 func (*CreateRepositoryRequest) ProtoMessage() {}
 
 func (x *CreateRepositoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[1]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -150,7 +288,7 @@ func (x *CreateRepositoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRepositoryRequest.ProtoReflect.Descriptor instead.
 func (*CreateRepositoryRequest) Descriptor() ([]byte, []int) {
-	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{1}
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *CreateRepositoryRequest) GetRepository() string {
@@ -183,7 +321,7 @@ type CreateRepositoryResponse struct {
 
 func (x *CreateRepositoryResponse) Reset() {
 	*x = CreateRepositoryResponse{}
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[2]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -195,7 +333,7 @@ func (x *CreateRepositoryResponse) String() string {
 func (*CreateRepositoryResponse) ProtoMessage() {}
 
 func (x *CreateRepositoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[2]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -208,7 +346,7 @@ func (x *CreateRepositoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRepositoryResponse.ProtoReflect.Descriptor instead.
 func (*CreateRepositoryResponse) Descriptor() ([]byte, []int) {
-	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{2}
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CreateRepositoryResponse) GetRepository() *Repository {
@@ -227,7 +365,7 @@ type GetRepositoryRequest struct {
 
 func (x *GetRepositoryRequest) Reset() {
 	*x = GetRepositoryRequest{}
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[3]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -239,7 +377,7 @@ func (x *GetRepositoryRequest) String() string {
 func (*GetRepositoryRequest) ProtoMessage() {}
 
 func (x *GetRepositoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[3]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -252,7 +390,7 @@ func (x *GetRepositoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRepositoryRequest.ProtoReflect.Descriptor instead.
 func (*GetRepositoryRequest) Descriptor() ([]byte, []int) {
-	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{3}
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetRepositoryRequest) GetRepository() string {
@@ -271,7 +409,7 @@ type GetRepositoryResponse struct {
 
 func (x *GetRepositoryResponse) Reset() {
 	*x = GetRepositoryResponse{}
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[4]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -283,7 +421,7 @@ func (x *GetRepositoryResponse) String() string {
 func (*GetRepositoryResponse) ProtoMessage() {}
 
 func (x *GetRepositoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[4]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -296,7 +434,7 @@ func (x *GetRepositoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRepositoryResponse.ProtoReflect.Descriptor instead.
 func (*GetRepositoryResponse) Descriptor() ([]byte, []int) {
-	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{4}
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetRepositoryResponse) GetRepository() *Repository {
@@ -317,7 +455,7 @@ type ListRepositoriesRequest struct {
 
 func (x *ListRepositoriesRequest) Reset() {
 	*x = ListRepositoriesRequest{}
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[5]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -329,7 +467,7 @@ func (x *ListRepositoriesRequest) String() string {
 func (*ListRepositoriesRequest) ProtoMessage() {}
 
 func (x *ListRepositoriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[5]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -342,7 +480,7 @@ func (x *ListRepositoriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRepositoriesRequest.ProtoReflect.Descriptor instead.
 func (*ListRepositoriesRequest) Descriptor() ([]byte, []int) {
-	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{5}
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListRepositoriesRequest) GetPageSize() int32 {
@@ -370,7 +508,7 @@ type ListRepositoriesResponse struct {
 
 func (x *ListRepositoriesResponse) Reset() {
 	*x = ListRepositoriesResponse{}
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[6]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +520,7 @@ func (x *ListRepositoriesResponse) String() string {
 func (*ListRepositoriesResponse) ProtoMessage() {}
 
 func (x *ListRepositoriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[6]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +533,7 @@ func (x *ListRepositoriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRepositoriesResponse.ProtoReflect.Descriptor instead.
 func (*ListRepositoriesResponse) Descriptor() ([]byte, []int) {
-	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{6}
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListRepositoriesResponse) GetRepositories() []*Repository {
@@ -421,7 +559,7 @@ type DeleteRepositoryRequest struct {
 
 func (x *DeleteRepositoryRequest) Reset() {
 	*x = DeleteRepositoryRequest{}
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[7]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -433,7 +571,7 @@ func (x *DeleteRepositoryRequest) String() string {
 func (*DeleteRepositoryRequest) ProtoMessage() {}
 
 func (x *DeleteRepositoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[7]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -446,7 +584,7 @@ func (x *DeleteRepositoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRepositoryRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRepositoryRequest) Descriptor() ([]byte, []int) {
-	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{7}
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DeleteRepositoryRequest) GetRepository() string {
@@ -464,7 +602,7 @@ type DeleteRepositoryResponse struct {
 
 func (x *DeleteRepositoryResponse) Reset() {
 	*x = DeleteRepositoryResponse{}
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[8]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +614,7 @@ func (x *DeleteRepositoryResponse) String() string {
 func (*DeleteRepositoryResponse) ProtoMessage() {}
 
 func (x *DeleteRepositoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gitstore_git_v1_repository_proto_msgTypes[8]
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,14 +627,208 @@ func (x *DeleteRepositoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRepositoryResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRepositoryResponse) Descriptor() ([]byte, []int) {
-	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{8}
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{9}
+}
+
+type GetRepositoryPolicyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Repository    string                 `protobuf:"bytes,1,opt,name=repository,proto3" json:"repository,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRepositoryPolicyRequest) Reset() {
+	*x = GetRepositoryPolicyRequest{}
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRepositoryPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRepositoryPolicyRequest) ProtoMessage() {}
+
+func (x *GetRepositoryPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRepositoryPolicyRequest.ProtoReflect.Descriptor instead.
+func (*GetRepositoryPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetRepositoryPolicyRequest) GetRepository() string {
+	if x != nil {
+		return x.Repository
+	}
+	return ""
+}
+
+type GetRepositoryPolicyResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Policy *RepositoryPolicy      `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Whether the repository was given it; else it is the service's default.
+	Own           bool `protobuf:"varint,2,opt,name=own,proto3" json:"own,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRepositoryPolicyResponse) Reset() {
+	*x = GetRepositoryPolicyResponse{}
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRepositoryPolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRepositoryPolicyResponse) ProtoMessage() {}
+
+func (x *GetRepositoryPolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRepositoryPolicyResponse.ProtoReflect.Descriptor instead.
+func (*GetRepositoryPolicyResponse) Descriptor() ([]byte, []int) {
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetRepositoryPolicyResponse) GetPolicy() *RepositoryPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *GetRepositoryPolicyResponse) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
+}
+
+type SetRepositoryPolicyRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Repository string                 `protobuf:"bytes,1,opt,name=repository,proto3" json:"repository,omitempty"`
+	// Absent is the service's default.
+	Policy        *RepositoryPolicy `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetRepositoryPolicyRequest) Reset() {
+	*x = SetRepositoryPolicyRequest{}
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetRepositoryPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetRepositoryPolicyRequest) ProtoMessage() {}
+
+func (x *SetRepositoryPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetRepositoryPolicyRequest.ProtoReflect.Descriptor instead.
+func (*SetRepositoryPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SetRepositoryPolicyRequest) GetRepository() string {
+	if x != nil {
+		return x.Repository
+	}
+	return ""
+}
+
+func (x *SetRepositoryPolicyRequest) GetPolicy() *RepositoryPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+type SetRepositoryPolicyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetRepositoryPolicyResponse) Reset() {
+	*x = SetRepositoryPolicyResponse{}
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetRepositoryPolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetRepositoryPolicyResponse) ProtoMessage() {}
+
+func (x *SetRepositoryPolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gitstore_git_v1_repository_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetRepositoryPolicyResponse.ProtoReflect.Descriptor instead.
+func (*SetRepositoryPolicyResponse) Descriptor() ([]byte, []int) {
+	return file_gitstore_git_v1_repository_proto_rawDescGZIP(), []int{13}
 }
 
 var File_gitstore_git_v1_repository_proto protoreflect.FileDescriptor
 
 const file_gitstore_git_v1_repository_proto_rawDesc = "" +
 	"\n" +
-	" gitstore/git/v1/repository.proto\x12\x0fgitstore.git.v1\x1a\x1cgitstore/git/v1/shared.proto\x1a#gitstore/options/v1/operation.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x01\n" +
+	" gitstore/git/v1/repository.proto\x12\x0fgitstore.git.v1\x1a\x1cgitstore/git/v1/shared.proto\x1a#gitstore/options/v1/operation.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\x01\n" +
+	"\x10RepositoryPolicy\x12?\n" +
+	"\n" +
+	"validation\x18\x01 \x01(\x0e2\x1f.gitstore.git.v1.PushValidationR\n" +
+	"validation\x12-\n" +
+	"\x12validated_branches\x18\x02 \x03(\fR\x11validatedBranches\x12-\n" +
+	"\x12protected_branches\x18\x03 \x03(\fR\x11protectedBranches\x12-\n" +
+	"\x12immutable_releases\x18\x04 \x01(\bR\x11immutableReleases\x12\x14\n" +
+	"\x05links\x18\x05 \x01(\bR\x05links\"\xf7\x01\n" +
 	"\n" +
 	"Repository\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
@@ -536,7 +868,25 @@ const file_gitstore_git_v1_repository_proto_rawDesc = "" +
 	"\n" +
 	"repository\x18\x01 \x01(\tR\n" +
 	"repository\"\x1a\n" +
-	"\x18DeleteRepositoryResponse2\xde\x03\n" +
+	"\x18DeleteRepositoryResponse\"<\n" +
+	"\x1aGetRepositoryPolicyRequest\x12\x1e\n" +
+	"\n" +
+	"repository\x18\x01 \x01(\tR\n" +
+	"repository\"j\n" +
+	"\x1bGetRepositoryPolicyResponse\x129\n" +
+	"\x06policy\x18\x01 \x01(\v2!.gitstore.git.v1.RepositoryPolicyR\x06policy\x12\x10\n" +
+	"\x03own\x18\x02 \x01(\bR\x03own\"w\n" +
+	"\x1aSetRepositoryPolicyRequest\x12\x1e\n" +
+	"\n" +
+	"repository\x18\x01 \x01(\tR\n" +
+	"repository\x129\n" +
+	"\x06policy\x18\x02 \x01(\v2!.gitstore.git.v1.RepositoryPolicyR\x06policy\"\x1d\n" +
+	"\x1bSetRepositoryPolicyResponse*\x81\x01\n" +
+	"\x0ePushValidation\x12\x1f\n" +
+	"\x1bPUSH_VALIDATION_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13PUSH_VALIDATION_OFF\x10\x01\x12\x18\n" +
+	"\x14PUSH_VALIDATION_WARN\x10\x02\x12\x1b\n" +
+	"\x17PUSH_VALIDATION_ENFORCE\x10\x032\xda\x05\n" +
 	"\x11RepositoryService\x12s\n" +
 	"\x10CreateRepository\x12(.gitstore.git.v1.CreateRepositoryRequest\x1a).gitstore.git.v1.CreateRepositoryResponse\"\n" +
 	"\xba\xd2\x18\x06\b\x02\x10\x04\x18\x03\x12j\n" +
@@ -545,7 +895,11 @@ const file_gitstore_git_v1_repository_proto_rawDesc = "" +
 	"\x10ListRepositories\x12(.gitstore.git.v1.ListRepositoriesRequest\x1a).gitstore.git.v1.ListRepositoriesResponse\"\n" +
 	"\xba\xd2\x18\x06\b\x01\x10\x01\x18\x01\x12s\n" +
 	"\x10DeleteRepository\x12(.gitstore.git.v1.DeleteRepositoryRequest\x1a).gitstore.git.v1.DeleteRepositoryResponse\"\n" +
-	"\xba\xd2\x18\x06\b\x02\x10\x04\x18\x03BFZDgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1;gitv1b\x06proto3"
+	"\xba\xd2\x18\x06\b\x02\x10\x04\x18\x03\x12|\n" +
+	"\x13GetRepositoryPolicy\x12+.gitstore.git.v1.GetRepositoryPolicyRequest\x1a,.gitstore.git.v1.GetRepositoryPolicyResponse\"\n" +
+	"\xba\xd2\x18\x06\b\x01\x10\x01\x18\x01\x12|\n" +
+	"\x13SetRepositoryPolicy\x12+.gitstore.git.v1.SetRepositoryPolicyRequest\x1a,.gitstore.git.v1.SetRepositoryPolicyResponse\"\n" +
+	"\xba\xd2\x18\x06\b\x02\x10\x04\x18\x01BFZDgithub.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1;gitv1b\x06proto3"
 
 var (
 	file_gitstore_git_v1_repository_proto_rawDescOnce sync.Once
@@ -559,40 +913,54 @@ func file_gitstore_git_v1_repository_proto_rawDescGZIP() []byte {
 	return file_gitstore_git_v1_repository_proto_rawDescData
 }
 
-var file_gitstore_git_v1_repository_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_gitstore_git_v1_repository_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_gitstore_git_v1_repository_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_gitstore_git_v1_repository_proto_goTypes = []any{
-	(*Repository)(nil),               // 0: gitstore.git.v1.Repository
-	(*CreateRepositoryRequest)(nil),  // 1: gitstore.git.v1.CreateRepositoryRequest
-	(*CreateRepositoryResponse)(nil), // 2: gitstore.git.v1.CreateRepositoryResponse
-	(*GetRepositoryRequest)(nil),     // 3: gitstore.git.v1.GetRepositoryRequest
-	(*GetRepositoryResponse)(nil),    // 4: gitstore.git.v1.GetRepositoryResponse
-	(*ListRepositoriesRequest)(nil),  // 5: gitstore.git.v1.ListRepositoriesRequest
-	(*ListRepositoriesResponse)(nil), // 6: gitstore.git.v1.ListRepositoriesResponse
-	(*DeleteRepositoryRequest)(nil),  // 7: gitstore.git.v1.DeleteRepositoryRequest
-	(*DeleteRepositoryResponse)(nil), // 8: gitstore.git.v1.DeleteRepositoryResponse
-	(ObjectFormat)(0),                // 9: gitstore.git.v1.ObjectFormat
-	(*timestamppb.Timestamp)(nil),    // 10: google.protobuf.Timestamp
+	(PushValidation)(0),                 // 0: gitstore.git.v1.PushValidation
+	(*RepositoryPolicy)(nil),            // 1: gitstore.git.v1.RepositoryPolicy
+	(*Repository)(nil),                  // 2: gitstore.git.v1.Repository
+	(*CreateRepositoryRequest)(nil),     // 3: gitstore.git.v1.CreateRepositoryRequest
+	(*CreateRepositoryResponse)(nil),    // 4: gitstore.git.v1.CreateRepositoryResponse
+	(*GetRepositoryRequest)(nil),        // 5: gitstore.git.v1.GetRepositoryRequest
+	(*GetRepositoryResponse)(nil),       // 6: gitstore.git.v1.GetRepositoryResponse
+	(*ListRepositoriesRequest)(nil),     // 7: gitstore.git.v1.ListRepositoriesRequest
+	(*ListRepositoriesResponse)(nil),    // 8: gitstore.git.v1.ListRepositoriesResponse
+	(*DeleteRepositoryRequest)(nil),     // 9: gitstore.git.v1.DeleteRepositoryRequest
+	(*DeleteRepositoryResponse)(nil),    // 10: gitstore.git.v1.DeleteRepositoryResponse
+	(*GetRepositoryPolicyRequest)(nil),  // 11: gitstore.git.v1.GetRepositoryPolicyRequest
+	(*GetRepositoryPolicyResponse)(nil), // 12: gitstore.git.v1.GetRepositoryPolicyResponse
+	(*SetRepositoryPolicyRequest)(nil),  // 13: gitstore.git.v1.SetRepositoryPolicyRequest
+	(*SetRepositoryPolicyResponse)(nil), // 14: gitstore.git.v1.SetRepositoryPolicyResponse
+	(ObjectFormat)(0),                   // 15: gitstore.git.v1.ObjectFormat
+	(*timestamppb.Timestamp)(nil),       // 16: google.protobuf.Timestamp
 }
 var file_gitstore_git_v1_repository_proto_depIdxs = []int32{
-	9,  // 0: gitstore.git.v1.Repository.object_format:type_name -> gitstore.git.v1.ObjectFormat
-	10, // 1: gitstore.git.v1.Repository.created_at:type_name -> google.protobuf.Timestamp
-	9,  // 2: gitstore.git.v1.CreateRepositoryRequest.object_format:type_name -> gitstore.git.v1.ObjectFormat
-	0,  // 3: gitstore.git.v1.CreateRepositoryResponse.repository:type_name -> gitstore.git.v1.Repository
-	0,  // 4: gitstore.git.v1.GetRepositoryResponse.repository:type_name -> gitstore.git.v1.Repository
-	0,  // 5: gitstore.git.v1.ListRepositoriesResponse.repositories:type_name -> gitstore.git.v1.Repository
-	1,  // 6: gitstore.git.v1.RepositoryService.CreateRepository:input_type -> gitstore.git.v1.CreateRepositoryRequest
-	3,  // 7: gitstore.git.v1.RepositoryService.GetRepository:input_type -> gitstore.git.v1.GetRepositoryRequest
-	5,  // 8: gitstore.git.v1.RepositoryService.ListRepositories:input_type -> gitstore.git.v1.ListRepositoriesRequest
-	7,  // 9: gitstore.git.v1.RepositoryService.DeleteRepository:input_type -> gitstore.git.v1.DeleteRepositoryRequest
-	2,  // 10: gitstore.git.v1.RepositoryService.CreateRepository:output_type -> gitstore.git.v1.CreateRepositoryResponse
-	4,  // 11: gitstore.git.v1.RepositoryService.GetRepository:output_type -> gitstore.git.v1.GetRepositoryResponse
-	6,  // 12: gitstore.git.v1.RepositoryService.ListRepositories:output_type -> gitstore.git.v1.ListRepositoriesResponse
-	8,  // 13: gitstore.git.v1.RepositoryService.DeleteRepository:output_type -> gitstore.git.v1.DeleteRepositoryResponse
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	0,  // 0: gitstore.git.v1.RepositoryPolicy.validation:type_name -> gitstore.git.v1.PushValidation
+	15, // 1: gitstore.git.v1.Repository.object_format:type_name -> gitstore.git.v1.ObjectFormat
+	16, // 2: gitstore.git.v1.Repository.created_at:type_name -> google.protobuf.Timestamp
+	15, // 3: gitstore.git.v1.CreateRepositoryRequest.object_format:type_name -> gitstore.git.v1.ObjectFormat
+	2,  // 4: gitstore.git.v1.CreateRepositoryResponse.repository:type_name -> gitstore.git.v1.Repository
+	2,  // 5: gitstore.git.v1.GetRepositoryResponse.repository:type_name -> gitstore.git.v1.Repository
+	2,  // 6: gitstore.git.v1.ListRepositoriesResponse.repositories:type_name -> gitstore.git.v1.Repository
+	1,  // 7: gitstore.git.v1.GetRepositoryPolicyResponse.policy:type_name -> gitstore.git.v1.RepositoryPolicy
+	1,  // 8: gitstore.git.v1.SetRepositoryPolicyRequest.policy:type_name -> gitstore.git.v1.RepositoryPolicy
+	3,  // 9: gitstore.git.v1.RepositoryService.CreateRepository:input_type -> gitstore.git.v1.CreateRepositoryRequest
+	5,  // 10: gitstore.git.v1.RepositoryService.GetRepository:input_type -> gitstore.git.v1.GetRepositoryRequest
+	7,  // 11: gitstore.git.v1.RepositoryService.ListRepositories:input_type -> gitstore.git.v1.ListRepositoriesRequest
+	9,  // 12: gitstore.git.v1.RepositoryService.DeleteRepository:input_type -> gitstore.git.v1.DeleteRepositoryRequest
+	11, // 13: gitstore.git.v1.RepositoryService.GetRepositoryPolicy:input_type -> gitstore.git.v1.GetRepositoryPolicyRequest
+	13, // 14: gitstore.git.v1.RepositoryService.SetRepositoryPolicy:input_type -> gitstore.git.v1.SetRepositoryPolicyRequest
+	4,  // 15: gitstore.git.v1.RepositoryService.CreateRepository:output_type -> gitstore.git.v1.CreateRepositoryResponse
+	6,  // 16: gitstore.git.v1.RepositoryService.GetRepository:output_type -> gitstore.git.v1.GetRepositoryResponse
+	8,  // 17: gitstore.git.v1.RepositoryService.ListRepositories:output_type -> gitstore.git.v1.ListRepositoriesResponse
+	10, // 18: gitstore.git.v1.RepositoryService.DeleteRepository:output_type -> gitstore.git.v1.DeleteRepositoryResponse
+	12, // 19: gitstore.git.v1.RepositoryService.GetRepositoryPolicy:output_type -> gitstore.git.v1.GetRepositoryPolicyResponse
+	14, // 20: gitstore.git.v1.RepositoryService.SetRepositoryPolicy:output_type -> gitstore.git.v1.SetRepositoryPolicyResponse
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_gitstore_git_v1_repository_proto_init() }
@@ -606,13 +974,14 @@ func file_gitstore_git_v1_repository_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gitstore_git_v1_repository_proto_rawDesc), len(file_gitstore_git_v1_repository_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   9,
+			NumEnums:      1,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_gitstore_git_v1_repository_proto_goTypes,
 		DependencyIndexes: file_gitstore_git_v1_repository_proto_depIdxs,
+		EnumInfos:         file_gitstore_git_v1_repository_proto_enumTypes,
 		MessageInfos:      file_gitstore_git_v1_repository_proto_msgTypes,
 	}.Build()
 	File_gitstore_git_v1_repository_proto = out.File

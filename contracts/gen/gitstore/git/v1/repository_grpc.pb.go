@@ -19,10 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RepositoryService_CreateRepository_FullMethodName = "/gitstore.git.v1.RepositoryService/CreateRepository"
-	RepositoryService_GetRepository_FullMethodName    = "/gitstore.git.v1.RepositoryService/GetRepository"
-	RepositoryService_ListRepositories_FullMethodName = "/gitstore.git.v1.RepositoryService/ListRepositories"
-	RepositoryService_DeleteRepository_FullMethodName = "/gitstore.git.v1.RepositoryService/DeleteRepository"
+	RepositoryService_CreateRepository_FullMethodName    = "/gitstore.git.v1.RepositoryService/CreateRepository"
+	RepositoryService_GetRepository_FullMethodName       = "/gitstore.git.v1.RepositoryService/GetRepository"
+	RepositoryService_ListRepositories_FullMethodName    = "/gitstore.git.v1.RepositoryService/ListRepositories"
+	RepositoryService_DeleteRepository_FullMethodName    = "/gitstore.git.v1.RepositoryService/DeleteRepository"
+	RepositoryService_GetRepositoryPolicy_FullMethodName = "/gitstore.git.v1.RepositoryService/GetRepositoryPolicy"
+	RepositoryService_SetRepositoryPolicy_FullMethodName = "/gitstore.git.v1.RepositoryService/SetRepositoryPolicy"
 )
 
 // RepositoryServiceClient is the client API for RepositoryService service.
@@ -39,6 +41,10 @@ type RepositoryServiceClient interface {
 	ListRepositories(ctx context.Context, in *ListRepositoriesRequest, opts ...grpc.CallOption) (*ListRepositoriesResponse, error)
 	// DeleteRepository removes a repository with all it holds.
 	DeleteRepository(ctx context.Context, in *DeleteRepositoryRequest, opts ...grpc.CallOption) (*DeleteRepositoryResponse, error)
+	// GetRepositoryPolicy returns what a repository holds writers to.
+	GetRepositoryPolicy(ctx context.Context, in *GetRepositoryPolicyRequest, opts ...grpc.CallOption) (*GetRepositoryPolicyResponse, error)
+	// SetRepositoryPolicy gives a repository a policy of its own, or takes it away.
+	SetRepositoryPolicy(ctx context.Context, in *SetRepositoryPolicyRequest, opts ...grpc.CallOption) (*SetRepositoryPolicyResponse, error)
 }
 
 type repositoryServiceClient struct {
@@ -89,6 +95,26 @@ func (c *repositoryServiceClient) DeleteRepository(ctx context.Context, in *Dele
 	return out, nil
 }
 
+func (c *repositoryServiceClient) GetRepositoryPolicy(ctx context.Context, in *GetRepositoryPolicyRequest, opts ...grpc.CallOption) (*GetRepositoryPolicyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetRepositoryPolicyResponse)
+	err := c.cc.Invoke(ctx, RepositoryService_GetRepositoryPolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *repositoryServiceClient) SetRepositoryPolicy(ctx context.Context, in *SetRepositoryPolicyRequest, opts ...grpc.CallOption) (*SetRepositoryPolicyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetRepositoryPolicyResponse)
+	err := c.cc.Invoke(ctx, RepositoryService_SetRepositoryPolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RepositoryServiceServer is the server API for RepositoryService service.
 // All implementations must embed UnimplementedRepositoryServiceServer
 // for forward compatibility.
@@ -103,6 +129,10 @@ type RepositoryServiceServer interface {
 	ListRepositories(context.Context, *ListRepositoriesRequest) (*ListRepositoriesResponse, error)
 	// DeleteRepository removes a repository with all it holds.
 	DeleteRepository(context.Context, *DeleteRepositoryRequest) (*DeleteRepositoryResponse, error)
+	// GetRepositoryPolicy returns what a repository holds writers to.
+	GetRepositoryPolicy(context.Context, *GetRepositoryPolicyRequest) (*GetRepositoryPolicyResponse, error)
+	// SetRepositoryPolicy gives a repository a policy of its own, or takes it away.
+	SetRepositoryPolicy(context.Context, *SetRepositoryPolicyRequest) (*SetRepositoryPolicyResponse, error)
 	mustEmbedUnimplementedRepositoryServiceServer()
 }
 
@@ -124,6 +154,12 @@ func (UnimplementedRepositoryServiceServer) ListRepositories(context.Context, *L
 }
 func (UnimplementedRepositoryServiceServer) DeleteRepository(context.Context, *DeleteRepositoryRequest) (*DeleteRepositoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteRepository not implemented")
+}
+func (UnimplementedRepositoryServiceServer) GetRepositoryPolicy(context.Context, *GetRepositoryPolicyRequest) (*GetRepositoryPolicyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRepositoryPolicy not implemented")
+}
+func (UnimplementedRepositoryServiceServer) SetRepositoryPolicy(context.Context, *SetRepositoryPolicyRequest) (*SetRepositoryPolicyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetRepositoryPolicy not implemented")
 }
 func (UnimplementedRepositoryServiceServer) mustEmbedUnimplementedRepositoryServiceServer() {}
 func (UnimplementedRepositoryServiceServer) testEmbeddedByValue()                           {}
@@ -218,6 +254,42 @@ func _RepositoryService_DeleteRepository_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RepositoryService_GetRepositoryPolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRepositoryPolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RepositoryServiceServer).GetRepositoryPolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RepositoryService_GetRepositoryPolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RepositoryServiceServer).GetRepositoryPolicy(ctx, req.(*GetRepositoryPolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RepositoryService_SetRepositoryPolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetRepositoryPolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RepositoryServiceServer).SetRepositoryPolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RepositoryService_SetRepositoryPolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RepositoryServiceServer).SetRepositoryPolicy(ctx, req.(*SetRepositoryPolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RepositoryService_ServiceDesc is the grpc.ServiceDesc for RepositoryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -240,6 +312,14 @@ var RepositoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteRepository",
 			Handler:    _RepositoryService_DeleteRepository_Handler,
+		},
+		{
+			MethodName: "GetRepositoryPolicy",
+			Handler:    _RepositoryService_GetRepositoryPolicy_Handler,
+		},
+		{
+			MethodName: "SetRepositoryPolicy",
+			Handler:    _RepositoryService_SetRepositoryPolicy_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
