@@ -70,11 +70,13 @@ func TestGitReadsEveryObjectOfAPack(t *testing.T) {
 		require.NoError(t, pack.Install())
 
 		assert.Empty(t, repo.git(command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling"), ""))
+		var ids, contents strings.Builder
 		for id, content := range want {
 			assert.Equal(t, f.HashObject(git.BlobObject, content), id)
-			got := repo.git(command.Git("cat-file", "--batch=%(objecttype)"), id.String()+"\n")
-			require.Equal(t, "blob\n"+string(content)+"\n", got)
+			ids.WriteString(id.String() + "\n")
+			contents.WriteString("blob\n" + string(content) + "\n")
 		}
+		require.Equal(t, contents.String(), repo.git(command.Git("cat-file", "--batch=%(objecttype)"), ids.String()))
 	})
 }
 
