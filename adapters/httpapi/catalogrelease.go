@@ -223,8 +223,8 @@ func (a *api) rollBack(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	r := catalogs.Rollback{To: c.path["version"], Version: in.Version, Message: in.Message, RequestID: in.RequestID, DryRun: in.DryRun}
-	if r.Tagger, err = in.Tagger.signature("tagger"); err != nil {
+	r, err := in.rollback(c.path["version"])
+	if err != nil {
 		return err
 	}
 	result, err := a.opts.Catalogs.Rollback(c.ctx(), id, r)
@@ -232,6 +232,12 @@ func (a *api) rollBack(c *call) error {
 		return err
 	}
 	return c.answerRelease(result, in.DryRun)
+}
+
+func (in *rollbackJSON) rollback(to string) (r catalogs.Rollback, err error) {
+	r = catalogs.Rollback{To: to, Version: in.Version, Message: in.Message, RequestID: in.RequestID, DryRun: in.DryRun}
+	r.Tagger, err = in.Tagger.signature("tagger")
+	return r, err
 }
 
 func (c *call) answerRelease(result ports.ReleaseResult, dryRun bool) error {

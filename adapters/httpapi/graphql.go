@@ -18,6 +18,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/gitstore-dev/gitstore/adapters/httpapi/graphqlapi"
+	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 )
 
@@ -197,6 +198,33 @@ func (c *call) beginGraphQL(kind string) error {
 		}
 	}
 	return nil
+}
+
+// bodies implements [graphqlapi.Bodies].
+type bodies struct{}
+
+func (bodies) Write(body []byte) (catalogs.Write, error) {
+	var in changesJSON
+	if err := jsonError("", json.Unmarshal(body, &in, withoutNull)); err != nil {
+		return catalogs.Write{}, err
+	}
+	return in.write()
+}
+
+func (bodies) Release(body []byte) (catalogs.Release, error) {
+	var in newReleaseJSON
+	if err := jsonError("", json.Unmarshal(body, &in, withoutNull)); err != nil {
+		return catalogs.Release{}, err
+	}
+	return in.release()
+}
+
+func (bodies) Rollback(to string, body []byte) (catalogs.Rollback, error) {
+	var in rollbackJSON
+	if err := jsonError("", json.Unmarshal(body, &in, withoutNull)); err != nil {
+		return catalogs.Rollback{}, err
+	}
+	return in.rollback(to)
 }
 
 // writeGraphQLError sends what kept a request from being executed.

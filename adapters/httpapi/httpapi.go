@@ -97,7 +97,7 @@ func New(store ports.RepositoryStore, opts Options) http.Handler {
 	a := &api{store: store, opts: opts.withDefaults(), encoded: &encodedDocuments{}}
 	a.metrics = newMetrics(a.opts.Registerer)
 	if a.opts.Catalogs != nil {
-		a.graphql = graphqlapi.New(store, a.opts.Catalogs)
+		a.graphql = graphqlapi.New(store, a.opts.Catalogs, bodies{})
 	}
 	a.routes = a.allRoutes()
 	a.document = newDocument(a.routes, a.opts.Version)

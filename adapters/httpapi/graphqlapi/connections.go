@@ -113,7 +113,7 @@ func (c *Catalog) find(ctx context.Context, q catalog.Query, orderBy []*FieldOrd
 	if err != nil {
 		return f, asArgument(err)
 	}
-	f.edges, f.info = fill(w, withoutErrors(listing, &err))
+	f.edges, f.info = fill(w, f.in.withoutErrors(listing, &err))
 	return f, err
 }
 
@@ -131,10 +131,11 @@ func asArgument(err error) error {
 	return e
 }
 
-// withoutErrors ends with the first error, which it keeps.
-func withoutErrors(listing iter.Seq2[catalogs.Listed, error], failure *error) iter.Seq2[page.Token, *catalog.Document] {
+// withoutErrors ends with the first error, which it keeps. The places are of the commit that the catalog tells.
+func (c *Catalog) withoutErrors(listing iter.Seq2[catalogs.Listed, error], failure *error) iter.Seq2[page.Token, *catalog.Document] {
 	return func(yield func(page.Token, *catalog.Document) bool) {
 		for d, err := range listing {
+			d.Place.Commit = c.CommitID()
 			if *failure = err; err != nil || !yield(d.Place, d.Document) {
 				return
 			}

@@ -31,6 +31,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Mutation() MutationResolver
 	Query() QueryResolver
 }
 
@@ -44,6 +45,16 @@ type ComplexityRoot struct {
 
 // region    ************************** generated!.gotpl **************************
 
+type MutationResolver interface {
+	CreateDocument(ctx context.Context, repository string, document map[string]any, commit map[string]any) (*ChangePayload, error)
+	ReplaceDocument(ctx context.Context, repository string, document map[string]any, ifMatch *string, commit map[string]any) (*ChangePayload, error)
+	PutDocument(ctx context.Context, repository string, document map[string]any, ifMatch *string, commit map[string]any) (*ChangePayload, error)
+	PatchDocument(ctx context.Context, repository string, document map[string]any, ifMatch *string, commit map[string]any) (*ChangePayload, error)
+	DeleteDocument(ctx context.Context, repository string, kind string, documentID string, ifMatch *string, commit map[string]any) (*ChangePayload, error)
+	ChangeDocuments(ctx context.Context, repository string, changes []map[string]any, commit map[string]any) (*ChangesPayload, error)
+	PublishRelease(ctx context.Context, repository string, release map[string]any) (*ReleasePayload, error)
+	RollBack(ctx context.Context, repository string, release map[string]any) (*ReleasePayload, error)
+}
 type QueryResolver interface {
 	Catalog(ctx context.Context, repository string, at *string) (*Catalog, error)
 	Node(ctx context.Context, id string) (Node, error)
@@ -78,10 +89,22 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("CategoryFilter", ec.unmarshalInputCategoryFilter),
+			graphql.NewInputUnmarshaler("CategoryInput", ec.unmarshalInputCategoryInput),
+			graphql.NewInputUnmarshaler("CollectionInput", ec.unmarshalInputCollectionInput),
+			graphql.NewInputUnmarshaler("CommitInput", ec.unmarshalInputCommitInput),
+			graphql.NewInputUnmarshaler("DocumentChangeInput", ec.unmarshalInputDocumentChangeInput),
 			graphql.NewInputUnmarshaler("DocumentFilter", ec.unmarshalInputDocumentFilter),
+			graphql.NewInputUnmarshaler("DocumentInput", ec.unmarshalInputDocumentInput),
 			graphql.NewInputUnmarshaler("FieldCondition", ec.unmarshalInputFieldCondition),
 			graphql.NewInputUnmarshaler("FieldOrder", ec.unmarshalInputFieldOrder),
+			graphql.NewInputUnmarshaler("ImageInput", ec.unmarshalInputImageInput),
+			graphql.NewInputUnmarshaler("LinkInput", ec.unmarshalInputLinkInput),
+			graphql.NewInputUnmarshaler("OtherDocumentInput", ec.unmarshalInputOtherDocumentInput),
 			graphql.NewInputUnmarshaler("ProductFilter", ec.unmarshalInputProductFilter),
+			graphql.NewInputUnmarshaler("ProductInput", ec.unmarshalInputProductInput),
+			graphql.NewInputUnmarshaler("ReleaseInput", ec.unmarshalInputReleaseInput),
+			graphql.NewInputUnmarshaler("RollbackInput", ec.unmarshalInputRollbackInput),
+			graphql.NewInputUnmarshaler("SignatureInput", ec.unmarshalInputSignatureInput),
 		)
 	}
 	first := true
@@ -116,6 +139,21 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			}
 
 			return &response
+		}
+	case ast.Mutation:
+		return func(ctx context.Context) *graphql.Response {
+			if !first {
+				return nil
+			}
+			first = false
+			ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
+			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
+			var buf bytes.Buffer
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
 		}
 
 	default:
@@ -902,6 +940,391 @@ type ProblemEdge {
   node: Problem!
 }
 `, BuiltIn: false},
+	{Name: "../../../contracts/graphql/change.graphqls", Input: `"""
+What can be changed. Each field is a commit or a release of its own, made one after the other.
+"""
+type Mutation {
+  "Creates a document."
+  createDocument(
+    "The id of the repository."
+    repository: String!
+    "The document. What of it has to be given follows from its kind."
+    document: DocumentInput!
+    "How it is committed."
+    commit: CommitInput
+  ): ChangePayload
+
+  "Gives a document other fields: what is left out goes, but the body."
+  replaceDocument(
+    "The id of the repository."
+    repository: String!
+    "The document as it is to be."
+    document: DocumentInput!
+    "The blobId that the document must have; empty if there must be none. Null, or left out, is any."
+    ifMatch: String
+    "How it is committed."
+    commit: CommitInput
+  ): ChangePayload
+
+  "Creates a document, or replaces the one that there is."
+  putDocument(
+    "The id of the repository."
+    repository: String!
+    "The document as it is to be."
+    document: DocumentInput!
+    "The blobId that the document must have; empty if there must be none. Null, or left out, is any."
+    ifMatch: String
+    "How it is committed."
+    commit: CommitInput
+  ): ChangePayload
+
+  "Changes some of a document as RFC 7396 does: what is left out stays, what is null goes, lists are replaced, and objects in fields merged."
+  patchDocument(
+    "The id of the repository."
+    repository: String!
+    "What changes of the document, and its documentId."
+    document: DocumentInput!
+    "The blobId that the document must have. Null, or left out, is any."
+    ifMatch: String
+    "How it is committed."
+    commit: CommitInput
+  ): ChangePayload
+
+  "Deletes a document and its file."
+  deleteDocument(
+    "The id of the repository."
+    repository: String!
+    "The kind, such as Product."
+    kind: String!
+    "The id that the document itself has."
+    documentId: String!
+    "The blobId that the document must have. Null, or left out, is any."
+    ifMatch: String
+    "How it is committed."
+    commit: CommitInput
+  ): ChangePayload
+
+  "Changes several documents in one commit, or none of them."
+  changeDocuments(
+    "The id of the repository."
+    repository: String!
+    "At most 1000, each of another document."
+    changes: [DocumentChangeInput!]!
+    "How they are committed."
+    commit: CommitInput
+  ): ChangesPayload
+
+  "Releases a catalog: an annotated tag, and before it a commit if there are changes. A catalog with any problem is refused."
+  publishRelease(
+    "The id of the repository."
+    repository: String!
+    "The release."
+    release: ReleaseInput!
+  ): ReleasePayload
+
+  "Makes an earlier release the highest again: a new tag of the same commit. Branches stay as they are."
+  rollBack(
+    "The id of the repository."
+    repository: String!
+    "The release."
+    release: RollbackInput!
+  ): ReleasePayload
+}
+
+"""
+How changes are committed. It is one commit on the head of the branch, made anew if the branch moves meanwhile. It is refused if something would be wrong with the catalog that is not now.
+"""
+input CommitInput {
+  "The branch, by its short name; without it the one that the catalog follows, else the default branch."
+  branch: String
+  "The commit message; without it one that says what was done."
+  message: String
+  "Who made the change; the service itself if it is not given."
+  author: SignatureInput
+  "Who made the commit; the author if it is not given."
+  committer: SignatureInput
+  "The commit that the branch must be at; empty if it must not exist."
+  expectedHead: String
+  "A UUID that makes a retry return the first request's commit."
+  requestId: String
+  "Checks everything, answers as if it were done, and makes nothing."
+  dryRun: Boolean
+}
+
+"""
+Who does something.
+"""
+input SignatureInput {
+  "The name."
+  name: String!
+  "The email address."
+  email: String!
+  "When; now if it is not given."
+  time: DateTime
+}
+
+"""
+A document of one of the kinds.
+"""
+input DocumentInput @oneOf {
+  "A product."
+  product: ProductInput
+  "A category."
+  category: CategoryInput
+  "A collection."
+  collection: CollectionInput
+  "A document of a kind that the repository has a schema for."
+  other: OtherDocumentInput
+}
+
+"""
+A product as it is written.
+"""
+input ProductInput {
+  "The id that the document itself has. It is always needed."
+  documentId: String!
+  "Its name in addresses: a-z, 0-9 and single - between them. A product needs it."
+  slug: String
+  "What people read. A product needs it."
+  title: String
+  "The stock keeping unit. A product needs it."
+  sku: String
+  "The id of the category. A product needs it."
+  categoryId: String
+  "A decimal number, such as 13.50. A product needs it."
+  price: String
+  "A code of ISO 4217, such as EUR. A product needs it."
+  currency: String
+  "Whether it is for sale. A product needs it."
+  status: ProductStatus
+  "Whether there is some. A product needs it."
+  inventoryStatus: InventoryStatus
+  "Words that it is found by."
+  tags: [String!]
+  "Pictures."
+  images: [ImageInput!]
+  "Where to read more."
+  links: [LinkInput!]
+  "The file of a new document; without it one that follows from slug or documentId. A document stays in its file."
+  path: String
+  "The other fields of the front matter: an object. New ones are written in the order of their names."
+  fields: JSON
+  "The Markdown behind the front matter. Left out, it stays."
+  body: String
+}
+
+"""
+A picture of a product.
+"""
+input ImageInput {
+  "Where it is."
+  url: String!
+  "What it shows, in words."
+  alt: String
+}
+
+"""
+A way from a product to somewhere else.
+"""
+input LinkInput {
+  "What people read."
+  title: String
+  "Where it leads."
+  url: String!
+}
+
+"""
+A category as it is written.
+"""
+input CategoryInput {
+  "The id that the document itself has. It is always needed."
+  documentId: String!
+  "Its name in addresses: a-z, 0-9 and single - between them. A category needs it."
+  slug: String
+  "What people read. A category needs it."
+  title: String
+  "The id of the category above; empty or left out for a root."
+  parentId: String
+  "Its place among the categories of the same parent."
+  position: Int
+  "The file of a new document; without it one that follows from slug or documentId. A document stays in its file."
+  path: String
+  "The other fields of the front matter: an object. New ones are written in the order of their names."
+  fields: JSON
+  "The Markdown behind the front matter. Left out, it stays."
+  body: String
+}
+
+"""
+A collection as it is written.
+"""
+input CollectionInput {
+  "The id that the document itself has. It is always needed."
+  documentId: String!
+  "Its name in addresses: a-z, 0-9 and single - between them. A collection needs it."
+  slug: String
+  "What people read. A collection needs it."
+  title: String
+  "The skus of the products in their order."
+  productSkus: [String!]
+  "The file of a new document; without it one that follows from slug or documentId. A document stays in its file."
+  path: String
+  "The other fields of the front matter: an object. New ones are written in the order of their names."
+  fields: JSON
+  "The Markdown behind the front matter. Left out, it stays."
+  body: String
+}
+
+"""
+A document of a kind that the repository has a schema for, as it is written.
+"""
+input OtherDocumentInput {
+  "The kind."
+  kind: String!
+  "The id that the document itself has. It is always needed."
+  documentId: String!
+  "Its name in addresses: a-z, 0-9 and single - between them."
+  slug: String
+  "What people read."
+  title: String
+  "The file of a new document; without it one that follows from slug or documentId. A document stays in its file."
+  path: String
+  "The other fields of the front matter: an object. New ones are written in the order of their names."
+  fields: JSON
+  "The Markdown behind the front matter. Left out, it stays."
+  body: String
+}
+
+"""
+One of several changes: of a document, or the deletion of one.
+"""
+input DocumentChangeInput {
+  "What is done."
+  action: DocumentAction!
+  "The document, or of a patch what changes of it. Not to delete."
+  document: DocumentInput
+  "The kind of the document to delete, such as Product."
+  kind: String
+  "The id of the document to delete."
+  documentId: String
+  "The blobId that the document must have; empty if there must be none. Null, or left out, is any."
+  ifMatch: String
+}
+
+"""
+What is done to a document.
+"""
+enum DocumentAction {
+  "A new one is made."
+  CREATE
+  "It gets other fields: what is left out goes, but the body."
+  REPLACE
+  "It is created, or replaced if there is one."
+  PUT
+  "Some of it changes."
+  PATCH
+  "It goes, and its file."
+  DELETE
+}
+
+"""
+What a change came to.
+"""
+type ChangePayload {
+  "The commit; of a dry run, the one that would be made; if nothing changes, the head."
+  commitId: String!
+  "Whether the requestId was known, and the commit made before."
+  replayed: Boolean!
+  "Whether nothing changed, and so no commit was made."
+  noOp: Boolean!
+  "What was done to the document: never PUT."
+  action: DocumentAction!
+  "The document as it is now, or of a dry run would be; null if it was deleted."
+  document: Document
+}
+
+"""
+What several changes came to.
+"""
+type ChangesPayload {
+  "The commit; of a dry run, the one that would be made; if nothing changes, the head."
+  commitId: String!
+  "Whether the requestId was known, and the commit made before."
+  replayed: Boolean!
+  "Whether nothing changed, and so no commit was made."
+  noOp: Boolean!
+  "The documents in the order of the changes."
+  documents: [WrittenDocument!]!
+}
+
+"""
+A document that was written.
+"""
+type WrittenDocument {
+  "What was done to it: never PUT."
+  action: DocumentAction!
+  "The kind."
+  kind: String!
+  "The id that the document itself has."
+  documentId: String!
+  "The file of the document."
+  path: String!
+  "The document as it is now, or of a dry run would be; null if it was deleted."
+  document: Document
+}
+
+"""
+A release to make.
+"""
+input ReleaseInput {
+  "A Semantic Version, with or without a leading v; the tag has one."
+  version: String!
+  "The message of the tag; without it one that names the version."
+  message: String
+  "Who makes the release, and the commit; the service itself if it is not given."
+  tagger: SignatureInput
+  "What to release: a branch, a tag, a ref or a full commit id; the head of branch if it is not given. Not with changes."
+  revision: String
+  "The branch, by its short name; without it the one that the catalog follows, else the default branch."
+  branch: String
+  "The commit that is released, or that the changes are made on."
+  expectedHead: String
+  "Changes to commit before; that commit is released."
+  changes: [DocumentChangeInput!]
+  "The message of that commit; without it one that says what was done."
+  commitMessage: String
+  "A UUID that makes a retry return the first request's release."
+  requestId: String
+  "Checks everything, answers as if it were done, and makes nothing."
+  dryRun: Boolean
+}
+
+"""
+A release that is an earlier one again.
+"""
+input RollbackInput {
+  "The version of the release to go back to."
+  to: String!
+  "The version of the new release, higher than what is live; without it the next patch of that."
+  version: String
+  "The message of the tag; without it one that names both versions."
+  message: String
+  "Who makes the release; the service itself if it is not given."
+  tagger: SignatureInput
+  "A UUID that makes a retry return the first request's release. It needs version."
+  requestId: String
+  "Checks everything, answers as if it were done, and makes nothing."
+  dryRun: Boolean
+}
+
+"""
+What making a release came to.
+"""
+type ReleasePayload {
+  "The release; of a dry run, as it would be."
+  release: Release!
+}
+`, BuiltIn: false},
 	{Name: "../../../contracts/graphql/release.graphqls", Input: `"""
 A release: a tag that is a Semantic Version.
 """
@@ -1157,6 +1580,36 @@ func (ec *executionContext) childFields_CategoryEdge(ctx context.Context, field 
 		return ec.fieldContext_CategoryEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CategoryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "commitId":
+		return ec.fieldContext_ChangePayload_commitId(ctx, field)
+	case "replayed":
+		return ec.fieldContext_ChangePayload_replayed(ctx, field)
+	case "noOp":
+		return ec.fieldContext_ChangePayload_noOp(ctx, field)
+	case "action":
+		return ec.fieldContext_ChangePayload_action(ctx, field)
+	case "document":
+		return ec.fieldContext_ChangePayload_document(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "commitId":
+		return ec.fieldContext_ChangesPayload_commitId(ctx, field)
+	case "replayed":
+		return ec.fieldContext_ChangesPayload_replayed(ctx, field)
+	case "noOp":
+		return ec.fieldContext_ChangesPayload_noOp(ctx, field)
+	case "documents":
+		return ec.fieldContext_ChangesPayload_documents(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangesPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Collection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1533,6 +1986,14 @@ func (ec *executionContext) childFields_ReleaseEdge(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type ReleaseEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_ReleasePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "release":
+		return ec.fieldContext_ReleasePayload_release(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReleasePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Signature(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -1543,6 +2004,22 @@ func (ec *executionContext) childFields_Signature(ctx context.Context, field gra
 		return ec.fieldContext_Signature_time(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Signature", field.Name)
+}
+
+func (ec *executionContext) childFields_WrittenDocument(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "action":
+		return ec.fieldContext_WrittenDocument_action(ctx, field)
+	case "kind":
+		return ec.fieldContext_WrittenDocument_kind(ctx, field)
+	case "documentId":
+		return ec.fieldContext_WrittenDocument_documentId(ctx, field)
+	case "path":
+		return ec.fieldContext_WrittenDocument_path(ctx, field)
+	case "document":
+		return ec.fieldContext_WrittenDocument_document(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WrittenDocument", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2034,6 +2511,270 @@ func (ec *executionContext) field_Collection_products_args(ctx context.Context, 
 		return nil, err
 	}
 	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_changeDocuments_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "repository",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["repository"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "changes",
+		func(ctx context.Context, v any) ([]map[string]any, error) {
+			return ec.unmarshalNDocumentChangeInput2ᚕmapᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["changes"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "commit",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalOCommitInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["commit"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createDocument_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "repository",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["repository"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "document",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNDocumentInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["document"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "commit",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalOCommitInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["commit"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteDocument_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "repository",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["repository"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "kind",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["kind"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "documentId",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["documentId"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "ifMatch",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["ifMatch"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "commit",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalOCommitInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["commit"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_patchDocument_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "repository",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["repository"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "document",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNDocumentInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["document"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "ifMatch",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["ifMatch"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "commit",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalOCommitInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["commit"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_publishRelease_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "repository",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["repository"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "release",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNReleaseInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["release"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_putDocument_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "repository",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["repository"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "document",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNDocumentInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["document"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "ifMatch",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["ifMatch"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "commit",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalOCommitInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["commit"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_replaceDocument_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "repository",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["repository"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "document",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNDocumentInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["document"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "ifMatch",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["ifMatch"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "commit",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalOCommitInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["commit"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_rollBack_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "repository",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["repository"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "release",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNRollbackInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["release"] = arg1
 	return args, nil
 }
 
@@ -3659,6 +4400,231 @@ func (ec *executionContext) fieldContext_CategoryEdge_node(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _ChangePayload_commitId(ctx context.Context, field graphql.CollectedField, obj *ChangePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePayload_commitId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CommitID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePayload_commitId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _ChangePayload_replayed(ctx context.Context, field graphql.CollectedField, obj *ChangePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePayload_replayed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Replayed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePayload_replayed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ChangePayload_noOp(ctx context.Context, field graphql.CollectedField, obj *ChangePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePayload_noOp(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NoOp, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePayload_noOp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ChangePayload_action(ctx context.Context, field graphql.CollectedField, obj *ChangePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePayload_action(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v DocumentAction) graphql.Marshaler {
+			return ec.marshalNDocumentAction2githubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐDocumentAction(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePayload_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePayload", field, false, false, "DocumentAction")
+}
+
+func (ec *executionContext) _ChangePayload_document(ctx context.Context, field graphql.CollectedField, obj *ChangePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePayload_document(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Document, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v Document) graphql.Marshaler {
+			return ec.marshalODocument2githubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐDocument(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePayload_document(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangesPayload_commitId(ctx context.Context, field graphql.CollectedField, obj *ChangesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangesPayload_commitId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CommitID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangesPayload_commitId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangesPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _ChangesPayload_replayed(ctx context.Context, field graphql.CollectedField, obj *ChangesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangesPayload_replayed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Replayed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangesPayload_replayed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangesPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ChangesPayload_noOp(ctx context.Context, field graphql.CollectedField, obj *ChangesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangesPayload_noOp(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NoOp, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangesPayload_noOp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangesPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ChangesPayload_documents(ctx context.Context, field graphql.CollectedField, obj *ChangesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangesPayload_documents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Documents, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*WrittenDocument) graphql.Marshaler {
+			return ec.marshalNWrittenDocument2ᚕᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐWrittenDocumentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangesPayload_documents(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WrittenDocument(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Collection_id(ctx context.Context, field graphql.CollectedField, obj *Collection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5124,6 +6090,358 @@ func (ec *executionContext) _MovedRelease_noticedAt(ctx context.Context, field g
 }
 func (ec *executionContext) fieldContext_MovedRelease_noticedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MovedRelease", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Mutation_createDocument(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createDocument(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateDocument(ctx, fc.Args["repository"].(string), fc.Args["document"].(map[string]any), fc.Args["commit"].(map[string]any))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ChangePayload) graphql.Marshaler {
+			return ec.marshalOChangePayload2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐChangePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createDocument(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createDocument_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_replaceDocument(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_replaceDocument(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReplaceDocument(ctx, fc.Args["repository"].(string), fc.Args["document"].(map[string]any), fc.Args["ifMatch"].(*string), fc.Args["commit"].(map[string]any))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ChangePayload) graphql.Marshaler {
+			return ec.marshalOChangePayload2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐChangePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_replaceDocument(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_replaceDocument_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_putDocument(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_putDocument(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PutDocument(ctx, fc.Args["repository"].(string), fc.Args["document"].(map[string]any), fc.Args["ifMatch"].(*string), fc.Args["commit"].(map[string]any))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ChangePayload) graphql.Marshaler {
+			return ec.marshalOChangePayload2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐChangePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_putDocument(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_putDocument_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_patchDocument(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_patchDocument(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PatchDocument(ctx, fc.Args["repository"].(string), fc.Args["document"].(map[string]any), fc.Args["ifMatch"].(*string), fc.Args["commit"].(map[string]any))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ChangePayload) graphql.Marshaler {
+			return ec.marshalOChangePayload2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐChangePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_patchDocument(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_patchDocument_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteDocument(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteDocument(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteDocument(ctx, fc.Args["repository"].(string), fc.Args["kind"].(string), fc.Args["documentId"].(string), fc.Args["ifMatch"].(*string), fc.Args["commit"].(map[string]any))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ChangePayload) graphql.Marshaler {
+			return ec.marshalOChangePayload2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐChangePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteDocument(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteDocument_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_changeDocuments(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_changeDocuments(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ChangeDocuments(ctx, fc.Args["repository"].(string), fc.Args["changes"].([]map[string]any), fc.Args["commit"].(map[string]any))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ChangesPayload) graphql.Marshaler {
+			return ec.marshalOChangesPayload2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐChangesPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_changeDocuments(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_changeDocuments_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_publishRelease(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_publishRelease(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PublishRelease(ctx, fc.Args["repository"].(string), fc.Args["release"].(map[string]any))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ReleasePayload) graphql.Marshaler {
+			return ec.marshalOReleasePayload2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐReleasePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_publishRelease(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReleasePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_publishRelease_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_rollBack(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_rollBack(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RollBack(ctx, fc.Args["repository"].(string), fc.Args["release"].(map[string]any))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ReleasePayload) graphql.Marshaler {
+			return ec.marshalOReleasePayload2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐReleasePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_rollBack(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReleasePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_rollBack_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _OtherDocument_id(ctx context.Context, field graphql.CollectedField, obj *OtherDocument) (ret graphql.Marshaler) {
@@ -7206,6 +8524,38 @@ func (ec *executionContext) fieldContext_ReleaseEdge_node(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _ReleasePayload_release(ctx context.Context, field graphql.CollectedField, obj *ReleasePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReleasePayload_release(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Release, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Release) graphql.Marshaler {
+			return ec.marshalNRelease2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐRelease(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReleasePayload_release(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReleasePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Release(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Signature_name(ctx context.Context, field graphql.CollectedField, obj *git.Signature) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7273,6 +8623,130 @@ func (ec *executionContext) _Signature_time(ctx context.Context, field graphql.C
 }
 func (ec *executionContext) fieldContext_Signature_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Signature", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _WrittenDocument_action(ctx context.Context, field graphql.CollectedField, obj *WrittenDocument) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WrittenDocument_action(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v DocumentAction) graphql.Marshaler {
+			return ec.marshalNDocumentAction2githubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐDocumentAction(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WrittenDocument_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WrittenDocument", field, false, false, "DocumentAction")
+}
+
+func (ec *executionContext) _WrittenDocument_kind(ctx context.Context, field graphql.CollectedField, obj *WrittenDocument) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WrittenDocument_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WrittenDocument_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WrittenDocument", field, false, false, "String")
+}
+
+func (ec *executionContext) _WrittenDocument_documentId(ctx context.Context, field graphql.CollectedField, obj *WrittenDocument) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WrittenDocument_documentId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DocumentID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WrittenDocument_documentId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WrittenDocument", field, false, false, "String")
+}
+
+func (ec *executionContext) _WrittenDocument_path(ctx context.Context, field graphql.CollectedField, obj *WrittenDocument) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WrittenDocument_path(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Path, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WrittenDocument_path(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WrittenDocument", field, false, false, "String")
+}
+
+func (ec *executionContext) _WrittenDocument_document(ctx context.Context, field graphql.CollectedField, obj *WrittenDocument) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WrittenDocument_document(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Document, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v Document) graphql.Marshaler {
+			return ec.marshalODocument2githubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐDocument(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WrittenDocument_document(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WrittenDocument",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) ___Directive_name(ctx context.Context, field graphql.CollectedField, obj *introspection.Directive) (ret graphql.Marshaler) {
@@ -8418,6 +9892,339 @@ func UnmarshalCategoryFilter(ctx context.Context, raw any) (CategoryFilter, erro
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputCategoryInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"documentId", "slug", "title", "parentId", "position", "path", "fields", "body"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "documentId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("documentId"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["documentId"] = data
+		case "slug":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("slug"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["slug"] = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["title"] = data
+		case "parentId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("parentId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["parentId"] = data
+		case "position":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("position"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["position"] = data
+		case "path":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("path"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["path"] = data
+		case "fields":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fields"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["fields"] = data
+		case "body":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("body"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["body"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCategoryInput unmarshals raw into the CategoryInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCategoryInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CategoryInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCollectionInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"documentId", "slug", "title", "productSkus", "path", "fields", "body"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "documentId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("documentId"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["documentId"] = data
+		case "slug":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("slug"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["slug"] = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["title"] = data
+		case "productSkus":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("productSkus"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["productSkus"] = data
+		case "path":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("path"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["path"] = data
+		case "fields":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fields"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["fields"] = data
+		case "body":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("body"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["body"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCollectionInput unmarshals raw into the CollectionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCollectionInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CollectionInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCommitInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"branch", "message", "author", "committer", "expectedHead", "requestId", "dryRun"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "branch":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("branch"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["branch"] = data
+		case "message":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("message"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["message"] = data
+		case "author":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("author"))
+			data, err := ec.unmarshalOSignatureInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["author"] = data
+		case "committer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("committer"))
+			data, err := ec.unmarshalOSignatureInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["committer"] = data
+		case "expectedHead":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedHead"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["expectedHead"] = data
+		case "requestId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requestId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["requestId"] = data
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["dryRun"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCommitInput unmarshals raw into the CommitInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCommitInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CommitInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDocumentChangeInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"action", "document", "kind", "documentId", "ifMatch"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "action":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("action"))
+			data, err := ec.unmarshalNDocumentAction2githubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐDocumentAction(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["action"] = data
+		case "document":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("document"))
+			data, err := ec.unmarshalODocumentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["document"] = data
+		case "kind":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["kind"] = data
+		case "documentId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("documentId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["documentId"] = data
+		case "ifMatch":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifMatch"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["ifMatch"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDocumentChangeInput unmarshals raw into the DocumentChangeInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDocumentChangeInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DocumentChangeInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputDocumentFilter(ctx context.Context, obj any) (DocumentFilter, error) {
 	var it DocumentFilter
 	if obj == nil {
@@ -8478,6 +10285,70 @@ func (ec *executionContext) unmarshalInputDocumentFilter(ctx context.Context, ob
 func UnmarshalDocumentFilter(ctx context.Context, raw any) (DocumentFilter, error) {
 	var out DocumentFilter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "DocumentFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDocumentInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"product", "category", "collection", "other"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "product":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("product"))
+			data, err := ec.unmarshalOProductInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["product"] = data
+		case "category":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("category"))
+			data, err := ec.unmarshalOCategoryInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["category"] = data
+		case "collection":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("collection"))
+			data, err := ec.unmarshalOCollectionInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["collection"] = data
+		case "other":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("other"))
+			data, err := ec.unmarshalOOtherDocumentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["other"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDocumentInput unmarshals raw into the DocumentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDocumentInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DocumentInput", raw, &out)
 	return out, err
 }
 
@@ -8591,6 +10462,191 @@ func (ec *executionContext) unmarshalInputFieldOrder(ctx context.Context, obj an
 func UnmarshalFieldOrder(ctx context.Context, raw any) (FieldOrder, error) {
 	var out FieldOrder
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "FieldOrder", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputImageInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"url", "alt"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["url"] = data
+		case "alt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("alt"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["alt"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalImageInput unmarshals raw into the ImageInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalImageInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ImageInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputLinkInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"title", "url"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["title"] = data
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["url"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalLinkInput unmarshals raw into the LinkInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalLinkInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "LinkInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputOtherDocumentInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"kind", "documentId", "slug", "title", "path", "fields", "body"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "kind":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["kind"] = data
+		case "documentId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("documentId"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["documentId"] = data
+		case "slug":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("slug"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["slug"] = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["title"] = data
+		case "path":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("path"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["path"] = data
+		case "fields":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fields"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["fields"] = data
+		case "body":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("body"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["body"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalOtherDocumentInput unmarshals raw into the OtherDocumentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalOtherDocumentInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "OtherDocumentInput", raw, &out)
 	return out, err
 }
 
@@ -8724,6 +10780,388 @@ func (ec *executionContext) unmarshalInputProductFilter(ctx context.Context, obj
 func UnmarshalProductFilter(ctx context.Context, raw any) (ProductFilter, error) {
 	var out ProductFilter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "ProductFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputProductInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"documentId", "slug", "title", "sku", "categoryId", "price", "currency", "status", "inventoryStatus", "tags", "images", "links", "path", "fields", "body"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "documentId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("documentId"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["documentId"] = data
+		case "slug":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("slug"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["slug"] = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["title"] = data
+		case "sku":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sku"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["sku"] = data
+		case "categoryId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("categoryId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["categoryId"] = data
+		case "price":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("price"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["price"] = data
+		case "currency":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("currency"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["currency"] = data
+		case "status":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
+			data, err := ec.unmarshalOProductStatus2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["status"] = data
+		case "inventoryStatus":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("inventoryStatus"))
+			data, err := ec.unmarshalOInventoryStatus2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["inventoryStatus"] = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["tags"] = data
+		case "images":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("images"))
+			data, err := ec.unmarshalOImageInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["images"] = data
+		case "links":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("links"))
+			data, err := ec.unmarshalOLinkInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["links"] = data
+		case "path":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("path"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["path"] = data
+		case "fields":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fields"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["fields"] = data
+		case "body":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("body"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["body"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalProductInput unmarshals raw into the ProductInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalProductInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ProductInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputReleaseInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"version", "message", "tagger", "revision", "branch", "expectedHead", "changes", "commitMessage", "requestId", "dryRun"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["version"] = data
+		case "message":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("message"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["message"] = data
+		case "tagger":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tagger"))
+			data, err := ec.unmarshalOSignatureInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["tagger"] = data
+		case "revision":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("revision"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["revision"] = data
+		case "branch":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("branch"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["branch"] = data
+		case "expectedHead":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedHead"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["expectedHead"] = data
+		case "changes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("changes"))
+			data, err := ec.unmarshalODocumentChangeInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["changes"] = data
+		case "commitMessage":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("commitMessage"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["commitMessage"] = data
+		case "requestId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requestId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["requestId"] = data
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["dryRun"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalReleaseInput unmarshals raw into the ReleaseInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalReleaseInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ReleaseInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputRollbackInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"to", "version", "message", "tagger", "requestId", "dryRun"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "to":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("to"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["to"] = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["version"] = data
+		case "message":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("message"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["message"] = data
+		case "tagger":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tagger"))
+			data, err := ec.unmarshalOSignatureInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["tagger"] = data
+		case "requestId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requestId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["requestId"] = data
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["dryRun"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRollbackInput unmarshals raw into the RollbackInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRollbackInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RollbackInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSignatureInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "email", "time"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["name"] = data
+		case "email":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("email"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["email"] = data
+		case "time":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("time"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["time"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSignatureInput unmarshals raw into the SignatureInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSignatureInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SignatureInput", raw, &out)
 	return out, err
 }
 
@@ -9167,6 +11605,107 @@ func (ec *executionContext) _CategoryEdge(ctx context.Context, sel ast.Selection
 			}
 		case "node":
 			out.Values[i] = ec._CategoryEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var changePayloadImplementors = []string{"ChangePayload"}
+
+func (ec *executionContext) _ChangePayload(ctx context.Context, sel ast.SelectionSet, obj *ChangePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangePayload")
+		case "commitId":
+			out.Values[i] = ec._ChangePayload_commitId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "replayed":
+			out.Values[i] = ec._ChangePayload_replayed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "noOp":
+			out.Values[i] = ec._ChangePayload_noOp(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "action":
+			out.Values[i] = ec._ChangePayload_action(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "document":
+			out.Values[i] = ec._ChangePayload_document(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var changesPayloadImplementors = []string{"ChangesPayload"}
+
+func (ec *executionContext) _ChangesPayload(ctx context.Context, sel ast.SelectionSet, obj *ChangesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangesPayload")
+		case "commitId":
+			out.Values[i] = ec._ChangesPayload_commitId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "replayed":
+			out.Values[i] = ec._ChangesPayload_replayed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "noOp":
+			out.Values[i] = ec._ChangesPayload_noOp(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "documents":
+			out.Values[i] = ec._ChangesPayload_documents(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -9849,6 +12388,98 @@ func (ec *executionContext) _MovedRelease(ctx context.Context, sel ast.Selection
 		case "noticedAt":
 			out.Values[i] = ec._MovedRelease_noticedAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var mutationImplementors = []string{"Mutation"}
+
+func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, mutationImplementors)
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{
+		Object: "Mutation",
+	})
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		innerCtx := graphql.WithRootFieldContext(ctx, &graphql.RootFieldContext{
+			Object: field.Name,
+			Field:  field,
+		})
+
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Mutation")
+		case "createDocument":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createDocument(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "replaceDocument":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_replaceDocument(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "putDocument":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_putDocument(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "patchDocument":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_patchDocument(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deleteDocument":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteDocument(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "changeDocuments":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_changeDocuments(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "publishRelease":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_publishRelease(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "rollBack":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_rollBack(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -10613,6 +13244,39 @@ func (ec *executionContext) _ReleaseEdge(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var releasePayloadImplementors = []string{"ReleasePayload"}
+
+func (ec *executionContext) _ReleasePayload(ctx context.Context, sel ast.SelectionSet, obj *ReleasePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, releasePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReleasePayload")
+		case "release":
+			out.Values[i] = ec._ReleasePayload_release(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var signatureImplementors = []string{"Signature"}
 
 func (ec *executionContext) _Signature(ctx context.Context, sel ast.SelectionSet, obj *git.Signature) graphql.Marshaler {
@@ -10637,6 +13301,59 @@ func (ec *executionContext) _Signature(ctx context.Context, sel ast.SelectionSet
 		case "time":
 			out.Values[i] = ec._Signature_time(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var writtenDocumentImplementors = []string{"WrittenDocument"}
+
+func (ec *executionContext) _WrittenDocument(ctx context.Context, sel ast.SelectionSet, obj *WrittenDocument) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, writtenDocumentImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WrittenDocument")
+		case "action":
+			out.Values[i] = ec._WrittenDocument_action(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "kind":
+			out.Values[i] = ec._WrittenDocument_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "documentId":
+			out.Values[i] = ec._WrittenDocument_documentId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "path":
+			out.Values[i] = ec._WrittenDocument_path(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "document":
+			out.Values[i] = ec._WrittenDocument_document(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -11182,6 +13899,35 @@ func (ec *executionContext) marshalNDocument2ᚕgithubᚗcomᚋgitstoreᚑdevᚋ
 	return ret
 }
 
+func (ec *executionContext) unmarshalNDocumentAction2githubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐDocumentAction(ctx context.Context, v any) (DocumentAction, error) {
+	var res DocumentAction
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDocumentAction2githubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐDocumentAction(ctx context.Context, sel ast.SelectionSet, v DocumentAction) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNDocumentChangeInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputDocumentChangeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDocumentChangeInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNDocumentChangeInput2map(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) marshalNDocumentConnection2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐDocumentConnection(ctx context.Context, sel ast.SelectionSet, v *DocumentConnection) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "DocumentConnection!")
@@ -11270,6 +14016,11 @@ func (ec *executionContext) marshalNDocumentEdge2ᚖgithubᚗcomᚋgitstoreᚑde
 		return graphql.Null
 	}
 	return ec._DocumentEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDocumentInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputDocumentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNFieldCondition2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋdomainᚋcatalogᚐFieldCondition(ctx context.Context, v any) (*catalog.FieldCondition, error) {
@@ -11364,6 +14115,11 @@ func (ec *executionContext) marshalNImage2ᚕgithubᚗcomᚋgitstoreᚑdevᚋgit
 	return ret
 }
 
+func (ec *executionContext) unmarshalNImageInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputImageInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNInt2int(ctx context.Context, v any) (int, error) {
 	res, err := UnmarshalInt(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -11452,6 +14208,11 @@ func (ec *executionContext) marshalNLink2ᚕgithubᚗcomᚋgitstoreᚑdevᚋgits
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNLinkInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputLinkInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNOrderDirection2githubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐOrderDirection(ctx context.Context, v any) (OrderDirection, error) {
@@ -11646,6 +14407,16 @@ func (ec *executionContext) marshalNReleaseEdge2ᚖgithubᚗcomᚋgitstoreᚑdev
 	return ec._ReleaseEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNReleaseInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputReleaseInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNRollbackInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputRollbackInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNString2githubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋdomainᚋgitᚐObjectID(ctx context.Context, v any) (git.ObjectID, error) {
 	res, err := UnmarshalObjectID(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -11715,6 +14486,30 @@ func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNWrittenDocument2ᚕᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐWrittenDocumentᚄ(ctx context.Context, sel ast.SelectionSet, v []*WrittenDocument) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWrittenDocument2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐWrittenDocument(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNWrittenDocument2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐWrittenDocument(ctx context.Context, sel ast.SelectionSet, v *WrittenDocument) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "WrittenDocument!")
+		return graphql.Null
+	}
+	return ec._WrittenDocument(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx context.Context, sel ast.SelectionSet, v introspection.Directive) graphql.Marshaler {
@@ -11911,6 +14706,28 @@ func (ec *executionContext) unmarshalOCategoryFilter2ᚖgithubᚗcomᚋgitstore�
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalOCategoryInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputCategoryInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOChangePayload2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐChangePayload(ctx context.Context, sel ast.SelectionSet, v *ChangePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ChangePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOChangesPayload2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐChangesPayload(ctx context.Context, sel ast.SelectionSet, v *ChangesPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ChangesPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOCollection2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐCollection(ctx context.Context, sel ast.SelectionSet, v *Collection) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -11918,11 +14735,61 @@ func (ec *executionContext) marshalOCollection2ᚖgithubᚗcomᚋgitstoreᚑdev�
 	return ec._Collection(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOCollectionInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputCollectionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOCommitInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputCommitInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalODateTime2ᚖtimeᚐTime(ctx context.Context, v any) (*time.Time, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := UnmarshalDateTime(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalODateTime2ᚖtimeᚐTime(ctx context.Context, sel ast.SelectionSet, v *time.Time) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	res := MarshalDateTime(*v)
+	return graphql.WrapContextMarshaler(ctx, res)
+}
+
 func (ec *executionContext) marshalODocument2githubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐDocument(ctx context.Context, sel ast.SelectionSet, v Document) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Document(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalODocumentChangeInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNDocumentChangeInput2map(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 func (ec *executionContext) marshalODocumentDiffConnection2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐDocumentDiffConnection(ctx context.Context, sel ast.SelectionSet, v *DocumentDiffConnection) graphql.Marshaler {
@@ -11938,6 +14805,14 @@ func (ec *executionContext) unmarshalODocumentFilter2ᚖgithubᚗcomᚋgitstore�
 	}
 	res, err := ec.unmarshalInputDocumentFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalODocumentInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputDocumentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOFailure2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐFailure(ctx context.Context, sel ast.SelectionSet, v *Failure) graphql.Marshaler {
@@ -11974,6 +14849,23 @@ func (ec *executionContext) unmarshalOFieldOrder2ᚕᚖgithubᚗcomᚋgitstore�
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
 		res[i], err = ec.unmarshalNFieldOrder2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐFieldOrder(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalOImageInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNImageInput2map(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -12035,6 +14927,23 @@ func (ec *executionContext) marshalOInventoryStatus2ᚕstringᚄ(ctx context.Con
 	return ret
 }
 
+func (ec *executionContext) unmarshalOInventoryStatus2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := UnmarshalEnum(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOInventoryStatus2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	res := MarshalEnum(*v)
+	return graphql.WrapContextMarshaler(ctx, res)
+}
+
 func (ec *executionContext) unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx context.Context, v any) (json.RawMessage, error) {
 	if v == nil {
 		return nil, nil
@@ -12052,6 +14961,23 @@ func (ec *executionContext) marshalOJSON2encodingᚋjsonᚐRawMessage(ctx contex
 	return graphql.WrapContextMarshaler(ctx, res)
 }
 
+func (ec *executionContext) unmarshalOLinkInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNLinkInput2map(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) marshalOMovedRelease2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐMovedRelease(ctx context.Context, sel ast.SelectionSet, v *MovedRelease) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -12064,6 +14990,14 @@ func (ec *executionContext) marshalONode2githubᚗcomᚋgitstoreᚑdevᚋgitstor
 		return graphql.Null
 	}
 	return ec._Node(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOOtherDocumentInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputOtherDocumentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOProduct2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐProduct(ctx context.Context, sel ast.SelectionSet, v *Product) graphql.Marshaler {
@@ -12079,6 +15013,14 @@ func (ec *executionContext) unmarshalOProductFilter2ᚖgithubᚗcomᚋgitstore�
 	}
 	res, err := ec.unmarshalInputProductFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOProductInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputProductInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOProductStatus2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
@@ -12117,6 +15059,23 @@ func (ec *executionContext) marshalOProductStatus2ᚕstringᚄ(ctx context.Conte
 	return ret
 }
 
+func (ec *executionContext) unmarshalOProductStatus2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := UnmarshalEnum(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOProductStatus2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	res := MarshalEnum(*v)
+	return graphql.WrapContextMarshaler(ctx, res)
+}
+
 func (ec *executionContext) marshalORelease2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐRelease(ctx context.Context, sel ast.SelectionSet, v *Release) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -12131,11 +15090,26 @@ func (ec *executionContext) marshalOReleaseConnection2ᚖgithubᚗcomᚋgitstore
 	return ec._ReleaseConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOReleasePayload2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋadaptersᚋhttpapiᚋgraphqlapiᚐReleasePayload(ctx context.Context, sel ast.SelectionSet, v *ReleasePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ReleasePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOSignature2ᚖgithubᚗcomᚋgitstoreᚑdevᚋgitstoreᚋdomainᚋgitᚐSignature(ctx context.Context, sel ast.SelectionSet, v *git.Signature) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Signature(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOSignatureInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputSignatureInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {

@@ -34,13 +34,14 @@ import (
 type Executor struct {
 	store    ports.RepositoryStore
 	catalogs catalogs.UseCases
+	bodies   Bodies
 	schema   graphql.ExecutableSchema
 }
 
 // New returns an executor over the repositories of a store and their catalogs.
-func New(store ports.RepositoryStore, of catalogs.UseCases) *Executor {
+func New(store ports.RepositoryStore, of catalogs.UseCases, bodies Bodies) *Executor {
 	schema := NewExecutableSchema(Config{Schema: servedSchema, Resolvers: resolvers{}})
-	return &Executor{store: store, catalogs: of, schema: schema}
+	return &Executor{store: store, catalogs: of, bodies: bodies, schema: schema}
 }
 
 // servedSchema lacks what gqlgen adds: answers in parts.
@@ -52,6 +53,8 @@ var servedSchema = func() *ast.Schema {
 type resolvers struct{}
 
 func (resolvers) Query() QueryResolver { return query{} }
+
+func (resolvers) Mutation() MutationResolver { return mutation{} }
 
 // Request is an operation to execute.
 type Request struct {

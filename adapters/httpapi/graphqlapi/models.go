@@ -26,6 +26,8 @@ type Catalog struct {
 	at string
 	// status has no catalog if a revision was asked for.
 	status catalogs.Status
+	// written is the commit of a catalog that does not know it.
+	written git.ObjectID
 }
 
 // IsNode implements [Node].
@@ -41,7 +43,12 @@ func (c *Catalog) Repository() string { return c.Catalog.Repository.String() }
 func (c *Catalog) View() string { return c.Catalog.View.String() }
 
 // CommitID is the field commitId.
-func (c *Catalog) CommitID() git.ObjectID { return c.Commit() }
+func (c *Catalog) CommitID() git.ObjectID {
+	if !c.written.IsZero() {
+		return c.written
+	}
+	return c.Commit()
+}
 
 // Ref is the field ref.
 func (c *Catalog) Ref() string { return c.Catalog.Ref.String() }

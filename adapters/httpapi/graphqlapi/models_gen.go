@@ -50,6 +50,32 @@ type CategoryFilter struct {
 	Where []*catalog.FieldCondition `json:"where,omitempty"`
 }
 
+// What a change came to.
+type ChangePayload struct {
+	// The commit; of a dry run, the one that would be made; if nothing changes, the head.
+	CommitID string `json:"commitId"`
+	// Whether the requestId was known, and the commit made before.
+	Replayed bool `json:"replayed"`
+	// Whether nothing changed, and so no commit was made.
+	NoOp bool `json:"noOp"`
+	// What was done to the document: never PUT.
+	Action DocumentAction `json:"action"`
+	// The document as it is now, or of a dry run would be; null if it was deleted.
+	Document Document `json:"document,omitempty"`
+}
+
+// What several changes came to.
+type ChangesPayload struct {
+	// The commit; of a dry run, the one that would be made; if nothing changes, the head.
+	CommitID string `json:"commitId"`
+	// Whether the requestId was known, and the commit made before.
+	Replayed bool `json:"replayed"`
+	// Whether nothing changed, and so no commit was made.
+	NoOp bool `json:"noOp"`
+	// The documents in the order of the changes.
+	Documents []*WrittenDocument `json:"documents"`
+}
+
 // A page of collections.
 type CollectionConnection struct {
 	// The commit that all pages are of.
@@ -260,6 +286,79 @@ type ReleaseEdge struct {
 	Cursor string `json:"cursor"`
 	// The release.
 	Node *Release `json:"node"`
+}
+
+// What making a release came to.
+type ReleasePayload struct {
+	// The release; of a dry run, as it would be.
+	Release *Release `json:"release"`
+}
+
+// A document that was written.
+type WrittenDocument struct {
+	// What was done to it: never PUT.
+	Action DocumentAction `json:"action"`
+	// The kind.
+	Kind string `json:"kind"`
+	// The id that the document itself has.
+	DocumentID string `json:"documentId"`
+	// The file of the document.
+	Path string `json:"path"`
+	// The document as it is now, or of a dry run would be; null if it was deleted.
+	Document Document `json:"document,omitempty"`
+}
+
+// What is done to a document.
+type DocumentAction string
+
+const (
+	// A new one is made.
+	DocumentActionCreate DocumentAction = "CREATE"
+	// It gets other fields: what is left out goes, but the body.
+	DocumentActionReplace DocumentAction = "REPLACE"
+	// It is created, or replaced if there is one.
+	DocumentActionPut DocumentAction = "PUT"
+	// Some of it changes.
+	DocumentActionPatch DocumentAction = "PATCH"
+	// It goes, and its file.
+	DocumentActionDelete DocumentAction = "DELETE"
+)
+
+var AllDocumentAction = []DocumentAction{
+	DocumentActionCreate,
+	DocumentActionReplace,
+	DocumentActionPut,
+	DocumentActionPatch,
+	DocumentActionDelete,
+}
+
+func (e DocumentAction) IsValid() bool {
+	switch e {
+	case DocumentActionCreate, DocumentActionReplace, DocumentActionPut, DocumentActionPatch, DocumentActionDelete:
+		return true
+	}
+	return false
+}
+
+func (e DocumentAction) String() string {
+	return string(e)
+}
+
+func (e *DocumentAction) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = DocumentAction(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid DocumentAction", str)
+	}
+	return nil
+}
+
+func (e DocumentAction) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
 }
 
 // What became of a document.

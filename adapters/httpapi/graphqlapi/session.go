@@ -120,7 +120,7 @@ func (s *session) catalog(repository string, at *string) (*Catalog, error) {
 
 // pageBefore is the catalog of the same listing that the pages before were of.
 func (c *Catalog) pageBefore(ctx context.Context, commit git.ObjectID) (*Catalog, error) {
-	if c.Commit() == commit {
+	if c.CommitID() == commit {
 		return c, nil
 	}
 	return c.in.before(ctx, opening{c.Catalog.Repository, c.at}, commit)
