@@ -105,8 +105,15 @@ test-embed: ## Run the embedder's program, a module of its own
 test-tools: ## Run the tests of what checks the Kubernetes manifests, a module of its own
 	go test -C tools/kubecheck ./...
 
+.PHONY: chromium
+chromium: ## Install the browser that the tests of the web page use, where there is none; needs Debian and root
+	@for name in chromium chromium-browser google-chrome chrome; do command -v $$name >/dev/null && exit; done; \
+	command -v apt-get >/dev/null || { echo 'Chromium is missing and there is no apt-get: install it' >&2; exit 1; }; \
+	as_root=$$([[ $$(id -u) == 0 ]] || echo sudo); \
+	{ $$as_root apt-get update && $$as_root apt-get install --yes --no-install-recommends chromium; } >&2 || { echo 'apt-get cannot install chromium' >&2; exit 1; }
+
 .PHONY: e2e
-e2e: ## Run the end-to-end tests against real processes
+e2e: chromium ## Run the end-to-end tests against real processes
 	go test -count 1 -timeout 15m -skip '^TestPowerCut' ./e2e ./e2e/failpoints
 
 # How long the load goes on, and where its figures go.

@@ -138,7 +138,7 @@ func (a *api) allRoutes() []*route {
 	var all []*route
 	for _, routes := range [][]*route{
 		a.repositoryRoutes(), a.fileRoutes(), a.treeRoutes(), a.commitRoutes(), a.historyRoutes(), a.compareRoutes(),
-		a.branchRoutes(), a.tagRoutes(), a.catalogRoutes(), a.releaseRoutes(), a.graphqlRoutes(), a.eventRoutes(), a.gitRoutes(), a.serviceRoutes(),
+		a.branchRoutes(), a.tagRoutes(), a.catalogRoutes(), a.releaseRoutes(), a.graphqlRoutes(), a.eventRoutes(), a.gitRoutes(), a.serviceRoutes(), a.webRoutes(),
 	} {
 		all = append(all, routes...)
 	}

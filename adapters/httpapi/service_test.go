@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -313,6 +314,42 @@ func TestPagesWorkWithoutTheInternet(t *testing.T) {
 		if !strings.Contains(string(c.get("/docs/errors").body), `id="`+string(r)+`"`) {
 			t.Errorf("/docs/errors has no anchor for %s", r)
 		}
+	}
+}
+
+func TestTheWebPageIsServedWithWhatItUses(t *testing.T) {
+	c := serve(t, nil, httpapi.Options{})
+	uses := regexp.MustCompile(`(?:from |src=|href=)"(?:\./|/assets/)([^"]+)"`)
+	seen := map[string]bool{}
+	var follow func(target string)
+	follow = func(target string) {
+		if seen[target] {
+			return
+		}
+		seen[target] = true
+		a := c.get(target).wants(http.StatusOK)
+		if policy := a.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'; script-src 'self';") {
+			t.Errorf("%s: policy %q", target, policy)
+		}
+		if got := a.header.Get("Cache-Control"); got != "no-cache" {
+			t.Errorf("%s is kept without a question: %q", target, got)
+		}
+		c.get(target, header("If-None-Match", a.header.Get("Etag"))).wants(http.StatusNotModified)
+		for _, name := range uses.FindAllSubmatch(a.body, -1) {
+			follow("/assets/" + string(name[1]))
+		}
+	}
+	follow("/")
+	for target, want := range map[string]string{"/": "text/html; charset=utf-8", "/assets/main.js": "text/javascript; charset=utf-8", "/assets/style.css": "text/css; charset=utf-8"} {
+		if got := c.get(target).header.Get("Content-Type"); got != want || !seen[target] {
+			t.Errorf("%s is %q, and used: %v", target, got, seen[target])
+		}
+	}
+	if len(seen) != 11 {
+		t.Errorf("these files of the page are used: %v", slices.Sorted(maps.Keys(seen)))
+	}
+	for _, target := range []string{"/assets/", "/assets/none.js", "/assets/..%2Fwebpage.go", "/assets/web/main.js"} {
+		c.get(target).wants(http.StatusNotFound)
 	}
 }
 

@@ -224,8 +224,15 @@ var table = []row{
 			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
 		},
 	},
-	{pattern: "scripts/run", allow: []string{"os/exec"}},                                                                         // it starts the services
-	{pattern: "e2e", tests: []string{"golang.org/x/sys/unix", "github.com/rogpeppe/go-internal/testscript", "internal/pktline"}}, // it cuts the power of a file system
+	{pattern: "scripts/run", allow: []string{"os/exec"}}, // it starts the services
+	{
+		// It cuts the power of a file system, and uses the web page.
+		pattern: "e2e",
+		tests: []string{
+			"github.com/chromedp/cdproto/...", "github.com/chromedp/chromedp/...", "github.com/rogpeppe/go-internal/testscript",
+			"golang.org/x/sys/unix", "internal/pktline",
+		},
+	},
 	{
 		pattern: "e2e/failpoints",
 		tests:   []string{"adapters/grpc/gitclient", "adapters/httpapi", "domain/...", "internal/failpoint", "ports"},

@@ -19,6 +19,7 @@ type guide struct {
 var guideText = template.Must(template.New("guide").Parse(`
 GitStore is running. Ctrl-C stops it.
 
+  web page        {{.API}}/
   documentation   {{.API}}/docs
   metrics         {{.API}}/metrics
                   {{.Events}}/metrics

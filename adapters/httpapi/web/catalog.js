@@ -1,0 +1,77 @@
+import { below, get } from "./api.js";
+import { address, facts, field, h, link, notice, shortID, table } from "./dom.js";
+import { branchesOf, revision } from "./files.js";
+
+const builtIn = ["Product", "Category", "Collection"];
+
+/** documentPath is where the API has a document. */
+export const documentPath = (repository, kind, id) => below(repository, "catalog", "documents", kind, id);
+
+const columns = { Product: ["sku", "price", "status", "inventory_status"], Category: ["parent", "position"], Collection: [] };
+
+const cell = (d, name) => (name === "price" ? [d.price, " ", d.currency].filter(Boolean) : String(d[name] ?? ""));
+
+/** lists have paths of their own, whose documents have the members of their kind. */
+const listPath = (repository, kind) => builtIn.includes(kind)
+  ? below(repository, "catalog", { Product: "products", Category: "categories", Collection: "collections" }[kind])
+  : below(repository, "catalog", "documents");
+
+export async function list(repository, params, signal) {
+  const { kind = "Product", q = "", filter = "", sort = "", at = "", page = "" } = params;
+  const [status, branches, listing] = await Promise.all([
+    get(below(repository, "catalog"), { at }, { signal }), branchesOf(repository, signal),
+    get(listPath(repository, kind), { kind: builtIn.includes(kind) ? "" : kind, q, filter: filter.split("\n"), sort, at, body: "none", page_size: 50, page_token: page }, { signal }),
+  ]);
+  const kinds = [...new Set([...builtIn, ...Object.keys(status.counts)])];
+  return [h("h1", null, "Catalog"), revision(repository, "catalog", params, branches), search(repository, params, kinds, kind),
+    table(["Title", "Id", ...(columns[kind] ?? []).map((c) => c.replace("_", " "))],
+      listing.items.map((d) => [link(d.title || d.id, repository, "document", { kind, id: d.id, at }), h("span", { class: "id" }, d.id), ...(columns[kind] ?? []).map((c) => cell(d, c))]),
+      "Nothing is found."),
+    h("p", { class: "bar" }, listing.next_page_token && link("More", repository, "catalog", { ...params, page: listing.next_page_token }),
+      link("New " + kind.toLowerCase(), repository, "edit", { kind, at }))];
+}
+
+function search(repository, params, kinds, kind) {
+  const kindInput = h("select", { name: "kind", id: "kind" }, kinds.map((k) => h("option", { selected: k === kind }, k)));
+  const q = h("input", { type: "search", name: "q", value: params.q ?? "", id: "words" });
+  const filter = h("input", { name: "filter", value: params.filter ?? "", id: "filter", placeholder: "attributes.net_weight_g>=250" });
+  const sort = h("input", { name: "sort", value: params.sort ?? "", id: "sort", placeholder: "-price,title" });
+  const go = (e) => {
+    e.preventDefault();
+    location.hash = address(repository, "catalog", { ...params, kind: kindInput.value, q: q.value, filter: filter.value, sort: sort.value, page: "" });
+  };
+  return h("form", { class: "bar", role: "search", onsubmit: go }, field("Kind", kindInput), field("Words", q), field("Field is", filter), field("Sort by", sort), h("button", { class: "main" }, "Search"));
+}
+
+export async function document(repository, { kind, id, at = "" }, signal) {
+  const d = await get(documentPath(repository, kind, id), { at, body: "html" }, { signal });
+  const body = h("div", { class: "body" });
+  // The API makes this HTML of Markdown, without raw HTML and without anything that runs.
+  body.innerHTML = d.body_html ?? "";
+  return [h("h1", null, d.title || d.id),
+    h("p", { class: "bar" }, link("Edit", repository, "edit", { kind, id, at }), link("File", repository, "file", { path: d.path, at }), link("History", repository, "history", { path: d.path, at })),
+    facts([["kind", d.kind], ["id", d.id], ["slug", d.slug], ["path", d.path], ["blob", shortID(d.blob_id)], ...fieldsOf(d).map(([k, v]) => [k, value(repository, at, k, v)])]), body];
+}
+
+const own = ["kind", "id", "slug", "title", "path", "path_base64", "blob_id", "fields", "body", "body_html", "ancestors", "children"];
+
+/** fieldsOf lists the fields of the front matter but those that every document has: the members of the kind, then the others. */
+export const fieldsOf = (d) => [...Object.entries(d).filter(([k]) => !own.includes(k)), ...Object.entries(d.fields ?? {})];
+
+function value(repository, at, name, v) {
+  if (v === "" || (Array.isArray(v) && v.length === 0)) return null;
+  if ((name === "category" || name === "parent") && typeof v === "string") return link(v, repository, "document", { kind: "Category", id: v, at });
+  if (Array.isArray(v) && v.every((x) => typeof x !== "object")) return v.join(", ");
+  return typeof v === "object" ? h("code", null, JSON.stringify(v, null, 1)) : String(v);
+}
+
+export async function problems(repository, params, signal) {
+  const { at = "", page = "" } = params;
+  const listing = await get(below(repository, "catalog", "problems"), { at, page_size: 200, page_token: page }, { signal });
+  return [h("h1", null, "Problems"),
+    listing.items.length === 0 && !page ? notice("good", h("p", null, "All documents are in order.")) : problemTable(repository, at, listing.items),
+    listing.next_page_token && h("p", null, link("More", repository, "problems", { ...params, page: listing.next_page_token }))];
+}
+
+export const problemTable = (repository, at, items) => table(["File", "Line", "Field", "Problem", "Reason"],
+  items.map((p) => [link(p.path, repository, "file", { path: p.path, at }), p.line ? p.line + ":" + p.column : "", p.field, p.message, h("code", null, p.reason)]), "");

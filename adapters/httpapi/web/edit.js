@@ -1,0 +1,121 @@
+import { call, get, below } from "./api.js";
+import { documentPath } from "./catalog.js";
+import { address, field, h, link, notice, tell } from "./dom.js";
+import { refusal } from "./releases.js";
+
+// A new document of a kind has these fields to fill in.
+const starts = {
+  Product: { id: "", slug: "", title: "", sku: "", category: "", price: "", currency: "", status: "draft", inventory_status: "in_stock", tags: [], images: [], links: [], fields: {}, body: "" },
+  Category: { id: "", slug: "", title: "", parent: "", position: 0, fields: {}, body: "" },
+  Collection: { id: "", slug: "", title: "", products: [], fields: {}, body: "" },
+};
+const choices = {
+  status: ["active", "draft", "archived"],
+  inventory_status: ["in_stock", "low_stock", "out_of_stock", "preorder", "made_to_order"],
+};
+const fixed = ["kind", "path", "path_base64", "blob_id", "ancestors", "children", "body_html"];
+
+/** form edits a document, or makes a new one if it has no id. What is saved is checked by the service before it is committed. */
+export async function form(repository, { kind, id, at = "" }, signal) {
+  const status = await get(below(repository, "catalog"), { at }, { signal });
+  // Edits go to a branch: the one that is shown, else the one that the service chooses.
+  const branch = at.startsWith("refs/heads/") ? at.slice(11) : at || (status.ref.startsWith("refs/heads/") ? status.ref.slice(11) : (await get(below(repository), {}, { signal })).default_branch);
+  const path = documentPath(repository, kind, id ?? "");
+  let etag, old = starts[kind] ?? { id: "", slug: "", title: "", fields: {}, body: "" };
+  if (id) {
+    const answer = await call("GET", path, { params: { at: branch }, signal });
+    [old, etag] = [answer.value, answer.headers.get("ETag")];
+  }
+  const controls = new Map(Object.entries(old).filter(([name]) => !fixed.includes(name) && !(id && name === "id")).map(([name, value]) => [name, control(name, value)]));
+  const message = h("input", { id: "commit-message", autocomplete: "off", placeholder: (id ? "Change " : "Add ") + kind.toLowerCase() });
+
+  const send = async (dryRun) => {
+    tell();
+    for (const c of controls.values()) c.element.removeAttribute("aria-invalid");
+    try {
+      const changes = read(controls, old, !id);
+      if (id && Object.keys(changes).length === 0) return tell(notice("", h("p", null, "Nothing is changed.")));
+      const params = { branch, message: message.value, dry_run: dryRun || null, request_id: dryRun ? null : crypto.randomUUID?.() };
+      const target = id ? path : below(repository, "catalog", "documents", kind);
+      await call(id ? "PATCH" : "POST", target, { params, body: changes, headers: id ? { "If-Match": etag } : {} });
+      if (dryRun) return tell(notice("good", h("p", null, "The catalog would be in order with this.")));
+      location.hash = address(repository, "document", { kind, id: id ?? changes.id, at: at || branch });
+    } catch (e) {
+      tell(refusal(repository, e, branch), ...(e.current ? [conflict(e.current)] : []));
+      for (const name of [e.field, ...(e.problems ?? []).map((p) => p.field)]) mark(controls, name);
+    }
+  };
+  // Of two editors the second sees what the first did, and decides field by field.
+  const conflict = (current) => {
+    const theirs = Object.entries(current).filter(([name, v]) => controls.has(name) && JSON.stringify(v) !== JSON.stringify(old[name]));
+    const take = async () => {
+      for (const [name, v] of theirs) if (controls.get(name).untouched()) controls.get(name).set(v);
+      etag = (await call("GET", path, { params: { at: branch } })).headers.get("ETag");
+      old = current;
+      tell(notice("", h("p", null, "Your fields are kept, the others are as they are now. Save once more to write them.")));
+    };
+    return notice("", h("p", null, "Somebody changed meanwhile: "), h("ul", null, theirs.map(([name, v]) => h("li", null, h("code", null, name), ": ", typeof v === "string" ? v : JSON.stringify(v)))),
+      h("button", { type: "button", onclick: take }, "Merge"));
+  };
+
+  return [h("h1", null, id ? "Edit " + (old.title || id) : "New " + kind.toLowerCase()),
+    h("p", { class: "muted" }, "On branch " + branch + (id ? ", in " + old.path : "")),
+    h("form", { onsubmit: (e) => { e.preventDefault(); send(false); } },
+      [...controls].map(([name, c]) => field(name, c.element, c.help)), field("Message of the commit", message),
+      h("p", { class: "bar" }, h("button", { type: "button", onclick: () => send(true) }, "Check"), h("button", { class: "main" }, "Save"),
+        id && link("Cancel", repository, "document", { kind, id, at })))];
+}
+
+/** control is an input for a value, which it reads back as the type that it was. */
+function control(name, value) {
+  const id = "edit-" + name;
+  if (choices[name]) {
+    const element = h("select", { id }, choices[name].map((c) => h("option", { selected: c === value }, c)));
+    return plain(element, value, (v) => v);
+  }
+  if (name === "body") return plain(h("textarea", { id, rows: 14, class: "source" }, value), value, (v) => v);
+  if (typeof value === "string") return plain(h("input", { id, value, autocomplete: "off" }), value, (v) => v);
+  if (typeof value === "number") return plain(h("input", { id, value, inputmode: "decimal", autocomplete: "off" }), value, Number);
+  if (Array.isArray(value) && value.every((v) => typeof v === "string") && !["images", "links"].includes(name)) {
+    return plain(h("textarea", { id, rows: Math.min(8, value.length + 1) }, value.join("\n")), value, (v) => v.split("\n").filter(Boolean), (v) => v.join("\n"), "One in a line.");
+  }
+  const text = (v) => JSON.stringify(v, null, 2);
+  return plain(h("textarea", { id, class: "source", rows: Math.min(14, text(value).split("\n").length + 1) }, text(value)), value, JSON.parse, text, "As JSON.");
+}
+
+function plain(element, value, parse, format = String, help = undefined) {
+  const start = element.value;
+  return { element, help, untouched: () => element.value === start, read: () => parse(element.value), set: (v) => { element.value = format(v); } };
+}
+
+/** read returns all members of a new document that are filled in, and else a merge patch (RFC 7396) of those that differ. */
+function read(controls, old, isNew) {
+  const changes = {};
+  for (const [name, c] of controls) {
+    let value;
+    try { value = c.read(); } catch (e) { mark(controls, name); throw new Error(name + " is no JSON: " + e.message); }
+    if (typeof value === "number" && Number.isNaN(value)) { mark(controls, name); throw new Error(name + " has to be a number"); }
+    const same = JSON.stringify(value) === JSON.stringify(old[name]);
+    if (isNew ? ["\"\"", "[]", "{}"].includes(JSON.stringify(value)) : same) continue;
+    changes[name] = isNew ? value : name === "fields" ? mergePatch(old[name] ?? {}, value) : value === "" && name !== "body" ? null : value;
+  }
+  return changes;
+}
+
+const isMap = (v) => v !== null && typeof v === "object" && !Array.isArray(v);
+
+function mergePatch(from, to) {
+  const patch = {};
+  for (const name of Object.keys(from)) if (!(name in to)) patch[name] = null;
+  for (const [name, v] of Object.entries(to)) {
+    if (JSON.stringify(v) === JSON.stringify(from[name])) continue;
+    patch[name] = isMap(v) && isMap(from[name]) ? mergePatch(from[name], v) : v;
+  }
+  return patch;
+}
+
+/** mark shows which control a problem is about. */
+function mark(controls, name) {
+  const c = controls.get((name ?? "").split(/[.[]/, 1)[0]) ?? (name && controls.get("fields"));
+  c?.element.setAttribute("aria-invalid", "true");
+}

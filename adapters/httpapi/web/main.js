@@ -1,0 +1,74 @@
+import { flat, h, link, notice, tell } from "./dom.js";
+import { watch } from "./live.js";
+import * as catalog from "./catalog.js";
+import * as edit from "./edit.js";
+import * as files from "./files.js";
+import * as releases from "./releases.js";
+import { repositories, overview } from "./overview.js";
+
+// A view gets the repository, the parameters of the address and a signal that ends with it, and returns what to show.
+const views = {
+  "": overview, files: files.tree, file: files.file, history: files.history, commit: files.commit,
+  catalog: catalog.list, document: catalog.document, problems: catalog.problems, edit: edit.form,
+  releases: releases.list, compare: releases.compare,
+};
+
+const tabs = [["", "Overview"], ["catalog", "Catalog"], ["problems", "Problems"], ["releases", "Releases"], ["files", "Files"], ["history", "History"]];
+const tabOf = { document: "catalog", edit: "catalog", file: "files", commit: "history", compare: "releases" };
+
+const main = document.getElementById("main");
+let running = new AbortController();
+
+/** place reads the address behind "#". */
+function place() {
+  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+  const [repository, view = ""] = path.split("/").map(decodeURIComponent);
+  return { repository, view, params: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+async function show({ keepFocus } = {}) {
+  const { repository, view, params } = place();
+  running.abort();
+  running = new AbortController();
+  const { signal } = running;
+  document.getElementById("nav").replaceChildren(...(repository ? [h("strong", null, repository), ...tabs.map(([name, title]) =>
+    link(title, repository, name, { at: params.at }, { "aria-current": (tabOf[view] ?? view) === name && "page" }))] : []));
+  watch(repository, () => { if (view !== "edit") show({ keepFocus: true }); });
+  main.setAttribute("aria-busy", "true");
+  let content;
+  try {
+    const render = repository ? views[view] : repositories;
+    content = render ? await render(repository, params, signal) : [h("h1", null, "There is nothing here"), link("To the repository", repository)];
+  } catch (e) {
+    if (e.name === "AbortError") return;
+    content = [h("h1", null, "This cannot be shown"), notice("bad", h("p", null, e.message), e.request && h("p", { class: "muted" }, "Request ", h("code", null, e.request)))];
+  }
+  if (signal.aborted) return;
+  main.removeAttribute("aria-busy");
+  const restore = keepFocus ? keepInput() : () => main.focus();
+  main.replaceChildren(...flat(content));
+  document.title = [main.querySelector("h1")?.textContent, repository, "GitStore"].filter(Boolean).join(" · ");
+  restore();
+}
+
+/** keepInput returns a function that puts what somebody has typed, and the focus, back into a view that is shown anew. */
+function keepInput() {
+  const typed = [...main.querySelectorAll("input, textarea")].filter((e) => e.id && e.value !== e.defaultValue).map((e) => [e.id, e.value]);
+  const { id, selectionStart, selectionEnd } = document.activeElement;
+  return () => {
+    for (const [control, value] of typed) {
+      const e = document.getElementById(control);
+      if (e) e.value = value;
+    }
+    const focused = id && main.querySelector("#" + CSS.escape(id));
+    focused?.focus();
+    if (selectionStart != null) focused?.setSelectionRange?.(selectionStart, selectionEnd);
+  };
+}
+
+document.getElementById("skip").addEventListener("click", () => main.focus());
+addEventListener("hashchange", () => {
+  tell();
+  show();
+});
+show();

@@ -1,0 +1,352 @@
+package e2e
+
+import (
+	"context"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// browser is a tab of a headless Chromium that shows the web page of an API, as somebody uses it.
+type browser struct {
+	t    *testing.T
+	ctx  context.Context
+	home string
+
+	answering sync.WaitGroup
+
+	mu sync.Mutex
+	// asked are the hosts that the page sent requests to, wrong what it told of errors.
+	asked map[string]bool
+	wrong []string
+}
+
+// visitWait is how long a page may take to show what is waited for.
+const visitWait = time.Minute
+
+func openBrowser(t *testing.T, home string) *browser {
+	t.Helper()
+	program := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			program = path
+			break
+		}
+	}
+	require.NotEmpty(t, program, "the tests of the web page need Chromium: `make chromium` installs it on Debian")
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()),
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1100, 900))
+	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	ctx, closeTab := chromedp.NewContext(allocated)
+	b := &browser{t: t, ctx: ctx, home: home, asked: map[string]bool{}}
+	t.Cleanup(func() {
+		closeTab()
+		stop()
+		b.answering.Wait()
+	})
+	require.NoError(t, chromedp.Do(ctx))
+	require.NoError(t, chromedp.Listen(ctx, b.heard))
+	dialogs := chromedp.Events(ctx, page.JavascriptDialogOpening)
+	b.answering.Go(func() {
+		for _, err := range dialogs {
+			if err != nil {
+				return
+			}
+			_, _ = chromedp.Call(ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})
+		}
+	})
+	return b
+}
+
+func (b *browser) heard(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		if u, err := url.Parse(e.Request.URL); err == nil && u.Scheme != "data" {
+			b.asked[u.Host] = true
+		}
+	case *runtime.EventExceptionThrown:
+		b.wrong = append(b.wrong, e.ExceptionDetails.Text)
+	}
+}
+
+// do does what somebody does, and fails the test with what the page shows if it cannot be done.
+func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, visitWait)
+	defer cancel()
+	b.succeeds(chromedp.Do(ctx, actions...))
+}
+
+func (b *browser) succeeds(err error) {
+	b.t.Helper()
+	if err != nil {
+		text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+		b.picture("failed")
+		b.t.Fatalf("%v; the page shows:\n%s", err, text)
+	}
+}
+
+// picture is put into the directory that SCREENSHOTS names, if it names one.
+func (b *browser) picture(name string) {
+	b.t.Helper()
+	dir := os.Getenv("SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	if png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100)); err == nil {
+		require.NoError(b.t, os.WriteFile(filepath.Join(dir, strings.ReplaceAll(b.t.Name()+"-"+name, "/", "-")+".png"), png, 0o600))
+	}
+}
+
+func (b *browser) visit(place string) { b.t.Helper(); b.do(chromedp.Navigate(b.home + "/#/" + place)) }
+
+// poll waits until a function of the page returns something that is true, and returns it.
+func poll[T any](b *browser, function string, args ...any) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, visitWait)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.PollFunction[T](function, chromedp.WithPollingArgs(args...), chromedp.WithPollingInterval(20*time.Millisecond)))
+	b.succeeds(err)
+	return v
+}
+
+// sees waits until the page shows a text, in an element that the selector selects.
+func (b *browser) sees(selector, text string) {
+	b.t.Helper()
+	poll[bool](b, `(selector, text) => [...document.querySelectorAll(selector)].some(e => e.innerText.includes(text) && e.checkVisibility())`, selector, text)
+}
+
+// click presses the first link or button of this name below the selector, when it is there.
+func (b *browser) click(below, name string) {
+	b.t.Helper()
+	poll[bool](b, `(below, name) => {
+		const e = [...document.querySelectorAll(below + " a, " + below + " button")].find(e => e.innerText.trim() === name);
+		// A dialog that it opens is answered by the test, which waits for this.
+		if (e) setTimeout(() => e.click());
+		return Boolean(e);
+	}`, below, name)
+}
+
+// fill replaces what is in the control of this label, as typing does.
+func (b *browser) fill(label, text string) {
+	b.t.Helper()
+	poll[bool](b, `(label) => {
+		const e = document.getElementById([...document.querySelectorAll("main label")].find(e => e.innerText === label)?.htmlFor);
+		e?.focus();
+		e?.select();
+		return Boolean(e);
+	}`, label)
+	b.do(chromedp.KeyEvent(text))
+}
+
+// value is that of an expression in the page.
+func value[T any](b *browser, expression string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	b.succeeds(err)
+	return v
+}
+
+// exampleCatalog is the catalog that newcomers begin with, as changes.
+func exampleCatalog(t testing.TB) (actions []action) {
+	t.Helper()
+	root := os.DirFS(filepath.Join("..", "examples", "catalog"))
+	require.NoError(t, fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(root, name)
+		actions = append(actions, upsert(name, string(content)))
+		return err
+	}))
+	return actions
+}
+
+const guji = "products/coffee/single-origin/east-africa/ethiopia-guji-shakiso.md"
+
+func TestTheWebPage(t *testing.T) {
+	s := startSystem(t, "GITSTORE_CATALOGS=shop")
+	s.createRepository(t, "shop")
+	s.commit(t, "shop", commit{Branch: "main", Message: "Import the catalog", Actions: exampleCatalog(t)})
+	eventually(t, "the catalog is not there", func() error {
+		return second(s.try(t.Context(), "GET", catalogTarget("shop", "/products/prod-1001"), nil))
+	})
+	b := openBrowser(t, "http://"+s.address)
+	gujiNow := func() string { return string(s.get(t, fileTarget("shop", guji)).wants(t, http.StatusOK).body) }
+	on := func(name string, do func(t *testing.T, b *browser)) {
+		t.Run(name, func(t *testing.T) {
+			b.t = t
+			do(t, b)
+			b.picture("end")
+		})
+		b.t = t
+	}
+
+	on("the tree and the history are browsed", func(t *testing.T, b *browser) {
+		b.visit("")
+		b.click("main", "shop")
+		b.sees("main", "Product")
+		b.click("nav", "Files")
+		for _, name := range []string{"products/", "coffee/", "single-origin/", "east-africa/", "ethiopia-guji-shakiso.md"} {
+			b.click("main", name)
+		}
+		b.sees("main pre", "Some six hundred smallholders")
+		b.click("main", "History")
+		b.sees("main td", "Import the catalog")
+		b.click("main td:first-child", value[string](b, `document.querySelector("main td a").innerText`))
+		b.sees("main h1", "Import the catalog")
+		b.sees("main", "The first commit")
+	})
+	on("the catalog is searched", func(t *testing.T, b *browser) {
+		b.visit("shop/catalog")
+		b.fill("Words", "jasmine")
+		b.fill("Field is", "attributes.roast=light")
+		b.do(chromedp.KeyEvent(kb.Enter))
+		poll[bool](b, `() => document.querySelectorAll("main tbody tr").length === 1`)
+		b.click("main", "Ethiopia Guji Shakiso")
+		b.sees("main .body strong", "jasmine, bergamot")
+	})
+	on("an edit is checked, saved, and leaves the rest of the file alone", func(t *testing.T, b *browser) {
+		before := gujiNow()
+		b.visit("shop/document?kind=Product&id=prod-1001")
+		b.click("main", "Edit")
+		b.fill("price", "much")
+		b.click("main", "Check")
+		b.sees("[role=alert] td", "INVALID_PRICE")
+		b.sees("[role=alert] td", guji)
+		assert.Equal(t, "true", value[string](b, `document.getElementById("edit-price").getAttribute("aria-invalid")`))
+		b.fill("price", "14.25")
+		b.click("main", "Check")
+		b.sees("[role=status]", "would be in order")
+		assert.Equal(t, before, gujiNow(), "a check wrote")
+		b.fill("Message of the commit", "Raise a price")
+		b.click("main", "Save")
+		b.sees("main dd", "14.25")
+		assert.Equal(t, strings.Replace(before, "13.50", "14.25", 1), gujiNow())
+		assert.Equal(t, "Raise a price\n", s.history(t, "shop")[0].Message)
+	})
+	on("of two editors the second merges", func(t *testing.T, b *browser) {
+		b.visit("shop/edit?kind=Product&id=prod-1001")
+		b.fill("price", "15.00")
+		headers := []string{"Content-Type", "application/merge-patch+json"}
+		s.call(t, "PATCH", catalogTarget("shop", "/products/prod-1001"), strings.NewReader(`{"title":"Guji","fields":{"attributes":{"roast":"dark"}}}`), headers...).wants(t, http.StatusOK)
+		b.click("main", "Save")
+		b.sees("#told li", "Guji")
+		b.click("#told", "Merge")
+		b.sees("#told", "Your fields are kept")
+		b.click("main", "Save")
+		b.sees("main h1", "Guji")
+		b.sees("main dd", "15.00")
+		assert.Contains(t, gujiNow(), "roast: dark")
+	})
+	on("a document is made", func(t *testing.T, b *browser) {
+		b.visit("shop/edit?kind=Category")
+		b.fill("id", "cat-new")
+		b.fill("slug", "new")
+		b.fill("title", "New things")
+		b.fill("parent", "nowhere")
+		b.click("main", "Save")
+		b.sees("[role=alert] td", "BROKEN_REFERENCE")
+		b.fill("parent", "cat-coffee")
+		b.click("main", "Save")
+		b.sees("main h1", "New things")
+	})
+	on("releases are published, compared and rolled back to", func(t *testing.T, b *browser) {
+		b.visit("shop/releases")
+		b.click("main", "Check")
+		b.sees("#told", "can be released as 1.0.0")
+		b.click("main", "Publish")
+		b.sees("main td strong", "1.0.0")
+		s.call(t, "PATCH", catalogTarget("shop", "/products/prod-1001"), strings.NewReader(`{"price":"16.00"}`), "Content-Type", "application/merge-patch+json").wants(t, http.StatusOK)
+		b.click("main", "What is new since 1.0.0")
+		b.sees("main td ins", "16.00")
+		b.visit("shop/releases")
+		b.fill("Version", "1.1.0")
+		b.click("main", "Publish")
+		b.sees("main td strong", "1.1.0")
+		b.click("main", "changes")
+		b.sees("main td del", "15.00")
+		b.visit("shop/releases")
+		b.click("main", "Roll back to 1.0.0")
+		b.sees("#told", "Released 1.1.1, whose files are those of 1.0.0")
+		b.sees("main td strong", "1.1.1")
+	})
+	on("changes and problems arrive live", func(t *testing.T, b *browser) {
+		b.visit("shop/history")
+		b.sees("aside [role=status]", "as they happen")
+		s.commit(t, "shop", commit{Branch: "main", Message: "Break something", Actions: []action{upsert("products/broken.md", "---\nid: [\n---\n")}})
+		b.sees("main td", "Break something")
+		b.sees("aside li", "main")
+		b.visit("shop/problems")
+		b.sees("main td", "products/broken.md")
+		s.commit(t, "shop", commit{Branch: "main", Message: "Mend it", Actions: []action{{Action: "delete", Path: "products/broken.md"}}})
+		b.sees("main", "All documents are in order")
+	})
+	on("what a repository holds does not run", func(t *testing.T, b *browser) {
+		evil := `<img src=x onerror="window.ran=1"><script>window.ran=1</script>`
+		s.commit(t, "shop", commit{Branch: "main", Message: evil, Actions: []action{
+			upsert("evil.html", evil),
+			upsert("collections/evil.md", "---\nid: evil\nslug: evil\ntitle: '"+evil+"'\nnote: '"+evil+"'\nlink: javascript:window.ran=1\n---\n"+evil+"\n\n[link](javascript:window.ran=1)\n"),
+		}})
+		b.visit("shop/document?kind=Collection&id=evil")
+		b.sees("main h1", "<img src=x")
+		b.visit("shop/file?path=evil.html")
+		b.sees("main pre", "<img src=x")
+		b.visit("shop/history")
+		b.sees("main td", "<img src=x")
+		assert.Nil(t, value[any](b, `window.ran ?? null`))
+		b.visit("shop/" + url.PathEscape("<b>") + "?at=" + url.QueryEscape(evil))
+		b.sees("main h1", "nothing here")
+	})
+	on("a refusal is shown as it is told", func(t *testing.T, b *browser) {
+		b.visit("gone")
+		b.sees("main [role=alert]", `repository "gone" does not exist`)
+		b.visit("shop/files?at=main^")
+		b.sees("main [role=alert]", "revision")
+	})
+	on("the keyboard is enough", func(t *testing.T, b *browser) {
+		b.do(chromedp.Navigate("about:blank"))
+		b.visit("shop")
+		b.sees("main", "Product")
+		assert.Equal(t, "main", value[string](b, `document.activeElement.id`), "a new view is not where the focus is")
+		b.do(chromedp.KeyEvent(kb.Tab))
+		assert.Equal(t, "A", value[string](b, `document.activeElement.tagName`), "the focus does not go on into the view")
+		for _, place := range []string{"shop/catalog", "shop/edit?kind=Product&id=prod-1001", "shop/releases", ""} {
+			b.visit(place)
+			poll[bool](b, `() => !document.querySelector("main").hasAttribute("aria-busy") && Boolean(document.querySelector("main h1"))`)
+			assert.Empty(t, value[[]string](b, `[...document.querySelectorAll("input, select, textarea")].filter(e => !e.labels.length).map(e => e.outerHTML)`), "%s has controls without a label", place)
+			assert.Empty(t, value[[]string](b, `[...document.querySelectorAll("[onclick], [tabindex]:not([tabindex='0'], [tabindex='-1'])")].map(e => e.outerHTML)`), place)
+		}
+		assert.Equal(t, "en", value[string](b, `document.documentElement.lang`))
+	})
+	on("it is light and dark", func(t *testing.T, b *browser) {
+		background := func(scheme string) string {
+			_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+			require.NoError(t, err)
+			return value[string](b, `getComputedStyle(document.body).backgroundColor`)
+		}
+		assert.NotEqual(t, background("light"), background("dark"))
+	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	assert.Equal(t, map[string]bool{s.address: true}, b.asked, "the page asked somebody else")
+	assert.Empty(t, b.wrong)
+}
