@@ -32,10 +32,11 @@ type PackTransport interface {
 	// ReceivePack answers a push: it takes the pack, moves the refs and reports on each of them. While the client is sending
 	// nobody else waits for it; then the push queues with the other writes of the repository and is as durable, as whole and
 	// told as they are: all refs that it moves move in one transaction, and those of an atomic push or none. A ref is
-	// refused, in the report, where UpdateRefs would fail; commits may be dropped, as clients ask their users. A push is
-	// refused as a whole if its pack is damaged, above a limit, holds objects that git-fsck(1) refuses, or lacks
-	// objects that it refers to. It fails with INVALID_ARGUMENT for what is not of the protocol and TOO_MANY_ACTIONS for
-	// more refs than [MaxPushedRefs]. A push whose answer was lost may have taken effect: the refs tell. So a retry is safe,
+	// refused, in the report, where UpdateRefs would fail, and if the [Policy] says so and a [PushValidator] finds it invalid;
+	// commits may be dropped, as clients ask their users. A push is
+	// refused as a whole if its pack is damaged, above a limit, holds objects that git-fsck(1) refuses, lacks
+	// objects that it refers to, or brings links that the policy does not take. It fails with INVALID_ARGUMENT for what is not of the
+	// protocol and for push options that the store does not take, and TOO_MANY_ACTIONS for more refs than [MaxPushedRefs]. A push whose answer was lost may have taken effect: the refs tell. So a retry is safe,
 	// but it may be told that a ref is where it was to go.
 	ReceivePack(ctx context.Context, id git.RepositoryID, version git.ProtocolVersion, in io.Reader, out io.Writer) error
 }

@@ -22,8 +22,8 @@ type PushValidator struct {
 
 // PushOptions are the settings of [NewPushValidator]. Zero fields take the defaults.
 type PushOptions struct {
-	// MaxBytes is the most that the documents of one catalog may have together; 0 is 256 MiB. It bounds the memory of a
-	// validation, which takes a few times as much.
+	// MaxBytes is the most that the documents of one catalog may have together, each counted as 1 KiB more than it has; 0 is
+	// 64 MiB. It bounds the memory of a validation, which takes a few times as much, and ten times if everything is wrong.
 	MaxBytes int64
 }
 
@@ -31,7 +31,7 @@ var _ ports.PushValidator = (*PushValidator)(nil)
 
 // NewPushValidator returns a validator.
 func NewPushValidator(opts PushOptions) *PushValidator {
-	setDefault(&opts.MaxBytes, 256<<20)
+	setDefault(&opts.MaxBytes, 64<<20)
 	return &PushValidator{opts: opts}
 }
 
@@ -130,7 +130,7 @@ func (j *pushJudge) read(ctx context.Context, commit git.ObjectID) (sized, error
 func (j *pushJudge) readFrom(ctx context.Context, base sized, commit git.ObjectID) (sized, error) {
 	limit := j.validator.opts.MaxBytes
 	snapshot, read, err := readCatalog(ctx, j.push.Contents, base.snapshot, commit, limit)
-	return sized{snapshot, base.bytes + int64(read.Bytes)}, err //nolint:gosec // bounded by the limit
+	return sized{snapshot, base.bytes + read.weight()}, err
 }
 
 // changed tells the files that a push brings.
@@ -214,7 +214,10 @@ func (r *recentSnapshots) put(id git.RepositoryID, s sized) {
 	r.entries = kept[max(0, len(kept)-keptRecent):]
 }
 
+// fileWeight is what a file counts for beside its content, in bytes.
+const fileWeight = 1 << 10
+
 // tooLarge is a catalog above a limit of bytes.
 func tooLarge(limit int64) error {
-	return errs.New(errs.ReasonResourceExhausted, fmt.Sprintf("the documents of the catalog have more than %d MiB together: it is too large to be validated", limit>>20))
+	return errs.New(errs.ReasonResourceExhausted, fmt.Sprintf("the documents of the catalog have more than %d MiB together: ask the operator to let larger ones be validated", limit>>20))
 }

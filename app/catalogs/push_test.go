@@ -137,7 +137,7 @@ func TestAFirstPushAndAReleaseAreHeldToAllThatIsWrong(t *testing.T) {
 }
 
 func TestTheNextPushReadsOnlyWhatDiffers(t *testing.T) {
-	p := newPushes(t, catalogs.PushOptions{MaxBytes: 250})
+	p := newPushes(t, catalogs.PushOptions{MaxBytes: 3 << 10})
 	head, _ := p.commit(shop, branch("main"), map[string]string{"categories/a.md": categoryFile("a"), "categories/b.md": categoryFile("b")})
 	lines, err := p.judge(pushed(branch("main"), git.ObjectID{}, head))
 	require.NoError(t, err)
@@ -157,6 +157,6 @@ func TestTheNextPushReadsOnlyWhatDiffers(t *testing.T) {
 
 // catalogsOf judges a commit anew, with nothing at hand.
 func catalogsOf(p pushes, head git.ObjectID) ([]string, error) {
-	p.validator = catalogs.NewPushValidator(catalogs.PushOptions{MaxBytes: 250})
+	p.validator = catalogs.NewPushValidator(catalogs.PushOptions{MaxBytes: 3 << 10})
 	return p.judge(pushed(branch("main"), git.ObjectID{}, head))
 }

@@ -18,7 +18,7 @@ func (f *feed) read(ctx context.Context, base *catalog.Snapshot, commit git.Obje
 
 // readCatalog makes the snapshot of a commit in one stream: of the whole tree, or of what differs from the base. Only files
 // that may matter to a catalog are asked for, and those that are too large for a document without their contents. It fails
-// with RESOURCE_EXHAUSTED for more than limit bytes.
+// with RESOURCE_EXHAUSTED for more than limit bytes, each file counted with its weight.
 func readCatalog(ctx context.Context, repo ports.TreeReader, base *catalog.Snapshot, commit git.ObjectID, limit int64) (*catalog.Snapshot, Reload, error) {
 	q := ports.ReadTree{Revision: git.AtCommit(commit), Suffixes: catalog.Suffixes(), MaxFileSize: catalog.MaxDocument}
 	if base != nil {
@@ -40,7 +40,7 @@ func readCatalog(ctx context.Context, repo ports.TreeReader, base *catalog.Snaps
 		if !file.Omitted {
 			read.Bytes += uint64(file.Size) //nolint:gosec // a size is not negative
 		}
-		if read.Bytes > uint64(limit) { //nolint:gosec // not negative
+		if read.weight() > limit {
 			return nil, read, tooLarge(limit)
 		}
 		if !catalog.Reads(file.Path) {
@@ -58,6 +58,9 @@ func readCatalog(ctx context.Context, repo ports.TreeReader, base *catalog.Snaps
 	}
 	return snapshot, read, nil
 }
+
+// weight is about the memory that what was read stands for, in bytes.
+func (r Reload) weight() int64 { return int64(r.Bytes + r.Files*fileWeight) } //nolint:gosec // far below
 
 // changeOf takes a file out of the stream. It goes by the size and not by what was omitted: a git-service of an earlier
 // release sends everything.

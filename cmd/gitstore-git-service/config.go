@@ -33,6 +33,7 @@ type settings struct {
 	PushValidationTimeout  time.Duration `group:"pushes" default:"30s" min:"1s" max:"5m" help:"How long the validation of a push may take, its wait for others included."`
 	PushLinks              bool          `group:"pushes" default:"false" help:"Take pushes with symbolic links and submodules. Without it they are refused."`
 	PushOptions            string        `group:"pushes" placeholder:"NAMES" help:"Push options (git push --push-option=NAME or NAME=VALUE) that are taken, by name, separated by commas. Others are refused."`
+	PushValidationMaxSize  int64         `group:"pushes" type:"size" default:"64MiB" min:"1MiB" max:"16GiB" help:"Largest catalog that pushes are validated for: its documents together, with 1 KiB more for each."`
 	ProtectedBranches      string        `group:"pushes" placeholder:"BRANCHES" help:"Branches that are neither deleted nor drop commits, whoever writes, separated by commas."`
 	ImmutableReleases      bool          `group:"pushes" default:"false" help:"Keep tags that are Semantic Versions from being moved or deleted, whoever writes."`
 

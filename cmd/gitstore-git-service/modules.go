@@ -53,8 +53,8 @@ func newGRPCServer(
 	return server
 }
 
-func newPushValidator() *catalogs.PushValidator {
-	return catalogs.NewPushValidator(catalogs.PushOptions{})
+func newPushValidator(s settings) *catalogs.PushValidator {
+	return catalogs.NewPushValidator(catalogs.PushOptions{MaxBytes: s.PushValidationMaxSize})
 }
 
 // readiness says whether calls can be served.

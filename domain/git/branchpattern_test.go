@@ -1,0 +1,43 @@
+package git_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+func TestBranchPatternsSelectBranchesByShortNames(t *testing.T) {
+	patterns, err := git.ParseBranchPatterns("branches", []string{"main", "release/*", "team"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"refs/heads/main": true, "refs/heads/main/x": true, "refs/heads/maintenance": false, "refs/heads/release/1": true, "refs/heads/release": false,
+		"refs/heads/team/a/b": true, "refs/heads/x/main": false, "refs/tags/main": false, "refs/tags/team/a": false,
+	} {
+		ref, err := git.ParseRefName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if patterns.Match(ref) != want {
+			t.Errorf("%s: want %v", name, want)
+		}
+		if (git.BranchPatterns{}).Match(ref) {
+			t.Errorf("no pattern selects %s", name)
+		}
+	}
+	if got := patterns.Strings(); !slices.Equal(got, []string{"main", "release/*", "team"}) {
+		t.Errorf("they are %q", got)
+	}
+}
+
+func TestMalformedBranchPatternsAreRefused(t *testing.T) {
+	for _, bad := range [][]string{{""}, {" "}, {"/"}, {"["}, {"refs/heads/main"}, {strings.Repeat("x", 256)}, make([]string, git.MaxBranchPatterns+1)} {
+		if _, err := git.ParseBranchPatterns("branches", bad); !errs.Is(err, errs.ReasonInvalidPattern) {
+			t.Errorf("%.40q: %v", bad, err)
+		}
+	}
+}
