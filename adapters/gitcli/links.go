@@ -19,7 +19,7 @@ var errLinks = errs.New(errs.ReasonInvalidMode, "symbolic links and submodules a
 // may be led elsewhere. It looks at every commit that comes, not at where the refs will be alone. Merges are held to what
 // none of their parents has.
 func (p *push) checkLinks(ctx context.Context, q *quarantine) error {
-	if p.repo.policy().Links || q.pack == nil {
+	if p.repo.policy().Links {
 		return nil
 	}
 	found := &linkFinder{}

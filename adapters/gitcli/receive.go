@@ -172,6 +172,9 @@ func (p *push) move(ctx context.Context, q *quarantine) error {
 	if err != nil || len(changes) == 0 {
 		return err
 	}
+	for i, why := range p.refused {
+		p.req.commands[i].refused = why // also where a ref moves back meanwhile: nobody has validated what it was to get
+	}
 	refused, err := p.validate(ctx, q, changes)
 	if err != nil {
 		return err

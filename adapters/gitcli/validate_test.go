@@ -204,6 +204,24 @@ func TestWhileAPushIsValidatedOthersWrite(t *testing.T) {
 	require.Contains(t, report, "ok refs/heads/x\n")
 }
 
+func TestWhatWasNotValidatedIsNotTakenWhereARefMovesBack(t *testing.T) {
+	var s pushShop
+	var first, second git.ObjectID
+	s = newPushShop(t, gitcli.Options{Policy: enforced(), Validator: validator(func(ctx context.Context, p ports.PushedRefs, _ func(ports.PushProblem)) error {
+		for _, ref := range p.Refs {
+			require.NotEqual(t, mainBranch(t), ref.Name)
+		}
+		_, err := s.repo.UpdateRefs(ctx, []git.RefUpdate{{Name: mainBranch(t), Expected: git.ExpectID(second), New: first, Force: true}})
+		return err
+	})})
+	first = commit(t, s.repo, upsert(path(t, "b.md"), "1")).Commit
+	second = commit(t, s.repo, upsert(path(t, "b.md"), "2")).Commit
+	head, pack := elsewhere(t, "bad")
+	_, report := s.push(pack, "", move("refs/heads/main", first, head), move("refs/heads/x", git.ObjectID{}, head))
+	require.Contains(t, report, `ng refs/heads/main ref "refs/heads/main" is not where it was expected`)
+	require.Contains(t, report, "ok refs/heads/x\n")
+}
+
 func TestAValidationThatTakesTooLongEnds(t *testing.T) {
 	forever := validator(func(ctx context.Context, _ ports.PushedRefs, _ func(ports.PushProblem)) error {
 		<-ctx.Done()
