@@ -198,7 +198,7 @@ lint-fmt:
 
 .PHONY: lint-mod
 lint-mod:
-	for module in . bench/gogit bench/plot examples/embed examples/integrationtest tools/kubecheck; do go mod tidy -C $$module -diff; done
+	for module in . bench/gogit bench/plot examples/embed examples/integrationtest tools/kubecheck tools/openapi; do go mod tidy -C $$module -diff; done
 
 .PHONY: lint-proto
 lint-proto: $(BUF)
