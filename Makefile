@@ -102,8 +102,9 @@ test-embed: ## Run the embedder's program, a module of its own
 	go test -C examples/embed -count 1 ./...
 
 .PHONY: test-tools
-test-tools: ## Run the tests of what checks the Kubernetes manifests, a module of its own
+test-tools: ## Run the tests of what checks the Kubernetes manifests and the OpenAPI document, modules of their own
 	go test -C tools/kubecheck ./...
+	go test -C tools/openapi ./lint
 
 .PHONY: chromium
 chromium: ## Install the browser that the tests of the web page use, where there is none; needs Debian and root
@@ -189,7 +190,7 @@ bench-compare: $(BENCHSTAT) ## Compare the Go benchmarks BENCH (.) with those of
 # --- lint ---------------------------------------------------------------
 
 .PHONY: lint
-lint: lint-fmt lint-mod lint-proto lint-gen lint-kubernetes lint-go ## Check formatting, modules, contracts, generated code, manifests and Go code
+lint: lint-fmt lint-mod lint-proto lint-gen lint-openapi lint-kubernetes lint-go ## Check formatting, modules, contracts, generated code, the OpenAPI document, manifests and Go code
 
 .PHONY: lint-fmt
 lint-fmt:
@@ -208,6 +209,11 @@ lint-proto: $(BUF)
 .PHONY: lint-gen
 lint-gen: $(BUF) $(PROTOC_GEN) $(GQLGEN)
 	PATH="$(BIN):$$PATH" tools/gen.sh --check
+
+.PHONY: lint-openapi
+lint-openapi:
+	go vet -C tools/openapi ./lint
+	go run ./scripts/openapi | go run -C tools/openapi ./lint
 
 .PHONY: lint-kubernetes
 lint-kubernetes:

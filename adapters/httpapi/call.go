@@ -232,7 +232,7 @@ func (cur cursor) next(t page.Token) string { return page.Encode(cur.scope, t) }
 
 // list is the answer of every listing.
 type list[T any] struct {
-	Items         []T    `json:"items" nullable:"false"`
+	Items         []T    `json:"items" doc:"What is on this page." nullable:"false"`
 	NextPageToken string `json:"next_page_token" doc:"The page_token of the next page; empty on the last page."`
 }
 

@@ -20,7 +20,7 @@ import (
 
 // catalogJSON describes a catalog.
 type catalogJSON struct {
-	Repository string                `json:"repository"`
+	Repository string                `json:"repository" doc:"The repository's id."`
 	View       string                `json:"view" doc:"What is followed: head of a branch, or live, the highest release." example:"live"`
 	CommitID   string                `json:"commit_id" doc:"The commit that is served."`
 	Ref        string                `json:"ref" doc:"The branch or tag that leads there." example:"refs/tags/v1.4.0"`
@@ -36,24 +36,24 @@ type catalogJSON struct {
 	Examples   []documentProblemJSON `json:"first_problems" nullable:"false" doc:"The first few of them; problems has all."`
 	Reloads    uint64                `json:"reloads" doc:"How many commits were loaded since the API started."`
 	Failures   uint64                `json:"failures" doc:"How many attempts failed since then."`
-	LastReload reloadJSON            `json:"last_reload"`
+	LastReload reloadJSON            `json:"last_reload" doc:"What the last load took."`
 }
 
 // failureJSON is an error as the status of something has it.
 type failureJSON struct {
-	Reason string `json:"reason" example:"UNAVAILABLE"`
-	Detail string `json:"detail"`
+	Reason string `json:"reason" doc:"The failure, for programs." example:"UNAVAILABLE"`
+	Detail string `json:"detail" doc:"What is wrong. For people: the wording may change."`
 }
 
 type movedJSON struct {
-	Tag         string    `json:"tag" example:"v1.4.0"`
-	OldCommitID string    `json:"old_commit_id"`
+	Tag         string    `json:"tag" doc:"The short name of the tag." example:"v1.4.0"`
+	OldCommitID string    `json:"old_commit_id" doc:"The commit that the tag was at."`
 	NewCommitID string    `json:"new_commit_id" doc:"Empty if the tag was deleted."`
-	NoticedAt   time.Time `json:"noticed_at"`
+	NoticedAt   time.Time `json:"noticed_at" doc:"When the API saw it."`
 }
 
 type reloadJSON struct {
-	Milliseconds float64 `json:"milliseconds"`
+	Milliseconds float64 `json:"milliseconds" doc:"How long it took."`
 	Files        uint64  `json:"files" doc:"How many files were read that may be documents or schemas."`
 	Bytes        uint64  `json:"bytes" doc:"How many bytes of content were read. A file of more than 1 MiB comes without its content."`
 	Full         bool    `json:"full" doc:"Whether all files were read, and not only those that had changed."`
@@ -61,7 +61,7 @@ type reloadJSON struct {
 
 // documentProblemJSON is something wrong with a document.
 type documentProblemJSON struct {
-	Path       string `json:"path"`
+	Path       string `json:"path" doc:"The file's path."`
 	PathBase64 []byte `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
 	Line       int    `json:"line" doc:"From 1; 0 if it is the whole file."`
 	Column     int    `json:"column" doc:"From 1; 0 if it is the whole file."`
@@ -73,7 +73,7 @@ type documentProblemJSON struct {
 // commitPage is a page of a listing of one commit.
 type commitPage[T any] struct {
 	CommitID      string `json:"commit_id" doc:"The commit that all pages are of."`
-	Items         []T    `json:"items" nullable:"false"`
+	Items         []T    `json:"items" doc:"What is on this page." nullable:"false"`
 	NextPageToken string `json:"next_page_token" doc:"The page_token of the next page; empty on the last page."`
 }
 
@@ -91,7 +91,7 @@ func (fieldsJSON) Schema(huma.Registry) *huma.Schema {
 // documentJSON is a document of any kind: what all have in common.
 type documentJSON struct {
 	Kind       string     `json:"kind" doc:"One of the three that every catalog has comes with their members as well." example:"Note"`
-	ID         string     `json:"id"`
+	ID         string     `json:"id" doc:"The document's id, unique among those of its kind."`
 	Slug       string     `json:"slug" doc:"Empty if it has none."`
 	Title      string     `json:"title" doc:"Empty if it has none."`
 	Path       string     `json:"path" doc:"The document's file."`
@@ -105,42 +105,42 @@ type documentJSON struct {
 
 // productJSON, categoryJSON and collectionJSON begin and end as documentJSON does.
 type productJSON struct {
-	Kind            string      `json:"kind" enum:"Product"`
-	ID              string      `json:"id"`
-	Slug            string      `json:"slug"`
-	Title           string      `json:"title"`
+	Kind            string      `json:"kind" doc:"The document's kind." enum:"Product"`
+	ID              string      `json:"id" doc:"The document's id, unique among those of its kind."`
+	Slug            string      `json:"slug" doc:"The name in addresses."`
+	Title           string      `json:"title" doc:"The title."`
 	Path            string      `json:"path" doc:"The document's file."`
 	PathBase64      []byte      `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
 	BlobID          string      `json:"blob_id" doc:"The blob of the file, which a change of it may name as expected."`
-	SKU             string      `json:"sku"`
+	SKU             string      `json:"sku" doc:"The stock keeping unit."`
 	Category        string      `json:"category" doc:"The id of the category."`
 	Price           string      `json:"price" doc:"A decimal number." example:"13.50"`
 	Currency        string      `json:"currency" doc:"A code of ISO 4217." example:"EUR"`
-	Status          string      `json:"status" enum:"active,draft,archived"`
-	InventoryStatus string      `json:"inventory_status" enum:"in_stock,low_stock,out_of_stock,preorder,made_to_order"`
-	Tags            []string    `json:"tags" nullable:"false"`
-	Images          []imageJSON `json:"images" nullable:"false"`
-	Links           []linkJSON  `json:"links" nullable:"false"`
+	Status          string      `json:"status" doc:"Whether the product is for sale (active), not yet (draft) or no more (archived)." enum:"active,draft,archived"`
+	InventoryStatus string      `json:"inventory_status" doc:"Whether the product can be had." enum:"in_stock,low_stock,out_of_stock,preorder,made_to_order"`
+	Tags            []string    `json:"tags" doc:"Words to find the product by." nullable:"false"`
+	Images          []imageJSON `json:"images" doc:"The images, in their order." nullable:"false"`
+	Links           []linkJSON  `json:"links" doc:"Links to more about the product." nullable:"false"`
 	Fields          fieldsJSON  `json:"fields" doc:"All other fields of the front matter, as they are written."`
 	Body            string      `json:"body" doc:"The Markdown behind the front matter."`
 	BodyHTML        string      `json:"body_html,omitempty" doc:"The body as HTML that is safe to show, in its place, if body=html was asked for."`
 }
 
 type imageJSON struct {
-	URL string `json:"url"`
-	Alt string `json:"alt"`
+	URL string `json:"url" doc:"Where the image is."`
+	Alt string `json:"alt" doc:"What it shows, for those who do not see it."`
 }
 
 type linkJSON struct {
-	Title string `json:"title"`
-	URL   string `json:"url"`
+	Title string `json:"title" doc:"What the link leads to."`
+	URL   string `json:"url" doc:"Where the link leads."`
 }
 
 type categoryJSON struct {
-	Kind       string     `json:"kind" enum:"Category"`
-	ID         string     `json:"id"`
-	Slug       string     `json:"slug"`
-	Title      string     `json:"title"`
+	Kind       string     `json:"kind" doc:"The document's kind." enum:"Category"`
+	ID         string     `json:"id" doc:"The document's id, unique among those of its kind."`
+	Slug       string     `json:"slug" doc:"The name in addresses."`
+	Title      string     `json:"title" doc:"The title."`
 	Path       string     `json:"path" doc:"The document's file."`
 	PathBase64 []byte     `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
 	BlobID     string     `json:"blob_id" doc:"The blob of the file, which a change of it may name as expected."`
@@ -153,10 +153,10 @@ type categoryJSON struct {
 
 // wholeCategoryJSON describes a category on its own: a categoryJSON with the members of a placeJSON behind its own.
 type wholeCategoryJSON struct {
-	Kind       string            `json:"kind" enum:"Category"`
-	ID         string            `json:"id"`
-	Slug       string            `json:"slug"`
-	Title      string            `json:"title"`
+	Kind       string            `json:"kind" doc:"The document's kind." enum:"Category"`
+	ID         string            `json:"id" doc:"The document's id, unique among those of its kind."`
+	Slug       string            `json:"slug" doc:"The name in addresses."`
+	Title      string            `json:"title" doc:"The title."`
 	Path       string            `json:"path" doc:"The document's file."`
 	PathBase64 []byte            `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
 	BlobID     string            `json:"blob_id" doc:"The blob of the file, which a change of it may name as expected."`
@@ -176,16 +176,16 @@ type placeJSON struct {
 }
 
 type categoryRefJSON struct {
-	ID    string `json:"id"`
-	Slug  string `json:"slug"`
-	Title string `json:"title"`
+	ID    string `json:"id" doc:"The category's id."`
+	Slug  string `json:"slug" doc:"The name in addresses; empty if it has none."`
+	Title string `json:"title" doc:"The title; empty if it has none."`
 }
 
 type collectionJSON struct {
-	Kind       string     `json:"kind" enum:"Collection"`
-	ID         string     `json:"id"`
-	Slug       string     `json:"slug"`
-	Title      string     `json:"title"`
+	Kind       string     `json:"kind" doc:"The document's kind." enum:"Collection"`
+	ID         string     `json:"id" doc:"The document's id, unique among those of its kind."`
+	Slug       string     `json:"slug" doc:"The name in addresses."`
+	Title      string     `json:"title" doc:"The title."`
 	Path       string     `json:"path" doc:"The document's file."`
 	PathBase64 []byte     `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
 	BlobID     string     `json:"blob_id" doc:"The blob of the file, which a change of it may name as expected."`

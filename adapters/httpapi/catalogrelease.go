@@ -16,8 +16,8 @@ import (
 
 type releaseJSON struct {
 	Version    string         `json:"version" doc:"A Semantic Version." example:"1.4.0"`
-	Prerelease bool           `json:"prerelease"`
-	Tag        string         `json:"tag" example:"v1.4.0"`
+	Prerelease bool           `json:"prerelease" doc:"Whether the version is a prerelease, such as 1.4.0-rc.1."`
+	Tag        string         `json:"tag" doc:"The short name of the tag." example:"v1.4.0"`
 	TargetID   string         `json:"target_id" doc:"The tag object; of a light tag the commit."`
 	CommitID   string         `json:"commit_id" doc:"The commit that is released; empty if the tag leads to none."`
 	Message    string         `json:"message" doc:"Empty for a light tag."`
@@ -47,16 +47,16 @@ type rollbackJSON struct {
 
 // diffPage is a page of the documents that differ.
 type diffPage struct {
-	FromCommitID  string             `json:"from_commit_id"`
-	ToCommitID    string             `json:"to_commit_id"`
-	Items         []documentDiffJSON `json:"items" nullable:"false"`
+	FromCommitID  string             `json:"from_commit_id" doc:"The commit of the old side."`
+	ToCommitID    string             `json:"to_commit_id" doc:"The commit of the new side."`
+	Items         []documentDiffJSON `json:"items" doc:"The documents that differ, of this page." nullable:"false"`
 	NextPageToken string             `json:"next_page_token" doc:"The page_token of the next page; empty on the last page."`
 }
 
 type documentDiffJSON struct {
-	Change      string          `json:"change" enum:"added,changed,removed"`
-	Kind        string          `json:"kind" example:"Product"`
-	ID          string          `json:"id"`
+	Change      string          `json:"change" doc:"What became of the document." enum:"added,changed,removed"`
+	Kind        string          `json:"kind" doc:"The document's kind." example:"Product"`
+	ID          string          `json:"id" doc:"The document's id."`
 	Title       string          `json:"title" doc:"As it is in the new catalog, or was if it is gone."`
 	Path        string          `json:"path" doc:"The document's file, likewise."`
 	OldPath     string          `json:"old_path,omitempty" doc:"The file that it was in, if that is another."`

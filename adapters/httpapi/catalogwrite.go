@@ -24,8 +24,8 @@ import (
 type documentInputJSON struct {
 	Kind   string     `json:"kind,omitempty" doc:"It has to be that of the path, if it is given."`
 	ID     string     `json:"id,omitempty" doc:"Needed where the path has none, else it has to be that of the path."`
-	Slug   string     `json:"slug,omitempty"`
-	Title  string     `json:"title,omitempty"`
+	Slug   string     `json:"slug,omitempty" doc:"The name in addresses."`
+	Title  string     `json:"title,omitempty" doc:"The title."`
 	Path   string     `json:"path,omitempty" doc:"The file of a new document; without it one that follows from slug or id. A document stays in its file."`
 	BlobID string     `json:"blob_id,omitempty" doc:"The blob that the file must be, if it is given and not empty."`
 	Fields fieldsJSON `json:"fields,omitempty" doc:"The other fields of the front matter."`
@@ -43,9 +43,9 @@ type productInputJSON struct {
 	Currency        string      `json:"currency,omitempty" doc:"A code of ISO 4217. A product needs it." example:"EUR"`
 	Status          string      `json:"status,omitempty" enum:"active,draft,archived" doc:"A product needs it."`
 	InventoryStatus string      `json:"inventory_status,omitempty" enum:"in_stock,low_stock,out_of_stock,preorder,made_to_order" doc:"A product needs it."`
-	Tags            []string    `json:"tags,omitempty"`
-	Images          []imageJSON `json:"images,omitempty"`
-	Links           []linkJSON  `json:"links,omitempty"`
+	Tags            []string    `json:"tags,omitempty" doc:"Words to find the product by."`
+	Images          []imageJSON `json:"images,omitempty" doc:"The images, in their order."`
+	Links           []linkJSON  `json:"links,omitempty" doc:"Links to more about the product."`
 	Path            string      `json:"path,omitempty" doc:"The file of a new document; without it one that follows from slug or id. A document stays in its file."`
 	BlobID          string      `json:"blob_id,omitempty" doc:"The blob that the file must be, if it is given and not empty."`
 	Fields          fieldsJSON  `json:"fields,omitempty" doc:"The other fields of the front matter."`
@@ -94,8 +94,8 @@ type changesJSON struct {
 
 type documentChangeJSON struct {
 	Action         string         `json:"action" enum:"create,replace,put,patch,delete" doc:"put creates the document or replaces it; patch merges (RFC 7396)."`
-	Kind           string         `json:"kind" example:"Product"`
-	ID             string         `json:"id" example:"prod-2105"`
+	Kind           string         `json:"kind" doc:"The document's kind." example:"Product"`
+	ID             string         `json:"id" doc:"The document's id." example:"prod-2105"`
 	Document       rawJSON        `json:"document,omitempty" doc:"The document, or of a patch what changes of it, with the members that writing one of its kind takes. Not for delete."`
 	ExpectedBlobID expectedIDJSON `json:"expected_blob_id,omitempty" doc:"The blob that the document's file must be; empty if there must be no such document."`
 }
@@ -126,8 +126,8 @@ type changesResultJSON struct {
 
 type writtenDocumentJSON struct {
 	Action string `json:"action" enum:"create,replace,patch,delete" doc:"What was done to it."`
-	Kind   string `json:"kind" example:"Product"`
-	ID     string `json:"id"`
+	Kind   string `json:"kind" doc:"The document's kind." example:"Product"`
+	ID     string `json:"id" doc:"The document's id."`
 	Path   string `json:"path" doc:"The document's file."`
 	BlobID string `json:"blob_id" doc:"The blob of the file; empty if it was deleted."`
 }

@@ -14,8 +14,8 @@ import (
 
 // newSignatureJSON is a signature in a request.
 type newSignatureJSON struct {
-	Name  string     `json:"name" example:"Ada Lovelace"`
-	Email string     `json:"email" example:"ada@example.com"`
+	Name  string     `json:"name" doc:"The person's name." example:"Ada Lovelace"`
+	Email string     `json:"email" doc:"The person's address." example:"ada@example.com"`
 	Time  *time.Time `json:"time,omitempty" doc:"Now, if it is not given."`
 }
 
@@ -38,7 +38,7 @@ func (s *newSignatureJSON) signature(field string) (git.Signature, error) {
 // newCommitJSON is the body of a commit. All but the actions is read into it; they are read one by one.
 type newCommitJSON struct {
 	Branch        string            `json:"branch" doc:"The branch to commit to, by its short name." example:"main"`
-	Message       string            `json:"message" example:"Add the spring collection"`
+	Message       string            `json:"message" doc:"The message, at most 256 KiB." example:"Add the spring collection"`
 	Author        *newSignatureJSON `json:"author,omitempty" doc:"Who made the change; the service itself if it is not given."`
 	Committer     *newSignatureJSON `json:"committer,omitempty" doc:"Who made the commit; the author if it is not given."`
 	StartRevision string            `json:"start_revision,omitempty" doc:"Makes the branch, beginning here. It must not exist yet."`
@@ -47,12 +47,12 @@ type newCommitJSON struct {
 	RequestID     string            `json:"request_id,omitempty" format:"uuid" doc:"Makes a retry return the first request's commit."`
 	AllowEmpty    bool              `json:"allow_empty,omitempty" doc:"Makes a commit even if nothing changes."`
 	DryRun        bool              `json:"dry_run,omitempty" doc:"Checks everything and makes nothing."`
-	Actions       []actionJSON      `json:"actions" nullable:"false"`
+	Actions       []actionJSON      `json:"actions" doc:"What changes, in order; no two on one path." nullable:"false"`
 }
 
 type actionJSON struct {
-	Action         string         `json:"action" enum:"create,update,upsert,delete,move,chmod"`
-	Path           string         `json:"path" example:"products/coffee/night-ferry.md"`
+	Action         string         `json:"action" doc:"What is done: create needs that there is no such file, update that there is one, upsert writes either way; move may take new content with it." enum:"create,update,upsert,delete,move,chmod"`
+	Path           string         `json:"path" doc:"The file's path from the root of the tree." example:"products/coffee/night-ferry.md"`
 	From           string         `json:"from,omitempty" doc:"Where move takes the file from."`
 	Content        *string        `json:"content,omitempty" nullable:"false" doc:"What to write, as text. A move without content keeps it."`
 	ContentBase64  base64Content  `json:"content_base64,omitempty" doc:"What to write, in base64 with padding."`
@@ -63,7 +63,7 @@ type actionJSON struct {
 type commitResultJSON struct {
 	CommitID string            `json:"commit_id" doc:"The commit; of a dry run, the one that would be made."`
 	ParentID string            `json:"parent_id" doc:"Its first parent; empty for a root commit."`
-	TreeID   string            `json:"tree_id"`
+	TreeID   string            `json:"tree_id" doc:"The tree of the commit."`
 	Blobs    map[string]string `json:"blobs" doc:"The blob ids of the files that were written, moved or changed in mode, by path."`
 	Replayed bool              `json:"replayed" doc:"Whether the request_id was known, and the commit made before."`
 	NoOp     bool              `json:"no_op" doc:"Whether nothing changed, and so no commit was made."`

@@ -28,7 +28,7 @@ type comparisonJSON struct {
 }
 
 type fileDiffJSON struct {
-	Path        string `json:"path"`
+	Path        string `json:"path" doc:"The file's path."`
 	PathBase64  []byte `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
 	Status      string `json:"status" enum:"added,modified,deleted,type_changed" doc:"A rename is a deletion and an addition."`
 	OldMode     string `json:"old_mode" doc:"Empty if the file was added."`

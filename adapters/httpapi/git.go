@@ -71,9 +71,9 @@ const lfsType = "application/vnd.git-lfs+json"
 
 // lfsJSON is an error of Git LFS (its docs/api/batch.md, "Response Errors").
 type lfsJSON struct {
-	Message          string `json:"message"`
-	DocumentationURL string `json:"documentation_url"`
-	RequestID        string `json:"request_id"`
+	Message          string `json:"message" doc:"What is wrong, and what to do about it."`
+	DocumentationURL string `json:"documentation_url" doc:"Where the reason is explained."`
+	RequestID        string `json:"request_id" doc:"The request id, as in the header X-Request-Id and in the log."`
 }
 
 func (a *api) refuseLFS(c *call) error {

@@ -10,18 +10,18 @@ import (
 )
 
 type signatureJSON struct {
-	Name  string    `json:"name"`
-	Email string    `json:"email"`
-	Time  time.Time `json:"time"`
+	Name  string    `json:"name" doc:"The person's name."`
+	Email string    `json:"email" doc:"The person's address."`
+	Time  time.Time `json:"time" doc:"When, in the person's time zone."`
 }
 
 type commitJSON struct {
-	CommitID      string        `json:"commit_id"`
-	TreeID        string        `json:"tree_id"`
+	CommitID      string        `json:"commit_id" doc:"The commit's id."`
+	TreeID        string        `json:"tree_id" doc:"The id of its tree."`
 	ParentIDs     []string      `json:"parent_ids" nullable:"false" doc:"None for a root commit, several for a merge."`
-	Author        signatureJSON `json:"author"`
-	Committer     signatureJSON `json:"committer"`
-	Message       string        `json:"message"`
+	Author        signatureJSON `json:"author" doc:"Who wrote the change, and when."`
+	Committer     signatureJSON `json:"committer" doc:"Who made the commit, and when."`
+	Message       string        `json:"message" doc:"The message."`
 	MessageBase64 []byte        `json:"message_base64,omitempty" doc:"The message's bytes, if they are not UTF-8."`
 }
 

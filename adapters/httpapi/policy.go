@@ -17,11 +17,11 @@ type newPolicyJSON struct {
 }
 
 type policyJSON struct {
-	Validation        string   `json:"validation" enum:"off,warn,enforce"`
-	ValidatedBranches []string `json:"validated_branches" nullable:"false"`
-	ProtectedBranches []string `json:"protected_branches" nullable:"false"`
-	ImmutableReleases bool     `json:"immutable_releases"`
-	Links             bool     `json:"links"`
+	Validation        string   `json:"validation" doc:"What becomes of a push after which something would be wrong with the catalog that is not now." enum:"off,warn,enforce"`
+	ValidatedBranches []string `json:"validated_branches" doc:"The branches whose pushes are validated; all, if there are none here." nullable:"false"`
+	ProtectedBranches []string `json:"protected_branches" doc:"The branches that are neither deleted nor drop commits, whoever writes." nullable:"false"`
+	ImmutableReleases bool     `json:"immutable_releases" doc:"Whether tags that are Semantic Versions stay as they are, whoever writes."`
+	Links             bool     `json:"links" doc:"Whether pushes may bring symbolic links and submodules."`
 	Own               bool     `json:"own" doc:"Whether the repository was given the policy; else it is the default of the service."`
 }
 

@@ -10,10 +10,10 @@ import (
 )
 
 type branchJSON struct {
-	Name       string `json:"name" example:"main"`
+	Name       string `json:"name" doc:"The short name." example:"main"`
 	NameBase64 []byte `json:"name_base64,omitempty" doc:"The name's bytes, if they are not UTF-8."`
 	Ref        string `json:"ref" doc:"The fully qualified name." example:"refs/heads/main"`
-	CommitID   string `json:"commit_id"`
+	CommitID   string `json:"commit_id" doc:"The commit that the branch is at."`
 }
 
 type newBranchJSON struct {
@@ -22,14 +22,14 @@ type newBranchJSON struct {
 }
 
 type tagJSON struct {
-	Name       string         `json:"name" example:"v1.4.0"`
+	Name       string         `json:"name" doc:"The short name." example:"v1.4.0"`
 	NameBase64 []byte         `json:"name_base64,omitempty" doc:"The name's bytes, if they are not UTF-8."`
 	Ref        string         `json:"ref" doc:"The fully qualified name." example:"refs/tags/v1.4.0"`
 	TargetID   string         `json:"target_id" doc:"What the tag points at: the tag object of an annotated tag, else the commit."`
 	CommitID   string         `json:"commit_id" doc:"The commit that the tag leads to; empty if it leads to something else."`
 	Version    string         `json:"version" doc:"The tag as a Semantic Version without a leading v; empty if it is none."`
 	Prerelease bool           `json:"prerelease" doc:"Whether the version is a pre-release."`
-	Annotated  bool           `json:"annotated"`
+	Annotated  bool           `json:"annotated" doc:"Whether the tag is an object of its own, with a tagger and a message."`
 	Message    string         `json:"message,omitempty" doc:"Of an annotated tag."`
 	MsgBase64  []byte         `json:"message_base64,omitempty" doc:"The message's bytes, if they are not UTF-8."`
 	Tagger     *signatureJSON `json:"tagger,omitempty" doc:"Of an annotated tag."`

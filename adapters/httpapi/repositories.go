@@ -16,11 +16,11 @@ type newRepositoryJSON struct {
 }
 
 type repositoryJSON struct {
-	ID            string    `json:"id"`
-	DefaultBranch string    `json:"default_branch"`
-	ObjectFormat  string    `json:"object_format" enum:"sha1,sha256"`
+	ID            string    `json:"id" doc:"The repository's id."`
+	DefaultBranch string    `json:"default_branch" doc:"The short name of the branch that is read if no other is named."`
+	ObjectFormat  string    `json:"object_format" doc:"The hash of the object ids." enum:"sha1,sha256"`
 	Empty         bool      `json:"empty" doc:"Whether there is neither branch nor tag yet."`
-	CreatedAt     time.Time `json:"created_at"`
+	CreatedAt     time.Time `json:"created_at" doc:"When the repository was created."`
 	SizeBytes     *int64    `json:"size_bytes,omitempty" nullable:"false" doc:"What the objects take on the disk; left out in listings."`
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 type healthJSON struct {
-	Status string `json:"status" enum:"ok"`
+	Status string `json:"status" doc:"ok." enum:"ok"`
 }
 
 func (a *api) serviceRoutes() []*route {

@@ -175,6 +175,7 @@ func newDocument(routes []*route, version string) *document {
 		d.openapi.AddOperation(rt.operation(schemas))
 	}
 	d.openapi.Tags = groups(routes)
+	describeSchemas(schemas.Map())
 	b, err := json.Marshal(d.openapi, jsontext.WithIndent("  "))
 	if err != nil {
 		panic(err) // every value in it is made here
@@ -192,7 +193,7 @@ func groups(routes []*route) []*huma.Tag {
 	var tags []*huma.Tag
 	for _, rt := range routes {
 		if !slices.ContainsFunc(tags, func(t *huma.Tag) bool { return t.Name == rt.spec.group }) {
-			tags = append(tags, &huma.Tag{Name: rt.spec.group})
+			tags = append(tags, &huma.Tag{Name: rt.spec.group, Description: groupDescriptions[rt.spec.group]})
 		}
 	}
 	return tags

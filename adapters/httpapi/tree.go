@@ -10,9 +10,9 @@ import (
 )
 
 type treeEntryJSON struct {
-	Path       string `json:"path"`
+	Path       string `json:"path" doc:"The path from the root of the tree."`
 	PathBase64 []byte `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
-	Type       string `json:"type" enum:"file,symlink,directory,submodule"`
+	Type       string `json:"type" doc:"What is at the path." enum:"file,symlink,directory,submodule"`
 	Mode       string `json:"mode" doc:"The mode in octal, as git writes it." example:"100644"`
 	ID         string `json:"id" doc:"The blob's or tree's id; of a submodule, the commit's in the other repository."`
 	Size       int64  `json:"size" doc:"The blob's size in bytes; 0 for a directory or submodule."`
@@ -20,7 +20,7 @@ type treeEntryJSON struct {
 
 type treeJSON struct {
 	CommitID      string          `json:"commit_id" doc:"The commit that all pages are of."`
-	Items         []treeEntryJSON `json:"items" nullable:"false"`
+	Items         []treeEntryJSON `json:"items" doc:"The entries of this page." nullable:"false"`
 	NextPageToken string          `json:"next_page_token" doc:"The page_token of the next page; empty on the last page."`
 }
 
