@@ -1,11 +1,20 @@
 package httpapi_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/gitstore-dev/gitstore/adapters/httpapi"
+	"github.com/gitstore-dev/gitstore/app/catalogs"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
 )
 
 // introspection is what tools ask for to know a schema (graphql-js, getIntrospectionQuery).
@@ -61,6 +70,8 @@ func TestQueriesThatAskForTooMuchAreRefused(t *testing.T) {
 		"10,000 aliases":                    {"{" + many(10_000, `a#:__typename`) + "}", "QUERY_TOO_COMPLEX"},
 		"101 aliases":                       {"{" + many(101, `a#:__typename`) + "}", "QUERY_TOO_COMPLEX"},
 		"aliases of catalogs":               {"{" + many(100, `a#:catalog(repository:"shop",at:"main"){commitId}`) + "}", "QUERY_TOO_COMPLEX"},
+		"501 fields":                        {"{" + strings.Repeat("__typename ", 501) + "}", "QUERY_TOO_COMPLEX"},
+		"501 fields in a fragment":          {"{__typename} fragment f on Query{" + strings.Repeat("__typename ", 500) + "}", "QUERY_TOO_COMPLEX"},
 		"5,001 tokens":                      {"{" + strings.Repeat("a ", 5000) + "}", "QUERY_TOO_COMPLEX"},
 		"a query of 1 MiB":                  {"{" + strings.Repeat(" ", 1<<20) + "__typename}", "QUERY_TOO_COMPLEX"},
 		"a text of 1 MiB":                   {shop(`product(slug:"` + strings.Repeat("x", 1<<20) + `"){id}`), "QUERY_TOO_COMPLEX"},
@@ -115,8 +126,8 @@ func TestQueriesThatAskForTooMuchAreRefused(t *testing.T) {
 		})
 	}
 	// What is not refused is done in no time.
-	w.gql(doubling(280), nil).data()
-	w.gql("{"+strings.Repeat("__typename ", 1200)+"}", nil).data()
+	w.gql(doubling(160), nil).data()
+	w.gql("{"+strings.Repeat("__typename ", 500)+"}", nil).data()
 	w.gql(shop(strings.Repeat(`products(first:1){nodes{sku}} `, 50)), nil).data()
 }
 
@@ -199,4 +210,69 @@ func TestAnAnswerDoesNotOutgrowItsLimit(t *testing.T) {
 	if a.data(); len(a.body) < 4<<20 {
 		t.Errorf("the answer has %d bytes", len(a.body))
 	}
+}
+
+// faulty are catalogs that fail so.
+type faulty struct {
+	httpapi.Catalogs
+	fail func() error
+}
+
+func (f faulty) Catalog(context.Context, git.RepositoryID) (*catalogs.Catalog, error) {
+	return nil, f.fail()
+}
+
+func TestWhatIsWrongWithTheServiceIsLoggedAndNotTold(t *testing.T) {
+	w := openShop(t, smallShop())
+	for what, tt := range map[string]struct {
+		fail func() error
+		code string
+	}{
+		"a defect":  {func() error { panic("the secret of line 7") }, "INTERNAL"},
+		"no reason": {func() error { return fmt.Errorf("the secret of line 7") }, "INTERNAL"},
+		"an outage": {func() error { return errs.New(errs.ReasonUnavailable, "the git-service cannot be reached") }, "UNAVAILABLE"},
+		"no time":   {func() error { return context.DeadlineExceeded }, "DEADLINE_EXCEEDED"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			var lines bytes.Buffer
+			c := serve(t, newStore(t), httpapi.Options{Catalogs: faulty{w.follower, tt.fail}, Logger: slog.New(slog.NewTextHandler(&lines, nil))})
+			a := c.gql(`{catalog(repository:"shop"){commitId}}`, nil)
+			e := a.code(tt.code)
+			c.server.Close()
+			incident, _ := member(e, "extensions", "metadata")["incident"].(string)
+			if strings.Contains(string(a.body), "secret") || (tt.code == "INTERNAL") != (incident != "") || !strings.Contains(lines.String(), incident) || (incident != "") != strings.Contains(lines.String(), "secret of line 7") {
+				t.Errorf("the error is %s, the log\n%s", a.body, lines.String())
+			}
+		})
+	}
+}
+
+// FuzzGraphQL sends any query with any variables: what comes of it is never a defect.
+func FuzzGraphQL(f *testing.F) {
+	for query, variables := range map[string]string{
+		`{catalog(repository:"shop"){products(first:2,filter:{text:"a",status:[ACTIVE]}){nodes{sku ...on Node{id}} edges{cursor} pageInfo{endCursor}}}}`:                                                                                 `{}`,
+		`query($f:ProductFilter,$o:[FieldOrder!],$n:Int=3,$a:String){catalog(repository:"shop"){products(filter:$f,orderBy:$o,first:$n,after:$a){nodes{...p}}}} fragment p on Product{title @skip(if:false) category{ancestors{title}}}`: `{"f":{"where":[{"field":"price","operator":"LESS","value":"2"}]},"o":[{"field":"title","direction":"DESC"}],"n":1,"a":null}`,
+		`mutation($d:DocumentInput!,$c:CommitInput){putDocument(repository:"shop",document:$d,commit:$c){noOp document{blobId}}}`:                                                                                                        `{"d":{"product":{"documentId":"a","price":null,"fields":{"x":[1.5,{"y":"z"}]}}},"c":{"dryRun":true,"author":{"name":"a","email":"b","time":"2026-01-31T09:00:00Z"}}}`,
+		`mutation{changeDocuments(repository:"shop",changes:[{action:DELETE,kind:"Note",documentId:"n1"}],commit:{dryRun:true}){documents{path}}}`:                                                                                       `null`,
+		`mutation($r:ReleaseInput!){publishRelease(repository:"shop",release:$r){release{version}}}`:                                                                                                                                     `{"r":{"version":"1.0.0","dryRun":true,"changes":[]}}`,
+		`query a{node(id:"x"){id}} query b{diff(repository:"shop",from:"main"){nodes{fields{old}}}}`:                                                                                                                                     `{"x":1e999}`,
+		`{__schema{types{name fields{type{ofType{name}}}}}}`:                                                                                                                                                                             ``,
+		`subscription{a}`: `[]`,
+		"{\xff}":          `{"a":"\ud800"}`,
+	} {
+		f.Add(query, variables)
+	}
+	w := openShop(f, smallShop())
+	f.Fuzz(func(t *testing.T, query, variables string) {
+		body := `{"query":` + strings.TrimSpace(mustJSON(t, query))
+		if variables != "" {
+			body += `,"variables":` + variables
+		}
+		c := *w.client
+		c.t = t
+		a := c.post("/graphql", body+"}", header("Content-Type", "application/json"))
+		if a.status >= http.StatusInternalServerError || strings.Contains(string(a.body), `"INTERNAL"`) || strings.Contains(string(a.body), "incident") || !json.Valid(a.body) {
+			t.Fatalf("%d: %s", a.status, a.body)
+		}
+	})
 }

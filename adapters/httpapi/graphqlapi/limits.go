@@ -14,6 +14,8 @@ const (
 	// maxQuery is the largest document, in bytes, and maxTokens the most words and signs of it.
 	maxQuery  = 15 << 10
 	maxTokens = 5000
+	// maxSelections is the most fields and fragments in the text: the validation compares each with all others.
+	maxSelections = 500
 	// maxAliases is the most fields with another name.
 	maxAliases = 100
 	// maxDepth is how deep fields may lie in each other. What is below __schema and __type has a limit of the validation.
@@ -41,9 +43,9 @@ var dear = map[string]bool{"bodyHtml": true, "fields": true}
 
 // measure walks through a document once, however often fragments lead to the same place.
 type measure struct {
-	fragments ast.FragmentDefinitionList
-	aliases   int
-	depths    map[string]int
+	fragments           ast.FragmentDefinitionList
+	selections, aliases int
+	depths              map[string]int
 	// malformed is why a value that is written in the document cannot be read.
 	malformed error
 	variables map[string]any
@@ -58,11 +60,17 @@ type costKey struct {
 // checkShape holds a document that was not validated yet to the limits.
 func checkShape(doc *ast.QueryDocument) error {
 	m := measure{fragments: doc.Fragments, depths: map[string]int{}}
+	for _, f := range doc.Fragments {
+		m.look(f.SelectionSet)
+	}
 	deepest := 0
 	for _, op := range doc.Operations {
+		m.look(op.SelectionSet)
 		deepest = max(deepest, m.depth(op.SelectionSet))
 	}
 	switch {
+	case m.selections > maxSelections:
+		return tooComplex("the query has %d fields and fragments, at most %d are taken: ask several times", m.selections, maxSelections)
 	case m.aliases > maxAliases:
 		return tooComplex("the query has %d aliases, at most %d are taken: ask several times", m.aliases, maxAliases)
 	case m.malformed != nil:
@@ -77,10 +85,10 @@ func tooComplex(format string, args ...any) error {
 	return errs.InvalidField(errs.ReasonQueryTooComplex, "query", format, args...)
 }
 
-// depth is how many levels of fields there are, and counts their aliases on the way.
-func (m *measure) depth(set ast.SelectionSet) (deepest int) {
+// look counts what is in the text, and reads the values.
+func (m *measure) look(set ast.SelectionSet) {
 	for _, selection := range set {
-		below := 0
+		m.selections++
 		switch s := selection.(type) {
 		case *ast.Field:
 			if s.Alias != s.Name {
@@ -89,6 +97,19 @@ func (m *measure) depth(set ast.SelectionSet) (deepest int) {
 			for _, a := range s.Arguments {
 				m.read(a.Value)
 			}
+			m.look(s.SelectionSet)
+		case *ast.InlineFragment:
+			m.look(s.SelectionSet)
+		}
+	}
+}
+
+// depth is how many levels of fields there are.
+func (m *measure) depth(set ast.SelectionSet) (deepest int) {
+	for _, selection := range set {
+		below := 0
+		switch s := selection.(type) {
+		case *ast.Field:
 			if below = 1; s.Name != "__schema" && s.Name != "__type" {
 				below += m.depth(s.SelectionSet)
 			}
