@@ -149,7 +149,7 @@ func (c *call) revision(name string) (git.Revision, error) {
 
 func parseRevision(field, s string) (git.Revision, error) {
 	rev, err := git.ParseRevision(s)
-	return rev, withField(err, field)
+	return rev, errs.InField(err, field)
 }
 
 // treePath reads the query parameter as a path; the root if it is not given or empty.
@@ -158,7 +158,7 @@ func (c *call) treePath(name string) (git.TreePath, error) {
 		return git.TreePath{}, nil
 	}
 	path, err := git.ParseTreePath(c.query.Get(name))
-	return path, withField(err, name)
+	return path, errs.InField(err, name)
 }
 
 // parseExpectation reads an object ID; an empty one, or Git's null ID, expects that there is nothing.
@@ -168,7 +168,7 @@ func parseExpectation(field, s string) (git.Expectation, error) {
 	}
 	id, err := git.ParseObjectID(s)
 	if err != nil {
-		return git.Expectation{}, withField(err, field)
+		return git.Expectation{}, errs.InField(err, field)
 	}
 	return git.ExpectID(id), nil
 }

@@ -306,7 +306,7 @@ func (a *api) sidesOfDiff(c *call, cur cursor) (from, to *catalogs.Catalog, err 
 	}
 	before, err := git.ParseObjectID(cur.After)
 	if err != nil {
-		return nil, nil, withField(err, "page_token")
+		return nil, nil, errs.InField(err, "page_token")
 	}
 	if from, err = a.opts.Catalogs.OpenCommit(c.r.Context(), id, before); err == nil {
 		to, err = a.opts.Catalogs.OpenCommit(c.r.Context(), id, cur.Commit)
@@ -315,18 +315,18 @@ func (a *api) sidesOfDiff(c *call, cur cursor) (from, to *catalogs.Catalog, err 
 }
 
 func documentDiffView(d catalog.DocumentDiff) documentDiffJSON {
-	shown, change := d.New, "changed"
+	shown, change := d.Shown(), "changed"
 	switch {
 	case d.Old == nil:
 		change = "added"
 	case d.New == nil:
-		shown, change = d.Old, "removed"
+		change = "removed"
 	}
 	out := documentDiffJSON{
 		Change: change, Kind: string(shown.Kind), ID: shown.ID, Title: shown.Title, Path: shown.Path.String(), BodyChanged: d.Body,
 		Fields: views(d.Fields, func(f catalog.FieldDiff) fieldDiffJSON { return fieldDiffJSON{f.Field, anyJSON(f.Old), anyJSON(f.New)} }),
 	}
-	if change == "changed" && d.Old.Path != d.New.Path {
+	if d.Moved() {
 		out.OldPath = d.Old.Path.String()
 	}
 	return out

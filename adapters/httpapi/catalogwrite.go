@@ -350,7 +350,7 @@ func takeText(change *catalogs.DocumentChange, name string, value jsontext.Value
 		return err
 	case name == "path" && s != "":
 		change.Path, err = git.ParseTreePath(s)
-		return withField(err, "path")
+		return errs.InField(err, "path")
 	case name == "blob_id" && s != "":
 		change.Expected, err = parseExpectation("blob_id", s)
 		return err

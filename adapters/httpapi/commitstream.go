@@ -280,22 +280,22 @@ func (s *commitStream) change(at string, raw jsontext.Value) (git.Change, error)
 	if change.Size > s.opts.MaxActionContent {
 		return git.Change{}, tooLong("the content of "+at, s.opts.MaxActionContent, at)
 	}
-	return change, withField(change.Validate(), at)
+	return change, errs.InField(change.Validate(), at)
 }
 
 func (in *actionJSON) change(at string) (change git.Change, err error) {
 	if change.Action, err = git.ParseAction(in.Action); err != nil {
-		return change, withField(err, at+".action")
+		return change, errs.InField(err, at+".action")
 	}
 	if in.Path == "" {
 		return change, missing(at, "path")
 	}
 	if change.Path, err = git.ParseTreePath(in.Path); err != nil {
-		return change, withField(err, at+".path")
+		return change, errs.InField(err, at+".path")
 	}
 	if in.From != "" {
 		if change.From, err = git.ParseTreePath(in.From); err != nil {
-			return change, withField(err, at+".from")
+			return change, errs.InField(err, at+".from")
 		}
 	}
 	if change.ExpectedBlob, err = in.ExpectedBlobID.expectation(at + ".expected_blob_id"); err != nil {

@@ -70,11 +70,11 @@ func (a *api) compare(c *call) error {
 	// Both sides are resolved once, so that the commits named are the commits compared.
 	base, err := repo.ResolveRevision(c.ctx(), q.Base)
 	if err != nil {
-		return withField(err, "base")
+		return errs.InField(err, "base")
 	}
 	head, err := repo.ResolveRevision(c.ctx(), q.Head)
 	if err != nil {
-		return withField(err, "head")
+		return errs.InField(err, "head")
 	}
 	q.Base, q.Head = git.AtCommit(base.Commit), git.AtCommit(head.Commit)
 	c.w.Header().Set("Vary", "Accept")
@@ -112,7 +112,7 @@ func (c *call) compareQuery() (q ports.Compare, err error) {
 	for _, p := range c.query["path"] {
 		path, err := git.ParseTreePath(p)
 		if err != nil {
-			return q, withField(err, "path")
+			return q, errs.InField(err, "path")
 		}
 		q.Paths = append(q.Paths, path)
 	}

@@ -85,7 +85,7 @@ func parseMinCursor(name string, values []string) (event.Cursor, error) {
 	if err == nil && cursor.IsZero() {
 		err = errs.InvalidField(errs.ReasonInvalidCursor, name, "%s is empty: give a cursor, or leave it out", name)
 	}
-	return cursor, withField(err, name)
+	return cursor, errs.InField(err, name)
 }
 
 // ctx is the context for one call of the store. What a read answers may lead on from the first of its calls: what happens

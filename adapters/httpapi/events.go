@@ -111,7 +111,7 @@ func (c *call) subscription() (s ports.Subscription, err error) {
 	s.Filter, err = event.ParseFilter(c.query["repository"], c.query["ref"], c.query["type"])
 	if err != nil {
 		if name, ok := subscriptionFields[errs.From(err).Meta[errs.MetaField]]; ok {
-			err = withField(err, name)
+			err = errs.InField(err, name)
 		}
 		return s, err
 	}
@@ -121,7 +121,7 @@ func (c *call) subscription() (s ports.Subscription, err error) {
 		name, text = lastEventID, strings.Join(ids, ", ")
 	}
 	s.After, err = event.ParseCursor(text)
-	return s, withField(err, name)
+	return s, errs.InField(err, name)
 }
 
 // eventPatience is how long a client may take for one event.

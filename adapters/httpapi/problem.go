@@ -150,14 +150,6 @@ func title(r errs.Reason) string {
 	return strings.ToUpper(words[:1]) + words[1:]
 }
 
-// withField names the part of the request that err is about, where the error itself names a field of the domain.
-func withField(err error, field string) error {
-	if err == nil {
-		return nil
-	}
-	return errs.From(err).WithMeta(errs.MetaField, field)
-}
-
 func bodyTooLarge(limit int64, advice string) error {
 	return errs.New(errs.ReasonBodyTooLarge, "the request body is larger than "+strconv.FormatInt(limit, 10)+
 		" bytes: "+advice, "limit", strconv.FormatInt(limit, 10))

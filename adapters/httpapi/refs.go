@@ -128,7 +128,7 @@ func (a *api) listBranches(c *call) error {
 	q := ports.RefQuery{Patterns: []string{"refs/heads"}, Limit: cur.size + 1}
 	if cur.After != "" {
 		if q.After, err = git.ParseRefName(cur.After); err != nil {
-			return withField(err, "page_token")
+			return errs.InField(err, "page_token")
 		}
 	}
 	refs, err := repo.ListRefs(c.ctx(), q)
@@ -195,7 +195,7 @@ func (a *api) deleteBranch(c *call) error {
 // deletion reads which ref to delete; expected is the parameter that says where it must be.
 func (c *call) deletion(parse func(string) (git.RefName, error), expected string) (req ports.DeleteRef, err error) {
 	if req.Name, err = parse(c.path["name"]); err != nil {
-		return req, withField(err, "name")
+		return req, errs.InField(err, "name")
 	}
 	req.Expected, err = c.expectation(expected)
 	if err == nil && req.Expected.IsSet() && req.Expected.ID().IsZero() {

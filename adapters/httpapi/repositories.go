@@ -106,7 +106,7 @@ func (a *api) createRepository(c *call) error {
 
 func (in newRepositoryJSON) request() (req ports.CreateRepository, err error) {
 	if req.ID, err = git.ParseRepositoryID(in.ID); err != nil {
-		return req, withField(err, "id")
+		return req, errs.InField(err, "id")
 	}
 	if in.DefaultBranch != "" {
 		if req.DefaultBranch, err = newBranch("default_branch", in.DefaultBranch); err != nil {
@@ -176,7 +176,7 @@ func newRef(field, name string, parse func(string) (git.RefName, error)) (git.Re
 	if err == nil {
 		err = ref.CheckWritable() // the store checks it as well, but does not know what the field is called here
 	}
-	return ref, withField(err, field)
+	return ref, errs.InField(err, field)
 }
 
 func refuseFullName(field, name string) error {

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"net/http"
 
+	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
 	"github.com/gitstore-dev/gitstore/ports"
@@ -96,7 +97,7 @@ func treeQuery(c *call, cur cursor) (q ports.ListFiles, err error) {
 	}
 	q.Revision = git.AtCommit(cur.Commit)
 	q.After, err = git.ParseTreePath(cur.After)
-	return q, withField(err, "page_token")
+	return q, errs.InField(err, "page_token")
 }
 
 // take returns up to size items and whether there are more.

@@ -21,6 +21,17 @@ type DocumentDiff struct {
 	Body bool
 }
 
+// Shown is the document as it is in the new catalog, or was if it is gone.
+func (d *DocumentDiff) Shown() *Document {
+	if d.New == nil {
+		return d.Old
+	}
+	return d.New
+}
+
+// Moved reports whether the document is in another file than before.
+func (d *DocumentDiff) Moved() bool { return d.Old != nil && d.New != nil && d.Old.Path != d.New.Path }
+
 // FieldDiff is how a field differs.
 type FieldDiff struct {
 	// Field leads to the value, such as "supplier.name". A list is compared as a whole.

@@ -126,6 +126,14 @@ func InvalidField(reason Reason, field, format string, args ...any) *Error {
 	return New(reason, fmt.Sprintf(format, args...), MetaField, field)
 }
 
+// InField returns err as an *Error about a field of the request, whatever it named before; nil for nil.
+func InField(err error, field string) error {
+	if err == nil {
+		return nil
+	}
+	return From(err).WithMeta(MetaField, field)
+}
+
 // Error returns "op: msg", without the cause, so that it is fit to be shown to a caller.
 func (e *Error) Error() string {
 	msg := e.Msg

@@ -90,7 +90,7 @@ func changeOne(ctx context.Context, repository string, action catalogs.Action, c
 	in, result, err := sessionOf(ctx).write(repository, []map[string]any{change}, commit)
 	if err != nil {
 		if field, ok := strings.CutPrefix(errs.From(err).Meta[errs.MetaField], "changes[0]"); ok {
-			err = inField(err, strings.TrimPrefix(field, "."))
+			err = errs.InField(err, strings.TrimPrefix(field, "."))
 		}
 		return nil, inGraphQL(err)
 	}
@@ -312,7 +312,7 @@ func inGraphQL(err error) error {
 		}
 		parts[i] = graphqlName(part)
 	}
-	return inField(err, strings.Join(parts, "."))
+	return errs.InField(err, strings.Join(parts, "."))
 }
 
 // graphqlName is what is called so by REST, with an index behind it or without.

@@ -30,14 +30,14 @@ func newWindow(question []any, first *int, after *string) (w window, err error) 
 	w.size = page.DefaultSize
 	if first != nil && *first != 0 {
 		if w.size, err = page.Size(*first); err != nil {
-			return w, inField(err, "first")
+			return w, errs.InField(err, "first")
 		}
 	} else if first != nil {
 		w.size = 0
 	}
 	if after != nil {
 		if w.from, err = page.Decode(w.scope, *after); err != nil {
-			return w, inField(err, "after")
+			return w, errs.InField(err, "after")
 		}
 	}
 	return w, nil
@@ -394,11 +394,11 @@ func (s *session) sidesOfDiff(ctx context.Context, w window, repository, from st
 	}
 	id, err := git.ParseRepositoryID(repository)
 	if err != nil {
-		return nil, nil, inField(err, "repository")
+		return nil, nil, errs.InField(err, "repository")
 	}
 	old, err := git.ParseObjectID(w.from.After)
 	if err != nil {
-		return nil, nil, inField(err, "after")
+		return nil, nil, errs.InField(err, "after")
 	}
 	if older, err = s.before(ctx, opening{id, "from"}, old); err == nil {
 		newer, err = s.before(ctx, opening{id, "to"}, w.from.Commit)

@@ -307,14 +307,6 @@ type DocumentDiff struct {
 	from, to *Catalog
 }
 
-// shown is the document as it is, or was if it is gone.
-func (d *DocumentDiff) shown() *catalog.Document {
-	if d.DocumentDiff.New == nil {
-		return d.DocumentDiff.Old
-	}
-	return d.DocumentDiff.New
-}
-
 // Change is the field change.
 func (d *DocumentDiff) Change() DocumentDiffChange {
 	switch {
@@ -327,20 +319,20 @@ func (d *DocumentDiff) Change() DocumentDiffChange {
 }
 
 // Kind is the field kind.
-func (d *DocumentDiff) Kind() string { return string(d.shown().Kind) }
+func (d *DocumentDiff) Kind() string { return string(d.Shown().Kind) }
 
 // DocumentID is the field documentId.
-func (d *DocumentDiff) DocumentID() string { return d.shown().ID }
+func (d *DocumentDiff) DocumentID() string { return d.Shown().ID }
 
 // Title is the field title.
-func (d *DocumentDiff) Title() string { return d.shown().Title }
+func (d *DocumentDiff) Title() string { return d.Shown().Title }
 
 // Path is the field path.
-func (d *DocumentDiff) Path() git.TreePath { return d.shown().Path }
+func (d *DocumentDiff) Path() git.TreePath { return d.Shown().Path }
 
 // OldPath is the field oldPath.
 func (d *DocumentDiff) OldPath() *git.TreePath {
-	if d.Change() != DocumentDiffChangeChanged || d.DocumentDiff.Old.Path == d.DocumentDiff.New.Path {
+	if !d.Moved() {
 		return nil
 	}
 	return &d.DocumentDiff.Old.Path

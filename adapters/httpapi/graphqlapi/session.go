@@ -88,7 +88,7 @@ func (s *session) bodyHTML(d *catalog.Document) (string, error) {
 func (s *session) catalog(repository string, at *string) (*Catalog, error) {
 	id, err := git.ParseRepositoryID(repository)
 	if err != nil {
-		return nil, inField(err, "repository")
+		return nil, errs.InField(err, "repository")
 	}
 	key := opening{repository: id}
 	if at != nil {
@@ -107,7 +107,7 @@ func (s *session) catalog(repository string, at *string) (*Catalog, error) {
 	} else {
 		var rev git.Revision
 		if rev, err = git.ParseRevision(*at); err != nil {
-			return nil, inField(err, "at")
+			return nil, errs.InField(err, "at")
 		}
 		out.Catalog, err = s.executor.catalogs.Open(s.request.Call(), id, rev)
 	}
@@ -137,7 +137,7 @@ func (s *session) before(ctx context.Context, first opening, commit git.ObjectID
 	}
 	found, err := s.executor.catalogs.OpenCommit(ctx, first.repository, commit)
 	if err != nil {
-		return nil, inField(err, "after")
+		return nil, errs.InField(err, "after")
 	}
 	out := &Catalog{Catalog: found, in: s, at: first.at}
 	s.opened[key] = out
@@ -148,17 +148,9 @@ func (s *session) before(ctx context.Context, first opening, commit git.ObjectID
 func (s *session) repository(id string, call func(context.Context, git.RepositoryID, ports.GitRepository) error) error {
 	parsed, err := git.ParseRepositoryID(id)
 	if err != nil {
-		return inField(err, "repository")
+		return errs.InField(err, "repository")
 	}
 	s.calls.Lock()
 	defer s.calls.Unlock()
 	return call(s.request.Call(), parsed, s.executor.store.Repository(parsed))
-}
-
-// inField names the argument that an error is about.
-func inField(err error, name string) error {
-	if err == nil {
-		return nil
-	}
-	return errs.From(err).WithMeta(errs.MetaField, name)
 }
