@@ -101,9 +101,17 @@ func bench(ctx context.Context, dir, only, profile string, p pace) (err error) {
 			return fmt.Errorf("%s: %w", changes, err)
 		}
 	}
+	const kinds = "kinds of queries"
+	if chosen.MatchString(kinds) {
+		fmt.Fprintln(os.Stderr, kinds)
+		if err := rep.queryKinds(ctx); err != nil {
+			return fmt.Errorf("%s: %w", kinds, err)
+		}
+	}
 	fmt.Println(conditions(ctx, b.dir, b.ours.store.GitVersion(), p) + "\n")
 	rep.print()
 	rep.printChanges()
+	rep.printKinds()
 	return nil
 }
 

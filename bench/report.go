@@ -20,6 +20,9 @@ type report struct {
 	idle int64
 	// facts are about changes and who follows them.
 	facts []fact
+	// kinds is what each of [kindsOfQueries] takes, for each size of the catalog, which kindHeads and kindNotes tell of.
+	kinds                [][]time.Duration
+	kindHeads, kindNotes []string
 }
 
 type row struct {
