@@ -18,6 +18,7 @@ package catalog
 
 import (
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"sync/atomic"
 )
 
 // Kind says what a document is.
@@ -73,7 +74,11 @@ type Document struct {
 	Category   *Category
 	Collection *Collection
 
-	derived *derived
+	// values are the plain values of the fields, in their order. They are made while the file is parsed: what is found by
+	// them would otherwise take as long as loading the catalog once more.
+	values []fieldValue
+	// folded is the text that searches look at, from the first search on.
+	folded *atomic.Pointer[string]
 }
 
 // Product holds the fields of a product.

@@ -6,19 +6,12 @@ import (
 	"math/big"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"unique"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
-
-// derived is what is made of a document when a query first needs it.
-type derived struct {
-	fields atomic.Pointer[[]fieldValue]
-	text   atomic.Pointer[string]
-}
 
 // fieldValue is one plain value of the fields of a document.
 type fieldValue struct {
@@ -43,17 +36,7 @@ const (
 	valueBool
 )
 
-// values returns the plain values of a document's fields in the order in which they are written.
-func (d *Document) values() []fieldValue {
-	if known := d.derived.fields.Load(); known != nil {
-		return *known
-	}
-	all := flatten(nil, d.root(), "")
-	all = slices.Clip(all)
-	d.derived.fields.Store(&all)
-	return all
-}
-
+// flatten appends the plain values of fields in the order in which they are written.
 func flatten(all []fieldValue, n *yaml.Node, field string) []fieldValue {
 	switch {
 	case len(n.Content) == 0 && n.Kind != yaml.ScalarNode:
@@ -179,7 +162,7 @@ func fold(s string) string {
 
 // searched is the folded text of a document that searches look at.
 func (d *Document) searched() string {
-	if known := d.derived.text.Load(); known != nil {
+	if known := d.folded.Load(); known != nil {
 		return *known
 	}
 	parts := []string{d.Title, d.ID, d.Slug}
@@ -187,7 +170,7 @@ func (d *Document) searched() string {
 		parts = append(append(parts, d.Product.SKU), d.Product.Tags...)
 	}
 	text := fold(strings.Join(append(parts, d.Body), "\n"))
-	d.derived.text.Store(&text)
+	d.folded.Store(&text)
 	return text
 }
 
@@ -221,7 +204,7 @@ func (s *Snapshot) Fields(kind Kind) []string {
 		schema.name(names, "", maxNamed)
 	}
 	for d := range s.List(kind, "") {
-		for _, v := range d.values() {
+		for _, v := range d.values {
 			names[v.field] = true
 		}
 	}

@@ -330,7 +330,7 @@ func (c *FieldCondition) holds(d *Document) bool {
 	if c.Operator == NotEqual {
 		equal, want = Equal, false
 	}
-	for _, v := range d.values() {
+	for _, v := range d.values {
 		if v.field == c.Field && v.kind != valueNone && v.compares(equal, operand) {
 			return want
 		}
@@ -381,7 +381,7 @@ const (
 )
 
 func (o FieldOrder) key(d *Document) sortKey {
-	for _, v := range d.values() {
+	for _, v := range d.values {
 		if v.field != o.Field || v.kind == valueNone {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/text/currency"
@@ -90,7 +91,7 @@ func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas s
 	if kind == "" {
 		return nil
 	}
-	d := &Document{Kind: kind, Path: c.Path, Blob: c.Blob, Source: front.source, Body: front.body, derived: &derived{}}
+	d := &Document{Kind: kind, Path: c.Path, Blob: c.Blob, Source: front.source, Body: front.body, folded: &atomic.Pointer[string]{}}
 	switch kind {
 	case KindProduct:
 		d.Product = r.product(root)
@@ -108,6 +109,7 @@ func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas s
 	r.schema(schemas[kind], root)
 	f := &file{kind: kind, problems: r.problems}
 	if len(r.problems) == 0 {
+		d.values = slices.Clip(flatten(nil, root, ""))
 		f.document = d
 	}
 	return f
