@@ -91,7 +91,7 @@ func (fieldsJSON) Schema(huma.Registry) *huma.Schema {
 // documentJSON is a document of any kind: what all have in common.
 type documentJSON struct {
 	Kind       string     `json:"kind" doc:"One of the three that every catalog has comes with their members as well." example:"Note"`
-	ID         string     `json:"id" doc:"The document's id, unique among those of its kind."`
+	ID         string     `json:"id" doc:"The document's id, unique in the catalog."`
 	Slug       string     `json:"slug" doc:"Empty if it has none."`
 	Title      string     `json:"title" doc:"Empty if it has none."`
 	Path       string     `json:"path" doc:"The document's file."`
@@ -106,13 +106,13 @@ type documentJSON struct {
 // productJSON, categoryJSON and collectionJSON begin and end as documentJSON does.
 type productJSON struct {
 	Kind            string      `json:"kind" doc:"The document's kind." enum:"Product"`
-	ID              string      `json:"id" doc:"The document's id, unique among those of its kind."`
-	Slug            string      `json:"slug" doc:"The name in addresses."`
+	ID              string      `json:"id" doc:"The document's id, unique in the catalog."`
+	Slug            string      `json:"slug" doc:"The name in addresses, unique among the documents of the kind."`
 	Title           string      `json:"title" doc:"The title."`
 	Path            string      `json:"path" doc:"The document's file."`
 	PathBase64      []byte      `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
 	BlobID          string      `json:"blob_id" doc:"The blob of the file, which a change of it may name as expected."`
-	SKU             string      `json:"sku" doc:"The stock keeping unit."`
+	SKU             string      `json:"sku" doc:"The stock keeping unit, unique in the catalog."`
 	Category        string      `json:"category" doc:"The id of the category."`
 	Price           string      `json:"price" doc:"A decimal number." example:"13.50"`
 	Currency        string      `json:"currency" doc:"A code of ISO 4217." example:"EUR"`
@@ -138,8 +138,8 @@ type linkJSON struct {
 
 type categoryJSON struct {
 	Kind       string     `json:"kind" doc:"The document's kind." enum:"Category"`
-	ID         string     `json:"id" doc:"The document's id, unique among those of its kind."`
-	Slug       string     `json:"slug" doc:"The name in addresses."`
+	ID         string     `json:"id" doc:"The document's id, unique in the catalog."`
+	Slug       string     `json:"slug" doc:"The name in addresses, unique among the documents of the kind."`
 	Title      string     `json:"title" doc:"The title."`
 	Path       string     `json:"path" doc:"The document's file."`
 	PathBase64 []byte     `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
@@ -154,8 +154,8 @@ type categoryJSON struct {
 // wholeCategoryJSON describes a category on its own: a categoryJSON with the members of a placeJSON behind its own.
 type wholeCategoryJSON struct {
 	Kind       string            `json:"kind" doc:"The document's kind." enum:"Category"`
-	ID         string            `json:"id" doc:"The document's id, unique among those of its kind."`
-	Slug       string            `json:"slug" doc:"The name in addresses."`
+	ID         string            `json:"id" doc:"The document's id, unique in the catalog."`
+	Slug       string            `json:"slug" doc:"The name in addresses, unique among the documents of the kind."`
 	Title      string            `json:"title" doc:"The title."`
 	Path       string            `json:"path" doc:"The document's file."`
 	PathBase64 []byte            `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
@@ -183,8 +183,8 @@ type categoryRefJSON struct {
 
 type collectionJSON struct {
 	Kind       string     `json:"kind" doc:"The document's kind." enum:"Collection"`
-	ID         string     `json:"id" doc:"The document's id, unique among those of its kind."`
-	Slug       string     `json:"slug" doc:"The name in addresses."`
+	ID         string     `json:"id" doc:"The document's id, unique in the catalog."`
+	Slug       string     `json:"slug" doc:"The name in addresses, unique among the documents of the kind."`
 	Title      string     `json:"title" doc:"The title."`
 	Path       string     `json:"path" doc:"The document's file."`
 	PathBase64 []byte     `json:"path_base64,omitempty" doc:"The path's bytes, if they are not UTF-8."`
