@@ -25,7 +25,7 @@ var Env = []string{
 
 // Run runs the scripts of a directory at the same time and returns when all have ended. They have the variable GIT, the
 // URL of the directory of all repositories, and the commands of [testscript.Params] and of this package: repository, policy,
-// put, get and noise. Each needs repositories of its own.
+// put, get and noise. Each needs repositories of its own. The environment variable GITSTORE_TEST_GIT has them use another git.
 //
 // api is the address of the API, a URL without a slash at its end.
 func Run(t *testing.T, dir, api string) {
@@ -35,7 +35,7 @@ func Run(t *testing.T, dir, api string) {
 		testscript.Run(t, testscript.Params{
 			Dir: dir,
 			Setup: func(env *testscript.Env) error {
-				env.Vars = append(append(env.Vars, "GIT="+api+"/git"), Env...)
+				env.Vars = append(append(append(env.Vars, "GIT="+api+"/git"), Env...), otherGit()...)
 				env.Values[tKey{}] = env.T().(testing.TB)
 				return nil
 			},
@@ -46,6 +46,20 @@ func Run(t *testing.T, dir, api string) {
 			RequireUniqueNames:  true,
 		})
 	})
+}
+
+// otherGit is what makes the scripts use the git that the variable GITSTORE_TEST_GIT names, a path that ends in /git, instead
+// of the first in the PATH. If it was moved since it was installed, it needs GIT_EXEC_PATH, which it is given.
+func otherGit() []string {
+	name := os.Getenv("GITSTORE_TEST_GIT")
+	if name == "" {
+		return nil
+	}
+	vars := []string{"PATH=" + filepath.Dir(name) + string(filepath.ListSeparator) + os.Getenv("PATH")}
+	if execPath := os.Getenv("GIT_EXEC_PATH"); execPath != "" {
+		vars = append(vars, "GIT_EXEC_PATH="+execPath)
+	}
+	return vars
 }
 
 // tKey is where a script has its test.
