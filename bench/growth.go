@@ -90,7 +90,7 @@ func measureGrowth(ctx context.Context, parent, out string, full bool, p pace) (
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(g.dir)) }()
 	g.binary = filepath.Join(g.dir, "gitstore-git-service")
-	if err := buildService(ctx, g.binary); err != nil {
+	if err := build(ctx, g.binary); err != nil {
 		return err
 	}
 	busy, _, _ := strings.Cut(firstLine("/proc/loadavg"), " ")

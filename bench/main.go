@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime/pprof"
+	"strings"
 	"time"
 )
 
@@ -25,14 +26,19 @@ func main() {
 	dir := flag.String("dir", "", "directory for the data, on the disk to be measured (default: the one for temporary files)")
 	grow := flag.String("growth", "", "measure how GitStore behaves as what it holds and who calls it grow, and write the curves into this directory")
 	full := flag.Bool("full", false, "with -growth: go on to a repository of a million files")
+	backend := flag.String("http-backend", "", "measure nothing: serve the repositories below this directory by git http-backend, which the measurements start")
+	listen := flag.String("listen", "127.0.0.1:0", "with -http-backend: where")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the measurements to this file")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	run := func() error { return bench(ctx, *dir, *only, *profile, newPace(*quick)) }
+	run := func() error { return bench(ctx, *dir, *only, *profile, *quick) }
 	if *grow != "" {
 		run = func() error { return measureGrowth(ctx, *dir, *grow, *full, growthPace(*quick)) }
+	}
+	if *backend != "" {
+		run = func() error { return serveBackend(ctx, *backend, *listen) }
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -57,11 +63,48 @@ func growthPace(quick bool) pace {
 	return pace{rounds: 5, turn: 200 * time.Millisecond}
 }
 
-func bench(ctx context.Context, dir, only, profile string, p pace) (err error) {
+func bench(ctx context.Context, dir, only, profile string, quick bool) (err error) {
 	chosen, err := regexp.Compile(only)
 	if err != nil {
 		return err
 	}
+	var rep report
+	p := newPace(quick)
+	if only != gitClients { // those have data of their own
+		if err := rep.measureBed(ctx, dir, chosen, profile, p); err != nil {
+			return err
+		}
+	}
+	if chosen.MatchString(gitClients) {
+		fmt.Fprintln(os.Stderr, gitClients)
+		if err := rep.measureClients(ctx, dir, quick); err != nil {
+			return fmt.Errorf("%s: %w", gitClients, err)
+		}
+	}
+	return nil
+}
+
+// measureClients measures what serving git clients takes, and prints it.
+func (r *report) measureClients(ctx context.Context, parent string, quick bool) (err error) {
+	dir, err := os.MkdirTemp(parent, "gitstore-bench-clients-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := r.serveClients(ctx, dir, quick); err != nil {
+		return err
+	}
+	version, err := output(ctx, dir, "version")
+	if err != nil {
+		return err
+	}
+	fmt.Println(conditions(ctx, dir, strings.TrimPrefix(lines(version)[0], "git version "), pace{rounds: clientRounds}))
+	r.printClients()
+	return nil
+}
+
+// measureBed measures all that is done in one bed, and prints it.
+func (r *report) measureBed(ctx context.Context, dir string, chosen *regexp.Regexp, profile string, p pace) (err error) {
 	fmt.Fprintln(os.Stderr, "making the data")
 	b, err := newBed(ctx, dir)
 	if err != nil {
@@ -77,41 +120,40 @@ func bench(ctx context.Context, dir, only, profile string, p pace) (err error) {
 	if err != nil {
 		return err
 	}
-	var rep report
 	for _, w := range works {
 		if !chosen.MatchString(w.name) {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, w.name)
-		if err := rep.measure(ctx, b, w, p); err != nil {
+		if err := r.measure(ctx, b, w, p); err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
 	}
 	const idle = "memory of an idle service"
 	if chosen.MatchString(idle) {
 		fmt.Fprintln(os.Stderr, idle)
-		if rep.idle, err = idleMemory(ctx, b.dir); err != nil {
+		if r.idle, err = idleMemory(ctx, b.dir); err != nil {
 			return fmt.Errorf("%s: %w", idle, err)
 		}
 	}
 	const changes = "changes and catalogs"
 	if chosen.MatchString(changes) {
 		fmt.Fprintln(os.Stderr, changes)
-		if err := rep.follow(ctx, filepath.Join(b.dir, "changes")); err != nil {
+		if err := r.follow(ctx, filepath.Join(b.dir, "changes")); err != nil {
 			return fmt.Errorf("%s: %w", changes, err)
 		}
 	}
 	const kinds = "kinds of queries"
 	if chosen.MatchString(kinds) {
 		fmt.Fprintln(os.Stderr, kinds)
-		if err := rep.queryKinds(ctx); err != nil {
+		if err := r.queryKinds(ctx); err != nil {
 			return fmt.Errorf("%s: %w", kinds, err)
 		}
 	}
 	fmt.Println(conditions(ctx, b.dir, b.ours.store.GitVersion(), p) + "\n")
-	rep.print()
-	rep.printChanges()
-	rep.printKinds()
+	r.print()
+	r.printChanges()
+	r.printKinds()
 	return nil
 }
 

@@ -29,7 +29,7 @@ func idleMemory(ctx context.Context, dir string) (bytes int64, err error) {
 	if err := createMany(ctx, root); err != nil {
 		return 0, err
 	}
-	if err := buildService(ctx, binary); err != nil {
+	if err := build(ctx, binary); err != nil {
 		return 0, err
 	}
 	s, err := startService(ctx, binary, root)
@@ -41,9 +41,10 @@ func idleMemory(ctx context.Context, dir string) (bytes int64, err error) {
 	return usage.Memory, err
 }
 
-func buildService(ctx context.Context, binary string) error {
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/gitstore-git-service")
-	if out, err := build.CombinedOutput(); err != nil {
+// build builds the program of the binary's name.
+func build(ctx context.Context, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/"+filepath.Base(binary))
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w: %s", err, out)
 	}
 	return nil
@@ -53,13 +54,19 @@ func buildService(ctx context.Context, binary string) error {
 type service struct {
 	*gitclient.Store
 	cmd *exec.Cmd
+	// grpc and events are where it is called and where it tells of changes.
+	grpc, events string
 	// started is how long it took until it served.
 	started time.Duration
 }
 
-// startService starts a git-service and waits until it serves.
-func startService(ctx context.Context, binary, root string) (*service, error) {
+// startService starts a git-service, with more arguments if there are some, and waits until it serves.
+func startService(ctx context.Context, binary, root string, args ...string) (*service, error) {
 	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	events, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +74,9 @@ func startService(ctx context.Context, binary, root string) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{Store: client}
-	s.cmd = exec.CommandContext(ctx, binary, "--data-dir", root, "--grpc-listen", address, "--events-listen", "127.0.0.1:0", "--log-level", "error")
+	s := &service{Store: client, grpc: address, events: events}
+	args = append([]string{"--data-dir", root, "--grpc-listen", address, "--events-listen", events, "--log-level", "error"}, args...)
+	s.cmd = exec.CommandContext(ctx, binary, args...)
 	s.cmd.Stderr = os.Stderr
 	begin := time.Now()
 	if err := s.cmd.Start(); err != nil {
@@ -129,23 +137,31 @@ func freeAddress() (string, error) {
 // waitReady waits until the service serves. The client would wait longer and longer between its attempts to connect: it
 // makes the first when there is somebody who listens.
 func (s *service) waitReady(ctx context.Context, address string) error {
+	if err := until(ctx, func(ctx context.Context) error { return listens(ctx, address) }); err != nil {
+		return err
+	}
+	return until(ctx, s.Ready)
+}
+
+// listens reports whether somebody listens at an address.
+func listens(ctx context.Context, address string) error {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// until tries until done returns nil.
+func until(ctx context.Context, done func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	listens := func() error {
-		var dialer net.Dialer
-		conn, err := dialer.DialContext(ctx, "tcp", address)
-		if err != nil {
+	for err := done(ctx); err != nil; err = done(ctx) {
+		select {
+		case <-ctx.Done():
 			return err
-		}
-		return conn.Close()
-	}
-	for _, done := range []func() error{listens, func() error { return s.Ready(ctx) }} {
-		for err := done(); err != nil; err = done() {
-			select {
-			case <-ctx.Done():
-				return err
-			case <-time.After(2 * time.Millisecond):
-			}
+		case <-time.After(2 * time.Millisecond):
 		}
 	}
 	return nil

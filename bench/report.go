@@ -23,6 +23,10 @@ type report struct {
 	// kinds is what each of [kindsOfQueries] takes, for each size of the catalog, which kindHeads and kindNotes tell of.
 	kinds                [][]time.Duration
 	kindHeads, kindNotes []string
+	// busy is the load of the machine before git clients were served, clients and peaks are what that took.
+	busy    string
+	clients []clientRow
+	peaks   []peak
 }
 
 type row struct {

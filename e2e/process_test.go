@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/internal/testkit/procstat"
 )
 
 // patience is how long anything may take that is bound to happen. It only bounds a test that fails.
@@ -156,17 +158,9 @@ func (p *process) running() error {
 // peakMemory returns the most physical memory that the process had, in MiB.
 func (p *process) peakMemory(t testing.TB) int {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	usage, err := procstat.Of(p.cmd.Process.Pid)
 	require.NoError(t, err)
-	for line := range strings.Lines(string(status)) {
-		if kib, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			n, err := strconv.Atoi(strings.Fields(kib)[0])
-			require.NoError(t, err)
-			return n >> 10
-		}
-	}
-	t.Fatal("the kernel tells no VmHWM")
-	return 0
+	return int(usage.Peak >> 20)
 }
 
 // processesBelow returns the processes that work in dir or below, as those of git do in the repository that they serve,

@@ -220,7 +220,7 @@ var table = []row{
 	{
 		pattern: "bench",
 		allow: []string{
-			"adapters/...", "app/...", "domain/...", "internal/testkit/...", "ports/...", "os/exec",
+			"adapters/...", "app/...", "domain/...", "internal/pktline", "internal/testkit/...", "ports/...", "os/exec",
 			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
 		},
 	},

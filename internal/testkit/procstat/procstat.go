@@ -3,14 +3,15 @@ package procstat
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/prometheus/procfs"
 )
 
 // Usage is what a process uses.
 type Usage struct {
-	// Memory is its resident memory in bytes.
-	Memory int64
+	// Memory is its resident memory in bytes, Peak the most it ever was (VmHWM).
+	Memory, Peak int64
 	// Files is how many file descriptors it has open.
 	Files int
 	// Children is how many processes live that it or a child of it started.
@@ -20,6 +21,9 @@ type Usage struct {
 	ChildMemory int64
 	// ChildPrivate is the part of it that is no page of a file (RssAnon), which the kernel cannot drop.
 	ChildPrivate int64
+	// CPU is the time that it and its children took of the cores, those that have ended with it. It counts in steps of 10 ms
+	// for each of them.
+	CPU time.Duration
 }
 
 // Of returns what a process of this user uses.
@@ -35,7 +39,11 @@ func Of(pid int) (Usage, error) {
 	if stat.State == "Z" {
 		return Usage{}, fmt.Errorf("process %d has ended", pid)
 	}
-	u := Usage{Memory: int64(stat.ResidentMemory())}
+	status, err := p.NewStatus()
+	if err != nil {
+		return Usage{}, err
+	}
+	u := Usage{Memory: int64(stat.ResidentMemory()), Peak: int64(status.VmHWM), CPU: cpu(stat)}
 	if u.Files, err = p.FileDescriptorsLen(); err != nil {
 		return Usage{}, err
 	}
@@ -56,6 +64,7 @@ func (u *Usage) addChildren(pid int) error {
 	for next := []int{pid}; len(next) > 0; next = next[1:] {
 		for _, child := range children[next[0]] {
 			u.Children++
+			u.CPU += cpu(child.ProcStat)
 			u.ChildMemory += int64(child.ResidentMemory())
 			if status, err := child.NewStatus(); err == nil {
 				u.ChildPrivate += int64(status.RssAnon)
@@ -64,6 +73,12 @@ func (u *Usage) addChildren(pid int) error {
 		}
 	}
 	return nil
+}
+
+// cpu is the time of a process and of those that it waited for.
+func cpu(s procfs.ProcStat) time.Duration {
+	const tick = 10 * time.Millisecond // proc_pid_stat(5) has the unit USER_HZ, which is 100 on all that Go runs on
+	return time.Duration(int(s.UTime)+int(s.STime)+s.CUTime+s.CSTime) * tick
 }
 
 type process struct {
