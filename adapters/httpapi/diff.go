@@ -19,7 +19,7 @@ func (c *call) sendDiff(repo ports.GitRepository, q ports.Compare) error {
 		return err
 	}
 	c.w.Header().Set("Content-Type", diffType+"; charset=utf-8")
-	out := &diffWriter{w: bufio.NewWriterSize(c.w, writePart)}
+	out := &diffWriter{w: bufio.NewWriterSize(c.w, bodyPart)}
 	for d, err := range diffs {
 		if err != nil {
 			return err

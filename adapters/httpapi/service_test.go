@@ -240,6 +240,43 @@ func TestABodyThatStallsIsGivenUp(t *testing.T) {
 	c.get(shop+"/files/f").problem(http.StatusNotFound, "REF_NOT_FOUND")
 }
 
+func TestABodyThatComesAByteAtATimeIsGivenUp(t *testing.T) {
+	c := serve(t, newStore(t), httpapi.Options{IdleTimeout: 300 * time.Millisecond})
+	c.post("/v1/repositories", `{"id":"shop"}`).wants(http.StatusCreated)
+	body, w := io.Pipe()
+	defer func() { _ = body.Close() }()
+	gone := make(chan struct{})
+	defer close(gone)
+	go func() {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for range 400 {
+			select {
+			case <-tick.C:
+			case <-gone:
+				return
+			}
+			if _, err := w.Write([]byte("x")); err != nil {
+				return
+			}
+		}
+		_ = w.Close()
+	}()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, c.server.URL+shop+"/files/f", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("answered %s", resp.Status)
+	}
+	c.get(shop+"/files/f").problem(http.StatusNotFound, "REF_NOT_FOUND")
+}
+
 // raw sends bytes and reads until the server closes the connection.
 func raw(t *testing.T, server *httptest.Server, request string) (int, string) {
 	t.Helper()

@@ -64,8 +64,9 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// writePart is what a client has to take within the idle timeout, in bytes.
-const writePart = 64 << 10
+// bodyPart is what a client has to send or take within the idle timeout, in bytes: else one that sends a byte at a time would
+// hold its place for ever.
+const bodyPart = 64 << 10
 
 func (w *recorder) Write(p []byte) (written int, err error) {
 	if w.status == 0 {
@@ -73,8 +74,7 @@ func (w *recorder) Write(p []byte) (written int, err error) {
 	}
 	for {
 		w.extendDeadline()
-		part := p[written:min(len(p), written+writePart)]
-		n, err := w.ResponseWriter.Write(part)
+		n, err := w.ResponseWriter.Write(p[written:min(len(p), written+bodyPart)])
 		written += n
 		w.sent += int64(n)
 		if err != nil {
@@ -92,6 +92,9 @@ type body struct {
 	source  io.ReadCloser
 	control *http.ResponseController
 	idle    time.Duration
+	// left is how long the client may still take until it has sent due bytes. What the server does meanwhile does not count.
+	left time.Duration
+	due  int64
 	// declared is the length that the header states, -1 if it states none.
 	declared int64
 	limit    int64
@@ -104,7 +107,7 @@ type body struct {
 }
 
 func newBody(w http.ResponseWriter, r *http.Request, idle time.Duration) *body {
-	b := &body{w: w, source: r.Body, control: http.NewResponseController(w), idle: idle, declared: r.ContentLength}
+	b := &body{w: w, source: r.Body, control: http.NewResponseController(w), idle: idle, left: idle, due: bodyPart, declared: r.ContentLength}
 	if r.ContentLength != 0 {
 		// It also ends the wait for a body that no handler reads.
 		_ = b.control.SetReadDeadline(time.Now().Add(idle))
@@ -131,9 +134,13 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.failure != nil {
 		return 0, b.failure
 	}
-	_ = b.control.SetReadDeadline(time.Now().Add(b.idle))
+	begin := time.Now()
+	_ = b.control.SetReadDeadline(begin.Add(b.left))
 	n, err := b.source.Read(p)
 	b.received += int64(n)
+	if b.left -= time.Since(begin); b.received >= b.due {
+		b.left, b.due = b.idle, b.received+bodyPart
+	}
 	switch {
 	case err == io.EOF:
 		// From here on the server reads ahead to notice that the client leaves; a deadline would look like that.
@@ -152,7 +159,7 @@ func (b *body) explain(err error) error {
 		return bodyTooLarge(b.limit, b.advice)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return withStatus(http.StatusRequestTimeout,
-			errs.Wrap(err, errs.ReasonDeadlineExceeded, "the request body stalled: send it without pauses"))
+			errs.Wrap(err, errs.ReasonDeadlineExceeded, "the request body stalled or came too slowly: send it without pauses"))
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):
 		return withStatus(http.StatusBadRequest, errs.Wrap(err, errs.ReasonCanceled, "the request body ended before its declared length"))
 	}
