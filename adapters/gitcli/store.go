@@ -249,9 +249,12 @@ func (s *Store) Close() error {
 	handles := s.handles.Values()
 	s.mu.Unlock()
 	s.cancel()
+	// All at once: each waits for its last writes and for processes, which may take seconds to end on a busy machine.
+	var closing sync.WaitGroup
 	for _, h := range handles {
-		h.close(errDraining)
+		closing.Go(func() { h.close(errDraining) })
 	}
+	closing.Wait()
 	late := time.AfterFunc(maxRemoving, s.endRemoving)
 	s.background.Wait()
 	late.Stop()

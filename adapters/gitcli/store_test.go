@@ -113,6 +113,47 @@ func files(t *testing.T, dir string) []string {
 	return names
 }
 
+// processesIn are the processes that work in a directory.
+func processesIn(t *testing.T, dir string) (found []string) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cwd")
+	require.NoError(t, err)
+	for _, cwd := range all {
+		if at, err := os.Readlink(cwd); err == nil && at == dir {
+			found = append(found, filepath.Dir(cwd))
+		}
+	}
+	return found
+}
+
+func TestARepositoryThatIsBusyDoesNotHoldUpTheCloseOfOthers(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	// They are closed in the order of their ids, if one after the other.
+	ids := make([]git.RepositoryID, 2)
+	for i, name := range []string{"a", "b"} {
+		ids[i] = value[git.RepositoryID](t)(git.ParseRepositoryID(name))
+		_, err := s.CreateRepository(t.Context(), ports.CreateRepository{ID: ids[i]})
+		require.NoError(t, err)
+		commit(t, s.Repository(ids[i]), upsert(path(t, "x"), "x"))
+	}
+	release, err := s.HoldWriter(ids[0])
+	require.NoError(t, err)
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	dirs, err := filepath.Glob(filepath.Join(root, "repositories", "*", "*", "*.git"))
+	require.NoError(t, err)
+	require.Len(t, dirs, 2)
+	require.Eventually(t, func() bool {
+		return len(processesIn(t, dirs[0])) == 0 != (len(processesIn(t, dirs[1])) == 0)
+	}, time.Minute, 10*time.Millisecond, "the other repository keeps its processes")
+	release()
+	require.NoError(t, <-closed)
+	for _, dir := range dirs {
+		assert.Empty(t, processesIn(t, dir))
+	}
+}
+
 func TestSecondProcessIsRefusedWithTheHoldersPID(t *testing.T) {
 	dir := t.TempDir()
 	openStore(t, dir)
