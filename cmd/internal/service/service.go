@@ -103,6 +103,10 @@ func run(ctx context.Context, restore func(), name string, build buildinfo.Info,
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), common.DrainDelay+common.DrainTimeout+stopMargin)
 	defer cancel()
 	if err := app.Stop(stopping); err != nil {
+		if len(stop.unfinished()) > 0 {
+			// It is long, and a line of its own, so that the last one is found whole wherever a log is cut.
+			logger.ErrorContext(ctx, "what is at work while the stop does not end", "goroutines", goroutines())
+		}
 		logger.LogAttrs(ctx, slog.LevelError, "the stop was not orderly", append(stop.attrs(), slog.Any("error", err))...)
 		return ExitFailure
 	}

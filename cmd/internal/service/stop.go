@@ -45,29 +45,39 @@ func (s *Stop) Wait(name string, wait func()) {
 	})
 }
 
-// attrs are how long each part took up to now, and of a stop that has not ended which parts did not, and what every
-// goroutine is at: a process that is about to end cannot be asked later.
-func (s *Stop) attrs() []slog.Attr {
+// unfinished are the parts that have begun and not ended.
+func (s *Stop) unfinished() (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var unfinished []string
+	for _, p := range s.parts {
+		if !p.ended {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
+// attrs are how long each part took up to now, and of a stop that has not ended which parts did not.
+func (s *Stop) attrs() []slog.Attr {
+	unfinished := s.unfinished()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var parts []any
 	for _, p := range s.parts {
 		took := p.took
 		if !p.ended {
-			unfinished = append(unfinished, p.name)
 			took = time.Since(p.begun)
 		}
 		parts = append(parts, slog.Duration(p.name, took))
 	}
 	attrs := []slog.Attr{slog.Group("parts", parts...)}
 	if len(unfinished) > 0 {
-		attrs = append(attrs, slog.Any("unfinished", unfinished), slog.String("goroutines", goroutines()))
+		attrs = append(attrs, slog.Any("unfinished", unfinished))
 	}
 	return attrs
 }
 
-// goroutines returns the stacks of all goroutines, each stack once.
+// goroutines returns the stacks of all goroutines, each stack once: a process that is about to end cannot be asked later.
 func goroutines() string {
 	var stacks bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1) // a buffer takes everything
