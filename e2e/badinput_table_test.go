@@ -433,7 +433,7 @@ func badSizes() []badInput {
 func badRequests() []badInput {
 	gone, method := []int{http.StatusNotFound}, []int{http.StatusMethodNotAllowed}
 	return []badInput{
-		{method: "GET", target: "/", statuses: gone, reason: "METHOD_NOT_FOUND"},
+		{method: "GET", target: "/nowhere", statuses: gone, reason: "METHOD_NOT_FOUND"},
 		{method: "GET", target: "/v1", statuses: gone, reason: "METHOD_NOT_FOUND"},
 		{method: "GET", target: "/v2/repositories", statuses: gone, reason: "METHOD_NOT_FOUND"},
 		{method: "GET", target: "/v1/repositories/", statuses: []int{400, 404}},

@@ -54,7 +54,8 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 
 var badRoutes = []badInput{
 	{"no such path", "GET", "/nothing", "", 404, "METHOD_NOT_FOUND", "", nil},
-	{"root", "GET", "/", "", 404, "METHOD_NOT_FOUND", "", nil},
+	{"root", "POST", "/", "", 405, "METHOD_NOT_FOUND", "", nil},
+	{"unknown asset", "GET", "/assets/none.js", "", 404, "PATH_NOT_FOUND", "", nil},
 	{"unknown resource", "GET", shop + "/nothing", "", 404, "METHOD_NOT_FOUND", "", nil},
 	{"longer than a route", "GET", "/healthz/x", "", 404, "METHOD_NOT_FOUND", "", nil},
 	{"trailing slash", "GET", "/healthz/", "", 404, "METHOD_NOT_FOUND", "", nil},
