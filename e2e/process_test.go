@@ -246,7 +246,13 @@ func (s *system) waitReady(t testing.TB) {
 func (c *client) ready(t testing.TB, p *process) error {
 	t.Helper()
 	require.NoError(t, p.running())
-	a, err := c.try(t.Context(), "GET", "/readyz", nil)
+	return c.serves(t, "/readyz")
+}
+
+// serves returns nil if there is something at the target.
+func (c *client) serves(t testing.TB, target string) error {
+	t.Helper()
+	a, err := c.try(t.Context(), "GET", target, nil)
 	if err == nil && a.status != 200 {
 		err = errors.New(string(a.body))
 	}

@@ -187,7 +187,7 @@ func TestTheWebPage(t *testing.T) {
 	s.createRepository(t, "shop")
 	s.commit(t, "shop", commit{Branch: "main", Message: "Import the catalog", Actions: exampleCatalog(t)})
 	eventually(t, "the catalog is not there", func() error {
-		return second(s.try(t.Context(), "GET", catalogTarget("shop", "/products/prod-1001"), nil))
+		return s.serves(t, catalogTarget("shop", "/products/prod-1001"))
 	})
 	b := openBrowser(t, "http://"+s.address)
 	gujiNow := func() string { return string(s.get(t, fileTarget("shop", guji)).wants(t, http.StatusOK).body) }
