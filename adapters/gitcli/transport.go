@@ -53,8 +53,11 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, v git.Proto
 	}
 	defer end()
 	lines := &uploadRequest{lines: pktline.NewReader(in), left: ports.MaxUploadRequest}
-	told := &tellingWriter{w: out}
+	told := &answerWriter{w: out}
 	err = s.runner.Exchange(ctx, r.dir, uploadPack(v, false), lines, told)
+	if unsent := told.finish(); err == nil {
+		err = unsent
+	}
 	if _, ended := errors.AsType[*command.ExitError](err); ended && told.refused() {
 		return nil
 	}
@@ -129,28 +132,65 @@ func (u *uploadRequest) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// tellingWriter remembers the end of what was written.
-type tellingWriter struct {
-	w    io.Writer
+// answerWriter passes on what git answers, and remembers the end of it.
+type answerWriter struct {
+	w io.Writer
+	// line is the length of a line, written without the rest.
+	line []byte
 	tail []byte
 }
 
 // maxTail is as long as a pkt-line with an error of git may be.
 const maxTail = 1 << 10
 
-func (t *tellingWriter) Write(b []byte) (int, error) {
-	t.tail = append(t.tail, b[max(0, len(b)-maxTail):]...)
+// lineHead is what git writes by itself before what a line of a pack holds: its length, and the band
+// (gitprotocol-pack(5), "Packfile Data").
+const lineHead = 5
+
+// Write implements io.Writer. The head of a line waits for the rest, which git writes at once: it would make a message,
+// and a chunk of HTTP, of its own. The empty lines by which git keeps a connection alive have no rest.
+func (t *answerWriter) Write(b []byte) (int, error) {
+	if len(t.line) == 0 && len(b) == lineHead && lineLength(b) > lineHead {
+		t.line = append(t.line, b...)
+		return len(b), nil
+	}
+	whole := b
+	if len(t.line) > 0 {
+		t.line = append(t.line, b...)
+		whole, t.line = t.line, t.line[:0]
+	}
+	t.tail = append(t.tail, whole[max(0, len(whole)-maxTail):]...)
 	t.tail = t.tail[max(0, len(t.tail)-maxTail):]
-	return t.w.Write(b)
+	if _, err := t.w.Write(whole); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// finish passes on what waits: git has ended, so nothing follows.
+func (t *answerWriter) finish() error {
+	if len(t.line) == 0 {
+		return nil
+	}
+	_, err := t.w.Write(t.line)
+	return err
+}
+
+// lineLength is what a pkt-line at the beginning of b says that its length is, 0 if there is none.
+func lineLength(b []byte) int {
+	n, err := strconv.ParseUint(string(b[:min(4, len(b))]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return int(n)
 }
 
 // refused reports whether the last pkt-line is "ERR", which tells the client's user why there is nothing more
 // (gitprotocol-pack(5)).
-func (t *tellingWriter) refused() bool {
+func (t *answerWriter) refused() bool {
 	at := bytes.LastIndex(t.tail, []byte("ERR "))
 	if at < 4 {
 		return false
 	}
-	length, err := strconv.ParseUint(string(t.tail[at-4:at]), 16, 16)
-	return err == nil && int(length) == len(t.tail)-at+4
+	return lineLength(t.tail[at-4:]) == len(t.tail)-at+4
 }
