@@ -3,6 +3,7 @@ package gitcli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -15,6 +16,14 @@ import (
 // errLinks is why a push is refused that brings what commits over the API cannot bring either.
 var errLinks = errs.New(errs.ReasonInvalidMode, "symbolic links and submodules are not taken here")
 
+// linkMemory is what looking for links may allocate, in bytes. Git keeps all that a commit changes, some 150 bytes a file, and of
+// a merge that for each of its parents: a few kilobytes of commits and trees that are named again and again can make it
+// any number of files.
+const linkMemory = 512 << 20
+
+var errTooMuchToLookAt = errs.New(errs.ReasonPackTooLarge,
+	"a commit of the push changes too many files to look for links among them: push commits of fewer files, or ask for a policy that takes links")
+
 // checkLinks refuses a push that brings symbolic links or submodules, unless the policy takes them: whoever checks them out
 // may be led elsewhere. It looks at every commit that comes, not at where the refs will be alone. Merges are held to what
 // none of their parents has.
@@ -23,8 +32,11 @@ func (p *push) checkLinks(ctx context.Context, q *quarantine) error {
 		return nil
 	}
 	found := &linkFinder{}
-	err := p.repo.store.runner.Exchange(ctx, q.dir, command.Git("log", "--stdin", "--format=%H", "--raw", "-r", "-c", "-z", "--root", "--no-renames", "--no-abbrev"),
-		q.news(p.newIDs()), found)
+	err := p.repo.store.runner.Exchange(ctx, q.dir, command.Git("log", "--stdin", "--format=%H", "--raw", "-r", "-c", "-z", "--root", "--no-renames", "--no-abbrev").
+		WithMemory(linkMemory), q.news(p.newIDs()), found)
+	if exit, ended := errors.AsType[*command.ExitError](err); ended && exit.OutOfMemory() {
+		return errTooMuchToLookAt
+	}
 	if err != nil || found.total == 0 {
 		return err
 	}

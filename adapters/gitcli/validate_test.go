@@ -2,9 +2,12 @@ package gitcli_test
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
 	"crypto/sha1"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"strings"
@@ -339,6 +342,52 @@ func TestSymbolicLinksAndSubmodulesAreNotPushed(t *testing.T) {
 	}, strings.Split(remote, "\n"))
 	require.Contains(t, report, "ng refs/heads/main symbolic links and submodules are not taken here\n")
 	require.False(t, s.has("refs/heads/main"))
+
+	s = newPushShop(t, gitcli.Options{Policy: ports.Policy{Links: true}})
+	_, report = s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
+	require.Contains(t, report, "ok refs/heads/main\n")
+}
+
+// bombOf is a pack with a commit of 16 to the power of levels files, in directories that are all the same.
+func bombOf(levels int) (commit git.ObjectID, pack string) {
+	var objects bytes.Buffer
+	add := func(kind git.ObjectType, content string) git.ObjectID {
+		size := len(content)
+		head := []byte{byte(kind)<<4 | byte(size&15)}
+		for size >>= 4; size > 0; size >>= 7 {
+			head[len(head)-1] |= 0x80
+			head = append(head, byte(size&127))
+		}
+		objects.Write(head)
+		w := zlib.NewWriter(&objects)
+		_, _ = io.WriteString(w, content)
+		_ = w.Close()
+		return git.SHA1.HashObject(kind, []byte(content))
+	}
+	below, mode := add(git.BlobObject, "x"), "100644"
+	for range levels {
+		var tree strings.Builder
+		for i := range 16 {
+			raw, _ := hex.DecodeString(below.String())
+			fmt.Fprintf(&tree, "%s %x\x00%s", mode, i, raw)
+		}
+		below, mode = add(git.TreeObject, tree.String()), "40000"
+	}
+	commit = add(git.CommitObject, "tree "+below.String()+"\nauthor A <a@example.com> 1700000000 +0000\ncommitter A <a@example.com> 1700000000 +0000\n\nx\n")
+	whole := append([]byte{'P', 'A', 'C', 'K', 0, 0, 0, 2, 0, 0, 0, byte(levels + 2)}, objects.Bytes()...)
+	sum := sha1.Sum(whole)
+	return commit, string(append(whole, sum[:]...))
+}
+
+func TestAFewTreesThatAreTheSameAgainAndAgainAreNotLookedThrough(t *testing.T) {
+	head, pack := bombOf(8)
+	require.Less(t, len(pack), 10_000)
+
+	s := newPushShop(t, gitcli.Options{})
+	_, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
+	require.Contains(t, report, "ng refs/heads/main a commit of the push changes too many files to look for links among them")
+	require.False(t, s.has("refs/heads/main"))
+	require.NotContains(t, s.log.String(), `"level":"ERROR"`)
 
 	s = newPushShop(t, gitcli.Options{Policy: ports.Policy{Links: true}})
 	_, report = s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
