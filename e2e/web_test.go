@@ -257,6 +257,42 @@ func TestTheWebPage(t *testing.T) {
 		b.sees("main dd", "15.00")
 		assert.Contains(t, gujiNow(), "roast: dark")
 	})
+	on("a merge keeps what either changed within one map, and what a second conflict brings", func(t *testing.T, b *browser) {
+		patch := func(members string) {
+			s.call(t, "PATCH", catalogTarget("shop", "/products/prod-1001"), strings.NewReader(members), "Content-Type", "application/merge-patch+json").wants(t, http.StatusOK)
+		}
+		b.visit("shop/edit?kind=Product&id=prod-1001")
+		fields := poll[string](b, `() => document.getElementById("edit-fields")?.value`)
+		b.fill("fields", strings.Replace(fields, "Guji", "Gujj", 1))
+		patch(`{"title":"Once","fields":{"attributes":{"roast":"medium"}}}`)
+		b.click("main", "Save")
+		b.click("#told", "Merge")
+		b.sees("#told", "Your fields are kept")
+		patch(`{"title":"Twice"}`)
+		b.click("main", "Save")
+		b.click("#told", "Merge")
+		b.sees("#told", "Your fields are kept")
+		b.click("main", "Save")
+		b.sees("main h1", "Twice")
+		now := gujiNow()
+		assert.Contains(t, now, "roast: medium")
+		assert.Contains(t, now, "Gujj")
+	})
+	on("what is not touched is not written", func(t *testing.T, b *browser) {
+		odd := "---\r\nid: odd\r\nslug: odd\r\ntitle: \"Two\\nlines\"\r\nposition: 12345678901234567890\r\n---\r\nText\r\n"
+		s.commit(t, "shop", commit{Branch: "main", Message: "Be odd", Actions: []action{upsert("collections/odd.md", odd)}})
+		b.visit("shop/edit?kind=Collection&id=odd")
+		b.fill("slug", "even")
+		b.click("main", "Save")
+		b.sees("main dd", "even")
+		assert.Equal(t, strings.Replace(odd, "slug: odd", "slug: even", 1), string(s.get(t, fileTarget("shop", "collections/odd.md")).wants(t, http.StatusOK).body))
+	})
+	on("a malformed address is told", func(t *testing.T, b *browser) {
+		for _, place := range []string{"%zz", "shop/toString", "shop/constructor"} {
+			b.visit(place)
+			b.sees("main h1", "nothing here")
+		}
+	})
 	on("a document is made", func(t *testing.T, b *browser) {
 		b.visit("shop/edit?kind=Category")
 		b.fill("id", "cat-new")

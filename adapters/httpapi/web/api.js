@@ -1,8 +1,8 @@
 /** Problem is an answer of the API that is no success (RFC 9457). */
 export class Problem extends Error {
-  constructor(status, body) {
+  constructor(status, body, etag) {
     super(body.detail || "the service answered with status " + status);
-    Object.assign(this, { status, reason: body.reason, field: body.field, problems: body.problems ?? [], current: body.current, request: body.instance });
+    Object.assign(this, { status, reason: body.reason, field: body.field, problems: body.problems ?? [], current: body.current, request: body.instance, etag });
   }
 }
 
@@ -23,7 +23,7 @@ export async function call(method, path, { params = {}, body, headers = {}, sign
   const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
   const answer = await fetch(url, { method, signal, body: body && JSON.stringify(body), headers: body ? { "Content-Type": type, ...headers } : headers })
     .catch((e) => { throw e.name === "AbortError" ? e : new Problem(0, { detail: "the service cannot be reached: try again" }); });
-  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
+  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})), answer.headers.get("ETag"));
   if (method !== "GET" && repository) {
     const cursor = answer.headers.get("GitStore-Cursor");
     if (cursor) cursors.set(repository, cursor);

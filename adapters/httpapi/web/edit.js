@@ -19,7 +19,7 @@ const fixed = ["kind", "path", "path_base64", "blob_id", "ancestors", "children"
 export async function form(repository, { kind, id, at = "" }, signal) {
   const status = await get(below(repository, "catalog"), { at }, { signal });
   // Edits go to a branch: the one that is shown, else the one that the service chooses.
-  const branch = at.startsWith("refs/heads/") ? at.slice(11) : at || (status.ref.startsWith("refs/heads/") ? status.ref.slice(11) : (await get(below(repository), {}, { signal })).default_branch);
+  const branch = status.ref?.startsWith("refs/heads/") ? status.ref.slice(11) : (await get(below(repository), {}, { signal })).default_branch;
   const path = documentPath(repository, kind, id ?? "");
   let etag, old = starts[kind] ?? { id: "", slug: "", title: "", fields: {}, body: "" };
   if (id) {
@@ -41,16 +41,20 @@ export async function form(repository, { kind, id, at = "" }, signal) {
       if (dryRun) return tell(notice("good", h("p", null, "The catalog would be in order with this.")));
       location.hash = address(repository, "document", { kind, id: id ?? changes.id, at: at || branch });
     } catch (e) {
-      tell(refusal(repository, e, branch), ...(e.current ? [conflict(e.current)] : []));
+      tell(refusal(repository, e, branch), ...(e.current ? [conflict(e.current, e.etag)] : []));
       for (const name of [e.field, ...(e.problems ?? []).map((p) => p.field)]) mark(controls, name);
     }
   };
   // Of two editors the second sees what the first did, and decides field by field.
-  const conflict = (current) => {
+  const conflict = (current, currentTag) => {
     const theirs = Object.entries(current).filter(([name, v]) => controls.has(name) && JSON.stringify(v) !== JSON.stringify(old[name]));
-    const take = async () => {
-      for (const [name, v] of theirs) if (controls.get(name).untouched()) controls.get(name).set(v);
-      etag = (await call("GET", path, { params: { at: branch } })).headers.get("ETag");
+    const take = () => {
+      for (const [name, v] of theirs) {
+        const c = controls.get(name);
+        if (c.untouched()) c.set(v);
+        else if (isMap(v)) c.rebase(applyPatch(v, mergePatch(old[name] ?? {}, c.read())));
+      }
+      etag = currentTag;
       old = current;
       tell(notice("", h("p", null, "Your fields are kept, the others are as they are now. Save once more to write them.")));
     };
@@ -59,7 +63,7 @@ export async function form(repository, { kind, id, at = "" }, signal) {
   };
 
   return [h("h1", null, id ? "Edit " + (old.title || id) : "New " + kind.toLowerCase()),
-    h("p", { class: "muted" }, "On branch " + branch + (id ? ", in " + old.path : "")),
+    h("p", { class: "muted" }, at && at !== branch && at !== "refs/heads/" + branch && "What is shown is " + at + ". ", "On branch " + branch + (id ? ", in " + old.path : "")),
     h("form", { onsubmit: (e) => { e.preventDefault(); send(false); } },
       [...controls].map(([name, c]) => field(name, c.element, c.help)), field("Message of the commit", message),
       h("p", { class: "bar" }, h("button", { type: "button", onclick: () => send(true) }, "Check"), h("button", { class: "main" }, "Save"),
@@ -75,7 +79,7 @@ function control(name, value) {
   }
   if (name === "body") return plain(h("textarea", { id, rows: 14, class: "source" }, value), value, (v) => v);
   if (typeof value === "string") return plain(h("input", { id, value, autocomplete: "off" }), value, (v) => v);
-  if (typeof value === "number") return plain(h("input", { id, value, inputmode: "decimal", autocomplete: "off" }), value, Number);
+  if (typeof value === "number") return plain(h("input", { id, value, inputmode: "decimal", autocomplete: "off" }), value, (v) => (v.trim() === "" ? null : Number(v)));
   if (Array.isArray(value) && value.every((v) => typeof v === "string") && !["images", "links"].includes(name)) {
     return plain(h("textarea", { id, rows: Math.min(8, value.length + 1) }, value.join("\n")), value, (v) => v.split("\n").filter(Boolean), (v) => v.join("\n"), "One in a line.");
   }
@@ -84,17 +88,22 @@ function control(name, value) {
 }
 
 function plain(element, value, parse, format = String, help = undefined) {
-  const start = element.value;
-  return { element, help, untouched: () => element.value === start, read: () => parse(element.value), set: (v) => { element.value = format(v); } };
+  let start = element.value;
+  const rebase = (v) => { element.value = format(v); };
+  // The browser changes line ends, and what an input of one line cannot hold: untouched is what is as it was shown.
+  const set = (v) => { rebase(v); start = element.value; };
+  return { element, help, untouched: () => element.value === start, read: () => parse(element.value), set, rebase };
 }
 
 /** read returns all members of a new document that are filled in, and else a merge patch (RFC 7396) of those that differ. */
 function read(controls, old, isNew) {
   const changes = {};
   for (const [name, c] of controls) {
+    if (!isNew && c.untouched()) continue;
     let value;
     try { value = c.read(); } catch (e) { mark(controls, name); throw new Error(name + " is no JSON: " + e.message); }
-    if (typeof value === "number" && Number.isNaN(value)) { mark(controls, name); throw new Error(name + " has to be a number"); }
+    if (name === "fields" && !isMap(value)) { mark(controls, name); throw new Error("fields has to be an object"); }
+    if (typeof value === "number" && !Number.isFinite(value)) { mark(controls, name); throw new Error(name + " has to be a number"); }
     const same = JSON.stringify(value) === JSON.stringify(old[name]);
     if (isNew ? ["\"\"", "[]", "{}"].includes(JSON.stringify(value)) : same) continue;
     changes[name] = isNew ? value : name === "fields" ? mergePatch(old[name] ?? {}, value) : value === "" && name !== "body" ? null : value;
@@ -104,6 +113,17 @@ function read(controls, old, isNew) {
 
 const isMap = (v) => v !== null && typeof v === "object" && !Array.isArray(v);
 
+/** applyPatch applies a merge patch. */
+function applyPatch(to, patch) {
+  const out = { ...to };
+  for (const [name, v] of Object.entries(patch)) {
+    if (v === null) delete out[name];
+    else out[name] = isMap(v) ? applyPatch(isMap(out[name]) ? out[name] : {}, v) : v;
+  }
+  return out;
+}
+
+/** mergePatch is the merge patch that leads from one map to another. */
 function mergePatch(from, to) {
   const patch = {};
   for (const name of Object.keys(from)) if (!(name in to)) patch[name] = null;

@@ -16,11 +16,27 @@ export function watch(repository, onChange) {
   if (repository) open(repository);
 }
 
+// A browser has six connections for one host: pages that nobody sees do without.
+document.addEventListener("visibilitychange", () => {
+  if (!watched) return;
+  source.close();
+  if (!document.hidden) {
+    open(watched);
+    changed();
+  }
+});
+
 function open(repository) {
   source = new EventSource("/v1/events?" + new URLSearchParams({ repository }));
   const say = (text) => { const s = aside.querySelector("[role=status]"); if (s) s.textContent = text; };
-  source.onopen = () => say("Changes appear here as they happen.");
+  let lost = false;
+  source.onopen = () => {
+    say("Changes appear here as they happen.");
+    if (lost) changed();
+    lost = false;
+  };
   source.onerror = () => {
+    lost = true;
     say("The connection is lost: changes will be caught up with.");
     // A browser gives up for good after an answer that is no stream; nothing is lost by asking from now on.
     if (source.readyState === EventSource.CLOSED) setTimeout(() => { if (watched === repository && source.readyState === EventSource.CLOSED) { open(repository); changed(); } }, 5000);

@@ -27,25 +27,28 @@ function place() {
 }
 
 async function show({ keepFocus } = {}) {
-  const { repository, view, params } = place();
   running.abort();
   running = new AbortController();
   const { signal } = running;
+  let at;
+  try { at = place(); } catch { at = { repository: "", view: "-", params: {} }; } // the address is malformed
+  const { repository, view, params } = at;
   document.getElementById("nav").replaceChildren(...(repository ? [h("strong", null, repository), ...tabs.map(([name, title]) =>
     link(title, repository, name, { at: params.at }, { "aria-current": (tabOf[view] ?? view) === name && "page" }))] : []));
   watch(repository, () => { if (view !== "edit") show({ keepFocus: true }); });
   main.setAttribute("aria-busy", "true");
   let content;
   try {
-    const render = repository ? views[view] : repositories;
-    content = render ? await render(repository, params, signal) : [h("h1", null, "There is nothing here"), link("To the repository", repository)];
+    const name = repository ? view : view && "-";
+    const render = name === "" && !repository ? repositories : Object.hasOwn(views, name) && views[name];
+    content = render ? await render(repository, params, signal) : [h("h1", null, "There is nothing here"), h("a", { href: "#/" }, "To the repositories")];
   } catch (e) {
     if (e.name === "AbortError") return;
     content = [h("h1", null, "This cannot be shown"), notice("bad", h("p", null, e.message), e.request && h("p", { class: "muted" }, "Request ", h("code", null, e.request)))];
   }
   if (signal.aborted) return;
   main.removeAttribute("aria-busy");
-  const restore = keepFocus ? keepInput() : () => main.focus();
+  const restore = keepFocus ? keepInput() : () => { main.focus({ preventScroll: true }); scrollTo(0, 0); };
   main.replaceChildren(...flat(content));
   document.title = [main.querySelector("h1")?.textContent, repository, "GitStore"].filter(Boolean).join(" · ");
   restore();
@@ -60,7 +63,7 @@ function keepInput() {
       const e = document.getElementById(control);
       if (e) e.value = value;
     }
-    const focused = id && main.querySelector("#" + CSS.escape(id));
+    const focused = id ? main.querySelector("#" + CSS.escape(id)) : null;
     focused?.focus();
     if (selectionStart != null) focused?.setSelectionRange?.(selectionStart, selectionEnd);
   };

@@ -12,7 +12,7 @@ export async function repositories(_, { page = "" }, signal) {
 }
 
 function creation() {
-  const id = h("input", { required: true, pattern: "[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)*", autocomplete: "off", id: "new-repository" });
+  const id = h("input", { required: true, pattern: "[a-z0-9][a-z0-9\\-]{0,62}", title: "a to z, 0 to 9 and -, at most 63", autocomplete: "off", id: "new-repository" });
   const create = async (e) => {
     e.preventDefault();
     try {
@@ -42,7 +42,7 @@ export async function overview(repository, { at = "" }, signal) {
     table(["Tag", "Commit", "More"], tags.items.map((t) => [link(t.name, repository, "files", { at: t.name }), link(shortID(t.commit_id), repository, "commit", { id: t.commit_id }),
       link("catalog", repository, "catalog", { at: t.name })]), "There is none yet."),
     tags.next_page_token && h("p", { class: "muted" }, "There are more than these."),
-    h("h2", null, "Clone"), h("pre", null, "git clone " + location.origin + "/git/" + repository.split("/").map(encodeURIComponent).join("%2F") + ".git")];
+    h("h2", null, "Clone"), h("pre", null, "git clone " + location.origin + "/git/" + repository + ".git")];
 }
 
 const noCatalog = (info) => notice("", h("p", null, info.empty ? "The repository is empty: a push or a commit over the API begins it." : "This service follows no catalog of this repository."));

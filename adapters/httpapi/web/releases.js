@@ -3,13 +3,14 @@ import { problemTable } from "./catalog.js";
 import { address, field, h, link, notice, shortID, table, tell, time } from "./dom.js";
 
 export async function list(repository, { page = "" }, signal) {
-  const listing = await get(below(repository, "releases"), { page_size: 50, page_token: page }, { signal });
+  const [listing, { default_branch: head }] = await Promise.all([
+    get(below(repository, "releases"), { page_size: 50, page_token: page }, { signal }), get(below(repository), {}, { signal })]);
   const first = listing.items[0];
   const rows = listing.items.map((r, i) => [h("strong", null, r.version), r.commit_id && shortLink(repository, r.commit_id), (r.message ?? "").split("\n", 1)[0], r.tagger ? time(r.tagger.time) : "",
-    [link("catalog", repository, "catalog", { at: r.tag }), " · ", link("what is new since", repository, "compare", { from: r.tag }),
+    [link("catalog", repository, "catalog", { at: r.tag }), " · ", link("what is new since", repository, "compare", { from: r.tag, to: head }),
       listing.items[i + 1] && [" · ", link("changes", repository, "compare", { from: listing.items[i + 1].tag, to: r.tag })],
       (i > 0 || page) && [" · ", h("button", { type: "button", onclick: () => rollBack(repository, r) }, "Roll back to " + r.version)]]]);
-  return [h("h1", null, "Releases"), publication(repository, first), comparisonForm(repository, {}, listing.items),
+  return [h("h1", null, "Releases"), publication(repository, first, head), comparisonForm(repository, {}, listing.items),
     table(["Version", "Commit", "Message", "When", "More"], rows, "Nothing has been released yet."),
     listing.next_page_token && h("p", null, link("Older", repository, "releases", { page: listing.next_page_token }))];
 }
@@ -22,7 +23,7 @@ function next(version) {
   return major ? major + "." + (Number(minor) + 1) + ".0" : "1.0.0";
 }
 
-function publication(repository, latest) {
+function publication(repository, latest, head) {
   const version = h("input", { name: "version", required: true, value: next(latest?.version), id: "version", autocomplete: "off" });
   const message = h("input", { name: "message", id: "message", autocomplete: "off" });
   const send = async (dryRun) => {
@@ -34,7 +35,7 @@ function publication(repository, latest) {
   };
   return [h("h2", null, "Publish"), h("form", { class: "bar", onsubmit: (e) => { e.preventDefault(); send(false); } }, field("Version", version), field("Message", message),
     h("button", { type: "button", onclick: () => send(true) }, "Check"), h("button", { class: "main" }, "Publish"),
-    latest && link("What is new since " + latest.version, repository, "compare", { from: latest.tag }))];
+    latest && link("What is new since " + latest.version, repository, "compare", { from: latest.tag, to: head }))];
 }
 
 async function rollBack(repository, r) {
