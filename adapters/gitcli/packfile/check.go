@@ -28,6 +28,8 @@ const (
 	// maxWhole is the largest object that git has to hold in memory: any but a blob that comes as a whole. A delta names the
 	// sizes of what it is based on and of what it makes; both are held.
 	maxWhole = 64 << 20
+	// maxMessage is the largest commit or tag that is sent as a whole: an answer has room for it.
+	maxMessage = 1 << 20
 	// maxMade is the most that all objects of a pack may make together. Each of them is made and hashed at least once,
 	// however few bytes a delta takes, and reading the one at the end of a chain of deltas makes all that are in it.
 	maxMade = 8 << 30
@@ -137,9 +139,13 @@ func (c *checker) object(f git.ObjectFormat) error {
 		if size > c.limits.Blob {
 			return packTooLarge("a file of %d bytes is larger than the limit of %d", size, c.limits.Blob)
 		}
-	case byte(git.CommitObject), byte(git.TreeObject), byte(git.TagObject):
+	case byte(git.CommitObject), byte(git.TagObject):
+		if size > maxMessage {
+			return packTooLarge("a commit or tag of %d bytes is larger than the limit of %d: write a shorter message", size, maxMessage)
+		}
+	case byte(git.TreeObject):
 		if size > maxWhole {
-			return packTooLarge("a commit, tree or tag of %d bytes is larger than the limit of %d", size, maxWhole)
+			return packTooLarge("a tree of %d bytes is larger than the limit of %d", size, maxWhole)
 		}
 	case offsetDelta:
 		if _, err := c.varint(); err != nil {
