@@ -272,14 +272,21 @@ func TestAStreamThatHasGivenItemsIsNotBegunAgain(t *testing.T) {
 	assert.Equal(t, 1, b.calls)
 }
 
-func TestAServiceThatIsDownIsToldAtOnceAndClearly(t *testing.T) {
+// dialNobody returns a client of an address at which nothing listens.
+func dialNobody(t *testing.T) (client *gitclient.Store, address string) {
+	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	address := lis.Addr().String()
+	address = lis.Addr().String()
 	require.NoError(t, lis.Close())
-	client, err := gitclient.Dial(address, gitclient.Options{})
+	client, err = gitclient.Dial(address, gitclient.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
+	return client, address
+}
+
+func TestAServiceThatIsDownIsToldAtOnceAndClearly(t *testing.T) {
+	client, address := dialNobody(t)
 	repo := client.Repository(shop)
 	tag, _ := git.TagRef("v1")
 	for name, call := range map[string]func() error{
@@ -338,21 +345,15 @@ func TestReadyFollowsTheHealthOfTheService(t *testing.T) {
 }
 
 func TestWhatIsReadyTakesCallsAtOnce(t *testing.T) {
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := lis.Addr().String()
-	require.NoError(t, lis.Close())
-	client, err := gitclient.Dial(address, gitclient.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, client.Close()) })
+	client, address := dialNobody(t)
 	tag, _ := git.TagRef("v1")
 	// Each attempt makes the pause before the next one longer.
 	for range 3 {
-		_, err = client.ListRepositories(t.Context(), ports.Page{})
+		_, err := client.ListRepositories(t.Context(), ports.Page{})
 		require.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
 	}
 
-	lis, err = net.Listen("tcp", address)
+	lis, err := net.Listen("tcp", address)
 	require.NoError(t, err)
 	srv := gitserver.New(newShop(t), gitserver.Options{})
 	served := make(chan error, 1)
