@@ -198,13 +198,17 @@ func (d *desk) head(ctx context.Context, branch git.RefName) (*catalog.Snapshot,
 	return c.snapshot(), err
 }
 
+// requestsListed is how many commits are listed to find a request before its changes are judged. Of an older one they may
+// be refused for what it did itself; the git-service knows it all the same.
+const requestsListed = 1000
+
 // baseOfRequest finds what the commit was built on that was made for the request before. Made again on that, the same write
 // is the same commit, and another one is found out.
 func (d *desk) baseOfRequest(ctx context.Context, req ports.CommitFiles) (*catalog.Snapshot, bool, error) {
 	if req.RequestID == "" {
 		return nil, false, nil
 	}
-	_, commits, err := d.feed.repo.ListCommits(ctx, ports.ListCommits{Revision: git.AtRef(req.Branch), FirstParent: true, Limit: rules.RequestWindow})
+	_, commits, err := d.feed.repo.ListCommits(ctx, ports.ListCommits{Revision: git.AtRef(req.Branch), FirstParent: true, Limit: requestsListed})
 	if errs.Is(err, errs.ReasonRefNotFound) {
 		return nil, false, nil
 	}

@@ -34,8 +34,10 @@ type Draft interface {
 	CommitOfRequest(ctx context.Context, branch git.RefName, requestID string) (*git.Commit, error)
 }
 
-// RequestWindow is how many commits of a branch, by first parents from its head, are searched for a request id.
-const RequestWindow = 1000
+// RequestWindow is how many commits of a branch, by first parents from its head, are searched for a request id. A retry may
+// come after all that others commit while its client waits for an answer that was lost, which is up to 15 s until a dead
+// connection is noticed: some 3,000 commits of many writers.
+const RequestWindow = 5000
 
 // RefChange is a ref that a write moves. Old is zero for one that is created, New for one that is deleted.
 type RefChange struct {

@@ -20,7 +20,7 @@ var requestCases = []testCase{
 	{"branches remember their own requests", requestsAreOfTheirBranch},
 	{"of many retries at once one makes the commit", oneOfManyRetriesCommits},
 	{"a request is remembered across a restart", requestOutlivesRestart},
-	{"a request is remembered for the last 1,000 commits", requestIsRememberedLong},
+	{"a request is remembered for the last 5,000 commits", requestIsRememberedLong},
 }
 
 const (
@@ -222,7 +222,7 @@ func requestIsRememberedLong(c *tc) {
 	first, err := r.CommitFiles(c.ctx, req, each(create("a", "1")))
 	c.ok(err)
 	var more bytes.Buffer
-	for i := range 999 {
+	for i := range 4999 {
 		fmt.Fprintf(&more, "commit refs/heads/main\nmark :%d\nauthor %s\ncommitter %s\ndata 2\nm\n", i+1, by(adaPerson, i), by(adaPerson, i))
 		from := first.Commit.String()
 		if i > 0 {
@@ -235,7 +235,7 @@ func requestIsRememberedLong(c *tc) {
 	r.unchanged(func() {
 		again, err := r.CommitFiles(c.ctx, req, each(create("a", "1")))
 		c.ok(err)
-		c.equal("the retry of the 1,000th commit", again, first)
+		c.equal("the retry of the 5,000th commit", again, first)
 	})
 	r.refuses(req, []git.Change{create("a", strings.Repeat("1", 2))}, errs.ReasonRequestIDReused, errs.MetaField, "request_id")
 }
