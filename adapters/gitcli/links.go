@@ -90,14 +90,20 @@ func (f *linkFinder) judge(name string) {
 	if len(modes) <= parents {
 		return
 	}
-	what := map[string]string{"120000": "a symbolic link", "160000": "a submodule"}[modes[parents]]
-	if what == "" && modes[parents] != "000000" {
-		if path, err := git.ParseTreePath(name); err == nil && errs.Is(pathrule.Check(path), errs.ReasonReservedPath) {
-			what = "a list of submodules"
-		}
-	}
-	if what == "" {
+	var what string
+	switch modes[parents] {
+	case "120000":
+		what = "a symbolic link"
+	case "160000":
+		what = "a submodule"
+	case "000000": // it is gone
 		return
+	default:
+		path, err := git.ParseTreePath(name)
+		if err != nil || !errs.Is(pathrule.Check(path), errs.ReasonReservedPath) {
+			return
+		}
+		what = "a list of submodules"
 	}
 	f.total++
 	if len(f.told) < maxComplaints {

@@ -135,7 +135,7 @@ func (u *uploadRequest) Read(b []byte) (int, error) {
 // answerWriter passes on what git answers, and remembers the end of it.
 type answerWriter struct {
 	w io.Writer
-	// line is the length of a line, written without the rest.
+	// line is the head of a line, which waits for the rest.
 	line []byte
 	tail []byte
 }

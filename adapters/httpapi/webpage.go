@@ -6,7 +6,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"time"
@@ -22,10 +21,13 @@ var webFiles embed.FS
 const webPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: https:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// webTypes are the media types by the ending of a name: what the machine's own tables say does not count.
+var webTypes = map[string]string{".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+
 // asset is a file of the web page.
 type asset struct {
-	name, etag string
-	content    []byte
+	etag    string
+	content []byte
 }
 
 // webAssets are the files of the web page by name.
@@ -41,7 +43,7 @@ var webAssets = func() map[string]asset {
 			panic(err)
 		}
 		sum := sha256.Sum256(content)
-		assets[f.Name()] = asset{f.Name(), `"` + hex.EncodeToString(sum[:16]) + `"`, content}
+		assets[f.Name()] = asset{`"` + hex.EncodeToString(sum[:16]) + `"`, content}
 	}
 	return assets
 }()
@@ -60,7 +62,8 @@ func (a *api) webRoutes() []*route {
 	}
 }
 
-// sendAsset has browsers ask each time whether the file is still the same, so that a page never mixes two versions.
+// sendAsset has browsers ask each time whether the file is still the same, so that none is left of an older version. While
+// replicas are upgraded a page may be given files of both: it works again when it is loaded anew.
 func (c *call) sendAsset(name string) error {
 	f, ok := webAssets[name]
 	if !ok {
@@ -68,7 +71,7 @@ func (c *call) sendAsset(name string) error {
 	}
 	h := c.w.Header()
 	h.Set("Content-Security-Policy", webPolicy)
-	h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
+	h.Set("Content-Type", webTypes[path.Ext(name)])
 	h.Set("Cache-Control", "no-cache")
 	h.Set("ETag", f.etag)
 	http.ServeContent(c.w, c.r, name, time.Time{}, bytes.NewReader(f.content))
