@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/fx"
@@ -66,54 +67,50 @@ func TestTheExitCodeSaysHowItEnded(t *testing.T) {
 }
 
 func TestTheLogOfAStopHasItsPartsAndNamesThoseThatDidNotEnd(t *testing.T) {
-	soon := &config.Common{LogLevel: "info", LogFormat: "json", DrainTimeout: time.Millisecond - stopMargin}
 	for name, tt := range map[string]struct {
-		common     *config.Common
-		hangs      bool
+		journal    time.Duration // that it takes
 		code       int
 		unfinished string
 	}{
-		"orderly":     {&config.Common{LogLevel: "info", LogFormat: "json"}, false, ExitOK, ""},
-		"not orderly": {soon, true, ExitFailure, "journal"},
+		"orderly":     {stopMargin - time.Second, ExitOK, ""},
+		"not orderly": {stopMargin + time.Second, ExitFailure, "journal"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, signal := context.WithCancel(t.Context())
-			signal()
-			release, ended := make(chan struct{}), make(chan struct{})
-			module := fx.Invoke(func(lc fx.Lifecycle, stop *Stop) {
-				lc.Append(fx.StopHook(func() error {
-					defer close(ended)
-					err := stop.Part("calls", func() error { return nil })
-					stop.Wait("journal", func() {
-						if tt.hangs {
-							<-release
-						}
-					})
-					return err
-				}))
+			// The clock of a bubble stands still while anything can run: the stop is at its journal when its time is over, however busy the machine.
+			synctest.Test(t, func(t *testing.T) {
+				ctx, signal := context.WithCancel(t.Context())
+				signal()
+				ended := make(chan struct{})
+				module := fx.Invoke(func(lc fx.Lifecycle, stop *Stop) {
+					lc.Append(fx.StopHook(func() error {
+						defer close(ended)
+						err := stop.Part("calls", func() error { return nil })
+						stop.Wait("journal", func() { <-time.After(tt.journal) })
+						return err
+					}))
+				})
+				var log bytes.Buffer
+				code := run(ctx, func() {}, "tool", buildinfo.Info{}, &config.Common{LogLevel: "info", LogFormat: "json"}, module, &log)
+				<-ended
+				var last struct {
+					Parts      map[string]float64
+					Unfinished []string
+				}
+				lines := bytes.Split(bytes.TrimSpace(log.Bytes()), []byte("\n"))
+				if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil {
+					t.Fatal(err)
+				}
+				_, calls := last.Parts["calls"]
+				if took, limit := last.Parts["journal"], min(tt.journal, stopMargin).Seconds(); code != tt.code || !calls || took != limit || len(last.Parts) != 2 {
+					t.Errorf("exit code %d, journal %g s of %g, after the log\n%s", code, took, limit, &log)
+				}
+				if unfinished := strings.Join(last.Unfinished, " "); unfinished != tt.unfinished {
+					t.Errorf("%q did not end\n%s", unfinished, &log)
+				}
+				if hangs := tt.journal > stopMargin; strings.Contains(log.String(), "service.(*Stop).Wait") != hangs {
+					t.Errorf("where the goroutines are is not told of a stop that hangs, or of one that does not\n%s", &log)
+				}
 			})
-			var log bytes.Buffer
-			code := run(ctx, func() {}, "tool", buildinfo.Info{}, tt.common, module, &log)
-			close(release)
-			<-ended
-			var last struct {
-				Parts      map[string]float64
-				Unfinished []string
-			}
-			lines := bytes.Split(bytes.TrimSpace(log.Bytes()), []byte("\n"))
-			if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil {
-				t.Fatal(err)
-			}
-			_, calls := last.Parts["calls"]
-			if took, journal := last.Parts["journal"]; code != tt.code || !calls || !journal || took <= 0 || len(last.Parts) != 2 {
-				t.Errorf("exit code %d after the log\n%s", code, &log)
-			}
-			if unfinished := strings.Join(last.Unfinished, " "); unfinished != tt.unfinished {
-				t.Errorf("%q did not end\n%s", unfinished, &log)
-			}
-			if strings.Contains(log.String(), "service.(*Stop).Wait") != tt.hangs {
-				t.Errorf("where the goroutines are is not told of a stop that hangs, or of one that does not\n%s", &log)
-			}
 		})
 	}
 }
