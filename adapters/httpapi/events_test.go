@@ -405,7 +405,7 @@ func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
 	ended := make(chan struct{})
 	log := &logged{}
 	c := serve(t, nil, httpapi.Options{
-		IdleTimeout: 50 * time.Millisecond, Logger: slog.New(slog.NewJSONHandler(log, nil)),
+		IdleTimeout: 250 * time.Millisecond, Logger: slog.New(slog.NewJSONHandler(log, nil)),
 		Events: source(func(_ context.Context, _ ports.Subscription, yield func(event.Notice, error) bool) {
 			defer close(ended)
 			for n := uint64(1); yield(moved(t, n, strings.Repeat("x", 200)), nil); n++ {
@@ -439,10 +439,10 @@ func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
 }
 
 func TestAQuietStreamOutlivesTheTimeouts(t *testing.T) {
-	const idle = 10 * time.Millisecond
+	const idle = 250 * time.Millisecond
 	c := serve(t, nil, httpapi.Options{IdleTimeout: idle, Events: source(func(_ context.Context, _ ports.Subscription, yield func(event.Notice, error) bool) {
 		yield(moved(t, 1, "main"), nil)
-		<-time.After(10 * idle)
+		<-time.After(2 * idle)
 		yield(moved(t, 2, "main"), nil)
 	})})
 	if messages, _, lastID, err := c.watch("/v1/events").read(t); len(messages) != 2 || lastID != at(2).String() || err != nil {
@@ -534,7 +534,7 @@ func echo(t *testing.T) http.Handler {
 }
 
 func TestAWebSocketIsHandedOver(t *testing.T) {
-	const idle = 10 * time.Millisecond
+	const idle = 250 * time.Millisecond
 	reg, log, done := prometheus.NewRegistry(), &logged{}, make(chan struct{}, 1)
 	c := serveThrough(t, httpapi.Options{EventSocket: echo(t), IdleTimeout: idle, Registerer: reg, Logger: slog.New(slog.NewJSONHandler(log, nil))}, done)
 	url := "ws" + strings.TrimPrefix(c.server.URL, "http") + "/v1/events?repository=shop&after=" + at(3).String()
@@ -546,7 +546,7 @@ func TestAWebSocketIsHandedOver(t *testing.T) {
 		t.Errorf("answered %v", resp.Header)
 	}
 	for range 3 {
-		<-time.After(5 * idle)
+		<-time.After(2 * idle)
 		if err := conn.Write(t.Context(), websocket.MessageText, []byte("you asked ")); err != nil {
 			t.Fatal(err)
 		}

@@ -222,7 +222,7 @@ type failing struct{}
 func (failing) Read([]byte) (int, error) { return 0, errs.New(errs.ReasonUnavailable, "gone") }
 
 func TestABodyThatStallsIsGivenUp(t *testing.T) {
-	c := serve(t, newStore(t), httpapi.Options{IdleTimeout: 50 * time.Millisecond})
+	c := serve(t, newStore(t), httpapi.Options{IdleTimeout: 250 * time.Millisecond})
 	c.post("/v1/repositories", `{"id":"shop"}`).wants(http.StatusCreated)
 	for name, request := range map[string]string{
 		"put":    "PUT " + shop + "/files/f HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nbegun",

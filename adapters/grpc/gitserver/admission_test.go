@@ -169,7 +169,7 @@ func TestAClientThatTakesNothingIsBrokenOffAndItsPlaceGoesToTheNext(t *testing.T
 		}
 	}}
 	s := start(t, store, gitserver.Options{
-		Limits: gitserver.Limits{HeavyReads: 1, RepositoryShare: 100, QueueWait: time.Hour}, MaxStall: 50 * time.Millisecond,
+		Limits: gitserver.Limits{HeavyReads: 1, RepositoryShare: 100, QueueWait: time.Hour}, MaxStall: 250 * time.Millisecond,
 	})
 	slow, err := s.content().ListFiles(t.Context(), listing())
 	require.NoError(t, err)
@@ -185,7 +185,7 @@ func TestAClientThatTakesNothingIsBrokenOffAndItsPlaceGoesToTheNext(t *testing.T
 }
 
 func TestAClientThatDoesNotSendItsCommitIsBrokenOff(t *testing.T) {
-	s := start(t, shop(t, nil), gitserver.Options{MaxStall: 20 * time.Millisecond})
+	s := start(t, shop(t, nil), gitserver.Options{MaxStall: 250 * time.Millisecond})
 	stream, err := s.commits().CommitFiles(t.Context())
 	require.NoError(t, err)
 	first := message(onMain())

@@ -47,7 +47,7 @@ func TestAClientThatIsIdleIsLeft(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			ended := make(chan error, 1)
-			s := start(t, memrepo.New(), gitserver.Options{MaxStall: 50 * time.Millisecond, Packs: packs{
+			s := start(t, memrepo.New(), gitserver.Options{MaxStall: 250 * time.Millisecond, Packs: packs{
 				upload: func(ctx context.Context, in io.Reader, out io.Writer) error {
 					err := upload(ctx, in, out)
 					ended <- err
@@ -67,14 +67,14 @@ func TestAClientThatIsIdleIsLeft(t *testing.T) {
 }
 
 func TestAClientThatIsWorkedForIsNotIdle(t *testing.T) {
-	const timeout = 20 * time.Millisecond
+	const timeout = 250 * time.Millisecond
 	s := start(t, memrepo.New(), gitserver.Options{MaxStall: timeout, Packs: packs{
 		upload: func(ctx context.Context, in io.Reader, out io.Writer) error {
 			if _, err := io.ReadAll(in); err != nil {
 				return err
 			}
 			select {
-			case <-time.After(5 * timeout):
+			case <-time.After(2 * timeout):
 			case <-ctx.Done():
 				return ctx.Err()
 			}
