@@ -344,16 +344,129 @@ func TestNodesAreFoundAgain(t *testing.T) {
 		}
 	}
 	b64 := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-	for _, gone := range []string{"document\x00shop\x00gone", "catalog\x00elsewhere", "release\x00shop\x009.9.9", "document\x00elsewhere\x00a"} {
+	for _, gone := range []string{
+		"document\x00shop\x00gone", "catalog\x00elsewhere", "release\x00shop\x009.9.9", "document\x00elsewhere\x00a",
+		"catalog at\x00elsewhere\x00main", "catalog at\x00shop\x00gone", "document at\x00shop\x00gone\x00a", "document at\x00shop\x00main\x00gone",
+		"catalog at\x00shop\x00" + strings.Repeat("1", 40), "document at\x00shop\x00" + treeOf(w) + "\x00a",
+	} {
 		if got := w.gql(`query($id:ID!){node(id:$id){id}}`, map[string]any{"id": b64(gone)}).data(); got["node"] != nil {
 			t.Errorf("%q is %v", gone, got)
 		}
 	}
-	for _, malformed := range []string{"", "a", "prod-1", b64("document\x00shop"), b64("catalog\x00shop\x00a"), b64("nothing\x00shop\x00a"), strings.Repeat("A", 9000)} {
+	for _, malformed := range []string{"", "a", "prod-1", b64("document\x00shop"), b64("catalog\x00shop\x00a"), b64("nothing\x00shop\x00a"), strings.Repeat("A", 9000),
+		b64("catalog at\x00shop"), b64("catalog at\x00shop\x00"), b64("catalog at\x00shop\x00main\x00a"), b64("document at\x00shop\x00main"), b64("document at\x00shop\x00\x00a")} {
 		if e := w.gql(`query($id:ID!){node(id:$id){id}}`, map[string]any{"id": malformed}).code("INVALID_ARGUMENT"); member(e, "extensions")["field"] != "id" {
 			t.Errorf("%.40q: %v", malformed, e)
 		}
 	}
+}
+
+// cached are the objects of answers as a client keeps them that knows them by their ids. It fails if an object of one answer is
+// told in two ways.
+type cached struct {
+	t       *testing.T
+	objects map[string]map[string]any
+}
+
+func (k *cached) keep(v any) {
+	k.t.Helper()
+	seen := map[string]map[string]any{}
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, item := range v {
+				walk(item)
+			}
+		case map[string]any:
+			for _, member := range v {
+				walk(member)
+			}
+			id, ok := v["id"].(string)
+			if !ok {
+				return
+			}
+			if seen[id] == nil {
+				seen[id] = map[string]any{}
+			}
+			for name, value := range v {
+				if _, nested := value.(map[string]any); nested {
+					continue
+				}
+				if was, told := seen[id][name]; told && !reflect.DeepEqual(was, value) {
+					k.t.Errorf("one object is told with %s %v and %v", name, was, value)
+				}
+				seen[id][name] = value
+			}
+		}
+	}
+	walk(v)
+	for id, object := range seen {
+		if k.objects[id] == nil {
+			k.objects[id] = map[string]any{}
+		}
+		maps.Copy(k.objects[id], object)
+	}
+}
+
+func TestAClientThatKeepsObjectsByTheirIDsDoesNotMixRevisions(t *testing.T) {
+	w := openShop(t, soundShop())
+	k := &cached{t: t, objects: map[string]map[string]any{}}
+	w.tag("v1.0.0")
+	w.edit(map[string]string{"products/a.md": strings.Replace(productFile("a", "late", ""), "Title of", "New title of", 1)})
+	const sides = `one: catalog(repository: "shop") { id commitId ref product(documentId: "a") { id title category { id title } } }
+		two: catalog(repository: "shop", at: "v1.0.0") { id commitId ref product(documentId: "a") { id title category { id title } } }
+		three: catalog(repository: "shop", at: "main") { id commitId ref product(documentId: "a") { id title } }
+		release(repository: "shop", version: "1.0.0") { id catalog { id commitId ref product(documentId: "a") { id title } } }`
+	const difference = `diff(repository: "shop", from: "v1.0.0", first: 1, after: $after) { nodes { old { id ... on Product { title category { id title } } } new { id ... on Product { title category { id title } } } } pageInfo { endCursor } }`
+	of := w.gql(`query ($after: String) {`+sides+" "+difference+`}`, nil).data()
+	k.keep(of)
+	id := func(path ...string) string { return member(of, path...)["id"].(string) }
+	node := func(id, fields string) map[string]any {
+		return member(w.gql(`query($id: ID!) { node(id: $id) { id ... on Catalog { commitId ref } ... on Product { title } `+fields+` } }`, map[string]any{"id": id}).data(), "node")
+	}
+	for _, side := range []string{"one", "two", "three"} {
+		k.keep(node(id(side), ""))
+		k.keep(node(id(side, "product"), ""))
+		if got := node(id(side, "product"), "")["title"]; got != member(of, side, "product")["title"] {
+			t.Errorf("read again, the product of %s is %v", side, got)
+		}
+		if got := node(id(side), "")["commitId"]; got != member(of, side)["commitId"] {
+			t.Errorf("read again, the catalog of %s is of %v", side, got)
+		}
+	}
+	d := member(of, "diff")["nodes"].([]any)[0].(map[string]any)
+	oldID, newID := member(d, "old")["id"].(string), member(d, "new")["id"].(string)
+	if node(oldID, "")["title"] != "Title of a" || node(newID, "")["title"] != "New title of a" {
+		t.Errorf("read again, the sides of the difference are %v and %v", node(oldID, ""), node(newID, ""))
+	}
+
+	// The branch moves on: what follows it has the same ids, what is of a commit or tag stays as it is.
+	w.edit(map[string]string{"products/a.md": strings.Replace(productFile("a", "late", ""), "Title of", "Newest title of", 1)})
+	for what, tt := range map[string]struct{ id, title string }{
+		"followed": {id("one", "product"), "Newest title of a"}, "at a tag": {id("two", "product"), "Title of a"}, "at the branch": {id("three", "product"), "Newest title of a"},
+		"of a release": {id("release", "catalog", "product"), "Title of a"}, "the old side": {oldID, "Title of a"}, "the new side": {newID, "New title of a"},
+	} {
+		if got := node(tt.id, "")["title"]; got != tt.title {
+			t.Errorf("%s: the title is %v, want %s", what, got, tt.title)
+		}
+	}
+
+	// Pages behind the first are of its commit, and so are their ids if that is not the present one.
+	page := func(after any) map[string]any {
+		data := w.gql(`query ($after: String) { catalog(repository: "shop") { products(first: 1, after: $after) { nodes { id title category { id products(first: 1) { pageInfo { endCursor } } } } pageInfo { endCursor } } again: product(documentId: "b") { id title } } }`, map[string]any{"after": after}).data()
+		k.keep(data)
+		return member(data, "catalog", "products")
+	}
+	one := page(nil)
+	w.edit(map[string]string{"products/b.md": strings.Replace(productFile("b", "early", ""), "Title of", "New title of", 1)})
+	two := page(member(one, "pageInfo")["endCursor"])["nodes"].([]any)[0].(map[string]any)
+	if got := node(two["id"].(string), "")["title"]; two["title"] != "Title of b" || got != "Title of b" {
+		t.Errorf("the second page has %v, and read again %v", two, got)
+	}
+	category := member(two, "category")
+	cursor := member(category, "products", "pageInfo")["endCursor"].(string)
+	node(category["id"].(string), `... on Category { products(first: 1, after: "`+cursor+`") { nodes { id } } }`) // a client goes on from there
 }
 
 func TestOneDocumentIsFoundByOneKey(t *testing.T) {

@@ -86,7 +86,7 @@ func treeOf(w *shopWindow) string {
 
 func TestManyDocumentsAreChangedByGraphQLInOneCommit(t *testing.T) {
 	w := openShop(t, smallShop())
-	const changes = `changeDocuments(repository: "shop", changes: $changes, commit: $commit) { commitId replayed noOp documents { action kind documentId path document { blobId ... on Product { price category { title products(first: 1) { commitId nodes { documentId } pageInfo { endCursor } } } } } } }`
+	const changes = `changeDocuments(repository: "shop", changes: $changes, commit: $commit) { commitId replayed noOp documents { action kind documentId path document { id blobId ... on Product { price category { id title products(first: 1) { commitId nodes { documentId } pageInfo { endCursor } } } } } } }`
 	const declared = `($changes: [DocumentChangeInput!]!, $commit: CommitInput)`
 	list := []any{
 		map[string]any{"action": "PATCH", "document": map[string]any{"product": map[string]any{"documentId": "a", "price": "9.00"}}},
@@ -124,8 +124,8 @@ func TestManyDocumentsAreChangedByGraphQLInOneCommit(t *testing.T) {
 	if first["price"] != "9.00" || page["commitId"] != got["commitId"] {
 		t.Errorf("behind the change there is %v", first)
 	}
-	next := w.gql(`query($at: String, $c: String) { catalog(repository: "shop", at: $at) { category(documentId: "early") { products(first: 9, after: $c) { nodes { documentId } } } } }`, map[string]any{"at": got["commitId"], "c": member(page, "pageInfo")["endCursor"]})
-	if nodes := member(next.data(), "catalog", "category", "products")["nodes"]; mustJSON(t, nodes) != `[{"documentId":"b"}]`+"\n" {
+	next := w.gql(`query($id: ID!, $c: String) { node(id: $id) { ... on Category { products(first: 9, after: $c) { nodes { documentId } } } } }`, map[string]any{"id": member(first, "category")["id"], "c": member(page, "pageInfo")["endCursor"]})
+	if nodes := member(next.data(), "node", "products")["nodes"]; mustJSON(t, nodes) != `[{"documentId":"b"}]`+"\n" {
 		t.Errorf("the next page is %v", nodes)
 	}
 	if again := member(w.mutate(changes, map[string]any{"changes": list, "commit": commit}, declared).data(), "changeDocuments"); again["commitId"] != got["commitId"] || again["replayed"] != true {
@@ -162,6 +162,39 @@ func TestManyDocumentsAreChangedByGraphQLInOneCommit(t *testing.T) {
 		t.Errorf("the error is %v", e)
 	}
 	w.mutate(changes, map[string]any{"changes": list, "commit": map[string]any{"author": map[string]any{"name": "A", "email": "a@b", "time": "today"}}}, declared).code("INVALID_ARGUMENT")
+}
+
+func TestWhatIsWrittenHasTheIDsOfWhatIsRead(t *testing.T) {
+	w := openShop(t, soundShop())
+	w.post(shop+"/branches", `{"name":"drafts"}`).wants(http.StatusCreated)
+	read := func(at string) any {
+		return member(w.gql(`query($at: String) { catalog(repository: "shop", at: $at) { product(documentId: "a") { id } } }`, map[string]any{"at": map[bool]any{true: nil, false: at}[at == ""]}).data(), "catalog", "product")["id"]
+	}
+	write := func(title string, commit map[string]any) (id, commitID any) {
+		p := member(w.mutate(`patchDocument(repository: "shop", document: {product: {documentId: "a", title: $title}}, commit: $commit) { commitId document { id } }`,
+			map[string]any{"title": title, "commit": commit}, `($title: String, $commit: CommitInput)`).data(), "patchDocument")
+		return member(p, "document")["id"], p["commitId"]
+	}
+	const request = "6f9619ff-8b86-d011-b42d-00cf4fc964ff"
+	for _, tt := range []struct {
+		what   string
+		commit map[string]any
+		at     string
+	}{
+		{"the followed branch", nil, ""},
+		{"the followed branch by name", map[string]any{"branch": "main", "requestId": request}, ""},
+		{"another branch", map[string]any{"branch": "drafts"}, "drafts"},
+	} {
+		if got, _ := write("Of "+tt.what, tt.commit); got != read(tt.at) {
+			t.Errorf("%s: the id is %v, read it is %v", tt.what, got, read(tt.at))
+		}
+	}
+	if got, commit := write("Of the followed branch by name", map[string]any{"branch": "main", "requestId": request}); got != read(commit.(string)) {
+		t.Errorf("a retry has the id %v, want that of its commit", got)
+	}
+	if got, _ := write("Of nobody", map[string]any{"dryRun": true}); got == read("") || w.gql(`query($id: ID!) { node(id: $id) { id } }`, map[string]any{"id": got}).data()["node"] != nil {
+		t.Errorf("what was not made has the id %v", got)
+	}
 }
 
 func TestOfTwoEditorsTheSecondIsToldByGraphQL(t *testing.T) {

@@ -65,6 +65,10 @@ type Write struct {
 // WriteResult is what a write came to.
 type WriteResult struct {
 	Commit ports.CommitResult
+	// Branch is the branch that was written to.
+	Branch git.RefName
+	// Followed reports that the view is of that branch.
+	Followed bool
 	// Documents are the changed documents in the order of the changes.
 	Documents []WrittenDocument
 	// Snapshot is the catalog behind the write; it does not know its commit.
@@ -176,13 +180,24 @@ func (f *Follower) deskOf(ctx context.Context, id git.RepositoryID, commit *port
 	if err != nil {
 		return nil, err
 	}
+	d := &desk{feed: feed, follower: f, info: info}
 	if commit.Branch.IsZero() {
-		commit.Branch = info.DefaultBranch
-		if view := feed.target.View; !view.Live && !view.Branch.IsZero() {
-			commit.Branch = view.Branch
-		}
+		commit.Branch = d.branch()
 	}
-	return &desk{feed: feed, follower: f, info: info}, nil
+	return d, nil
+}
+
+// branch is that of the view, else the default one.
+func (d *desk) branch() git.RefName {
+	if view := d.feed.target.View; !view.Live && !view.Branch.IsZero() {
+		return view.Branch
+	}
+	return d.info.DefaultBranch
+}
+
+// follows reports whether the view is of a branch.
+func (d *desk) follows(branch git.RefName) bool {
+	return !d.feed.target.View.Live && branch == d.branch()
 }
 
 // head is the catalog at the head of a branch; of the default branch without a commit an empty one.
@@ -247,6 +262,7 @@ func (d *desk) writeOn(ctx context.Context, base *catalog.Snapshot, w Write) (*W
 		return nil, notAtHead(w.Commit, base.Commit())
 	}
 	out := &draft{at: map[git.TreePath]int{}}
+	out.Branch, out.Followed = w.Commit.Branch, d.follows(w.Commit.Branch)
 	if err := d.changes(ctx, out, base, w.Changes); err != nil {
 		return nil, err
 	}

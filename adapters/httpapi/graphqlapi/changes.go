@@ -127,11 +127,23 @@ func (s *session) write(repository string, changes []map[string]any, commit map[
 		}
 		in.changes = w.Changes
 		in.catalog = &Catalog{
-			Catalog: &catalogs.Catalog{Repository: id, Snapshot: result.Snapshot}, in: s, at: "at " + result.Commit.Commit.String(), written: result.Commit.Commit,
+			Catalog: &catalogs.Catalog{Repository: id, Snapshot: result.Snapshot}, in: s, at: revisionOf(w, result), written: result.Commit.Commit,
 		}
 		return nil
 	})
 	return in, result, err
+}
+
+// revisionOf is by what revision a write is read again, "" for what the catalog follows: a client that keeps objects by their ids
+// has what it wrote in the place of what it read.
+func revisionOf(w catalogs.Write, result *catalogs.WriteResult) string {
+	switch {
+	case w.Commit.DryRun, result.Commit.Replayed: // not how the branch is now
+		return result.Commit.Commit.String()
+	case result.Followed:
+		return ""
+	}
+	return result.Branch.Short()
 }
 
 // PublishRelease resolves the field publishRelease.

@@ -383,14 +383,17 @@ func (s *session) diff(ctx context.Context, repository, from string, to *string,
 	return out, nil
 }
 
-// sidesOfDiff are the catalogs to compare: those of the pages before, if there were any.
+// sidesOfDiff are the catalogs to compare: those of the pages before, if there were any. What differs holds for two commits, and
+// so what is found in them has the ids of those.
 func (s *session) sidesOfDiff(ctx context.Context, w window, repository, from string, to *string) (older, newer *Catalog, err error) {
 	if w.from.Commit.IsZero() {
 		if older, err = s.catalog(repository, &from); err != nil {
 			return nil, nil, withName(err, "at", "from")
 		}
-		newer, err = s.catalog(repository, to)
-		return older, newer, withName(err, "at", "to")
+		if newer, err = s.catalog(repository, to); err != nil {
+			return nil, nil, withName(err, "at", "to")
+		}
+		return older.atCommit(), newer.atCommit(), nil
 	}
 	id, err := git.ParseRepositoryID(repository)
 	if err != nil {
@@ -400,10 +403,15 @@ func (s *session) sidesOfDiff(ctx context.Context, w window, repository, from st
 	if err != nil {
 		return nil, nil, errs.InField(err, "after")
 	}
-	if older, err = s.before(ctx, opening{id, "from"}, old); err == nil {
-		newer, err = s.before(ctx, opening{id, "to"}, w.from.Commit)
+	if older, err = s.before(ctx, id, old); err == nil {
+		newer, err = s.before(ctx, id, w.from.Commit)
 	}
 	return older, newer, err
+}
+
+// atCommit is the catalog as if it had been asked for by its commit.
+func (c *Catalog) atCommit() *Catalog {
+	return &Catalog{Catalog: c.Catalog, in: c.in, at: c.Commit().String()}
 }
 
 // withName gives the field of an error another name.

@@ -207,7 +207,7 @@ type Query {
   ): Catalog
 
   """
-  An object by its id, as it is now; null if there is none of it any more.
+  An object by its id, as it is now; null if there is none of it any more. That of a revision is as it is at the revision.
   """
   node(
     "An id that another answer had."
@@ -270,7 +270,7 @@ type Query {
 What can be read again by its id.
 """
 interface Node {
-  "Names the object among all of this service."
+  "Names the object among all of this service. What was asked for at a revision has other ids than what is followed."
   id: ID!
 }
 

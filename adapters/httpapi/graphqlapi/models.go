@@ -22,7 +22,7 @@ import (
 type Catalog struct {
 	*catalogs.Catalog
 	in *session
-	// at tells listings of one revision from those of another.
+	// at is the revision that was asked for, "" for what is followed: ids and listings of one are not those of another.
 	at string
 	// status has no catalog if a revision was asked for.
 	status catalogs.Status
@@ -34,7 +34,12 @@ type Catalog struct {
 func (*Catalog) IsNode() {}
 
 // ID is the field id.
-func (c *Catalog) ID() string { return nodeID(nodeCatalog, c.Repository()) }
+func (c *Catalog) ID() string {
+	if c.at == "" {
+		return nodeID(nodeCatalog, c.Repository())
+	}
+	return nodeID(nodeCatalogAt, c.Repository(), c.at)
+}
 
 // Repository is the field repository.
 func (c *Catalog) Repository() string { return c.Catalog.Repository.String() }
@@ -175,7 +180,12 @@ func (document) IsNode() {}
 func (document) IsDocument() {}
 
 // ID is the field id.
-func (d document) ID() string { return nodeID(nodeDocument, d.of.Repository(), d.Document.ID) }
+func (d document) ID() string {
+	if d.of.at == "" {
+		return nodeID(nodeDocument, d.of.Repository(), d.Document.ID)
+	}
+	return nodeID(nodeDocumentAt, d.of.Repository(), d.of.at, d.Document.ID)
+}
 
 // DocumentID is the field documentId.
 func (d document) DocumentID() string { return d.Document.ID }

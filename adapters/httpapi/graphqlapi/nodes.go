@@ -19,9 +19,13 @@ const (
 	nodeCatalog  = "catalog"
 	nodeDocument = "document"
 	nodeRelease  = "release"
+	// Those of a catalog that was opened at a revision have it behind the repository.
+	nodeCatalogAt  = "catalog at"
+	nodeDocumentAt = "document at"
 )
 
-// nodeID names an object by its kind, its repository and what it is called there. No repository's id has a NUL.
+// nodeID names an object by its kind, its repository and what it is called there. No id of a repository has a NUL, and no
+// revision.
 func nodeID(kind string, parts ...string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(kind + "\x00" + strings.Join(parts, "\x00")))
 }
@@ -36,10 +40,9 @@ func (query) Catalog(ctx context.Context, repository string, at *string) (*Catal
 
 // Node resolves the field node.
 func (query) Node(ctx context.Context, id string) (Node, error) {
-	malformed := errs.InvalidField(errs.ReasonInvalidArgument, "id", "the id is none that this service has given: it is the field id of an object")
 	b, err := base64.RawURLEncoding.DecodeString(id)
 	if err != nil {
-		return nil, malformed
+		return nil, errNoNodeID
 	}
 	kind, rest, _ := strings.Cut(string(b), "\x00")
 	repository, name, named := strings.Cut(rest, "\x00")
@@ -51,19 +54,36 @@ func (query) Node(ctx context.Context, id string) (Node, error) {
 			return nil, err
 		}
 		return r, nil
-	case kind != nodeDocument && kind != nodeCatalog, named != (kind == nodeDocument):
-		return nil, malformed
+	case kind == nodeCatalog && !named:
+		return s.node(repository, nil, nil)
+	case kind == nodeDocument && named:
+		return s.node(repository, nil, &name)
+	case kind == nodeCatalogAt && named:
+		return s.node(repository, &name, nil)
+	case kind == nodeDocumentAt && named:
+		if at, name, ok := strings.Cut(name, "\x00"); ok {
+			return s.node(repository, &at, &name)
+		}
 	}
-	c, err := s.catalog(repository, nil)
+	return nil, errNoNodeID
+}
+
+var errNoNodeID = errs.InvalidField(errs.ReasonInvalidArgument, "id", "the id is none that this service has given: it is the field id of an object")
+
+// node is a catalog, or the document of an id in it; nil if there is none.
+func (s *session) node(repository string, at, document *string) (Node, error) {
+	c, err := s.catalog(repository, at)
 	switch {
-	case errs.Is(err, errs.ReasonCatalogNotFound, errs.ReasonRepositoryNotFound):
+	case errs.Is(err, errs.ReasonCatalogNotFound, errs.ReasonRepositoryNotFound, errs.ReasonRefNotFound, errs.ReasonObjectNotFound, errs.ReasonNotACommit):
 		return nil, nil //nolint:nilnil // there is no such node
+	case errs.Is(err, errs.ReasonInvalidRepositoryID, errs.ReasonInvalidRevision):
+		return nil, errNoNodeID
 	case err != nil:
 		return nil, err
-	case kind == nodeCatalog:
+	case document == nil:
 		return c, nil
 	}
-	d := c.document(c.Snapshot.Document(name))
+	d := c.document(c.Snapshot.Document(*document))
 	if d == nil {
 		return nil, nil //nolint:nilnil // there is no such node
 	}

@@ -35,7 +35,10 @@ type session struct {
 
 type opening struct {
 	repository git.RepositoryID
-	at         string
+	// at is the revision that was asked for, "" for what is followed.
+	at string
+	// page is the commit of the pages before, if that was asked for instead.
+	page git.ObjectID
 }
 
 type sessionKey struct{}
@@ -92,7 +95,7 @@ func (s *session) catalog(repository string, at *string) (*Catalog, error) {
 	}
 	key := opening{repository: id}
 	if at != nil {
-		key.at = "at " + *at
+		key.at = *at
 	}
 	s.calls.Lock()
 	defer s.calls.Unlock()
@@ -123,23 +126,24 @@ func (c *Catalog) pageBefore(ctx context.Context, commit git.ObjectID) (*Catalog
 	if c.CommitID() == commit {
 		return c, nil
 	}
-	return c.in.before(ctx, opening{c.Catalog.Repository, c.at}, commit)
+	return c.in.before(ctx, c.Catalog.Repository, commit)
 }
 
-// before opens the catalog that the pages before were of.
-func (s *session) before(ctx context.Context, first opening, commit git.ObjectID) (*Catalog, error) {
+// before opens the catalog that the pages before were of. What is found in it has the ids of that commit, as it is not how
+// things are now.
+func (s *session) before(ctx context.Context, repository git.RepositoryID, commit git.ObjectID) (*Catalog, error) {
 	s.calls.Lock()
 	defer s.calls.Unlock()
 	s.older = true
-	key := opening{first.repository, first.at + " page " + commit.String()}
+	key := opening{repository: repository, page: commit}
 	if known := s.opened[key]; known != nil {
 		return known, nil
 	}
-	found, err := s.executor.catalogs.OpenCommit(ctx, first.repository, commit)
+	found, err := s.executor.catalogs.OpenCommit(ctx, repository, commit)
 	if err != nil {
 		return nil, errs.InField(err, "after")
 	}
-	out := &Catalog{Catalog: found, in: s, at: first.at}
+	out := &Catalog{Catalog: found, in: s, at: commit.String()}
 	s.opened[key] = out
 	return out, nil
 }
