@@ -3,6 +3,7 @@ package gitcli
 import (
 	"context"
 	"crypto/rand"
+	"iter"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
 	"github.com/gitstore-dev/gitstore/domain/event"
@@ -130,8 +131,8 @@ func (d *draft) Ref(name git.RefName) git.ObjectID { return d.refs.get(name).Tar
 // Policy implements [repository.Draft].
 func (d *draft) Policy() repository.Policy { return d.repo.policy().Policy }
 
-// RefConflict implements [repository.Draft].
-func (d *draft) RefConflict(name git.RefName) git.RefName { return d.refs.conflict(name) }
+// Refs implements [repository.Draft].
+func (d *draft) Refs(prefix string) iter.Seq[git.RefName] { return d.refs.below(prefix) }
 
 // Put implements [repository.Draft].
 func (d *draft) Put(t git.ObjectType, content []byte) (git.ObjectID, error) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"iter"
 	"strings"
 
 	"github.com/tidwall/btree"
@@ -40,25 +41,17 @@ func (t refTable) set(ref git.Ref) {
 	t.tree.Set(ref)
 }
 
-// conflict returns a ref that is a directory of name, or that name is a directory of; zero if there is none.
-func (t refTable) conflict(name git.RefName) git.RefName {
-	parts := strings.Split(name.String(), "/")
-	for i := 3; i < len(parts); i++ {
-		above, err := git.ParseRefName(strings.Join(parts[:i], "/"))
-		if err == nil && !t.get(above).Target.IsZero() {
-			return above
-		}
+// below yields the refs whose names begin with the prefix, in the order of their bytes.
+func (t refTable) below(prefix string) iter.Seq[git.RefName] {
+	return func(yield func(git.RefName) bool) {
+		from, _ := git.ParseRefName(strings.TrimSuffix(prefix, "/")) // none is before all
+		t.ascend(from, func(ref git.Ref) bool {
+			if strings.HasPrefix(ref.Name.String(), prefix) {
+				return yield(ref.Name)
+			}
+			return ref.Name.String() < prefix
+		})
 	}
-	var below git.RefName
-	prefix := name.String() + "/"
-	t.ascend(name, func(ref git.Ref) bool {
-		if strings.HasPrefix(ref.Name.String(), prefix) {
-			below = ref.Name
-			return false
-		}
-		return ref.Name.String() < prefix
-	})
-	return below
 }
 
 // ascend calls fn with every ref from name on, until it returns false. Copies may be walked while others are written.

@@ -12,7 +12,7 @@ type newPolicyJSON struct {
 	Validation        string   `json:"validation,omitempty" enum:"off,warn,enforce" doc:"What becomes of a push after which something would be wrong with the catalog that is not now; off if it is not given."`
 	ValidatedBranches []string `json:"validated_branches,omitempty" nullable:"false" maxItems:"100" doc:"The branches whose pushes are validated, as names, folders of names, or globs such as release/*; all, if there are none here. Tags of releases are validated with any."`
 	ProtectedBranches []string `json:"protected_branches,omitempty" nullable:"false" maxItems:"100" doc:"The branches that are neither deleted nor drop commits, whoever writes."`
-	ImmutableReleases bool     `json:"immutable_releases,omitempty" doc:"Whether tags that are Semantic Versions stay as they are, whoever writes."`
+	ImmutableReleases bool     `json:"immutable_releases,omitempty" doc:"Whether tags that are Semantic Versions stay as they are, one of each version, whoever writes."`
 	Links             bool     `json:"links,omitempty" doc:"Whether pushes may bring symbolic links and submodules."`
 }
 
@@ -20,7 +20,7 @@ type policyJSON struct {
 	Validation        string   `json:"validation" doc:"What becomes of a push after which something would be wrong with the catalog that is not now." enum:"off,warn,enforce"`
 	ValidatedBranches []string `json:"validated_branches" doc:"The branches whose pushes are validated; all, if there are none here." nullable:"false"`
 	ProtectedBranches []string `json:"protected_branches" doc:"The branches that are neither deleted nor drop commits, whoever writes." nullable:"false"`
-	ImmutableReleases bool     `json:"immutable_releases" doc:"Whether tags that are Semantic Versions stay as they are, whoever writes."`
+	ImmutableReleases bool     `json:"immutable_releases" doc:"Whether tags that are Semantic Versions stay as they are, one of each version, whoever writes."`
 	Links             bool     `json:"links" doc:"Whether pushes may bring symbolic links and submodules."`
 	Own               bool     `json:"own" doc:"Whether the repository was given the policy; else it is the default of the service."`
 }

@@ -214,8 +214,8 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"Choose another name, or delete the other ref.",
 	},
 	errs.ReasonRefExists: {
-		"The branch or tag exists. The metadata has where it is.",
-		"Use it, or choose another name.",
+		"The branch or tag exists, or a tag of the same version where the policy of the repository keeps releases. The metadata names it, and has where it is.",
+		"Use it, or choose another name or a higher version.",
 	},
 	errs.ReasonRefMoved: {
 		"The branch or tag is not where the request expected it. The metadata has what was expected and what is there.",

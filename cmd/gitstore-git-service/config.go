@@ -35,7 +35,7 @@ type settings struct {
 	PushOptions            string        `group:"pushes" placeholder:"NAMES" help:"Push options (git push --push-option=NAME or NAME=VALUE) that are taken, by name, separated by commas. Others are refused."`
 	PushValidationMaxSize  int64         `group:"pushes" type:"size" default:"64MiB" min:"1MiB" max:"16GiB" help:"Largest catalog that pushes are validated for: its documents together, with 1 KiB more for each."`
 	ProtectedBranches      string        `group:"pushes" placeholder:"BRANCHES" help:"Branches that are neither deleted nor drop commits, whoever writes, separated by commas."`
-	ImmutableReleases      bool          `group:"pushes" default:"false" help:"Keep tags that are Semantic Versions from being moved or deleted, whoever writes."`
+	ImmutableReleases      bool          `group:"pushes" default:"false" help:"Keep tags that are Semantic Versions from being moved, deleted, or made again under another name, whoever writes."`
 
 	MaxConnections  int           `group:"limits" default:"1024" min:"2" max:"100000" help:"Most gRPC connections at a time, of which each API takes two; more wait to be accepted."`
 	MinFreeSpace    int64         `group:"limits" type:"size" default:"256MiB" min:"0" max:"1TiB" help:"Space on the disk that writes leave free: with less they are refused, but for deletions, and reads go on."`

@@ -84,7 +84,8 @@ const (
 
 	// ReasonRepositoryExists is a creation of a repository under an id in use.
 	ReasonRepositoryExists Reason = "REPOSITORY_EXISTS"
-	// ReasonRefExists is a creation of a branch or tag that exists; Meta holds its actual object ID.
+	// ReasonRefExists is a creation of a branch or tag that exists, or of a second tag of a version where the policy keeps
+	// releases; Meta holds the ref that exists and its actual object ID.
 	ReasonRefExists Reason = "REF_EXISTS"
 	// ReasonPathExists is a create or move onto a path that the commit holds.
 	ReasonPathExists Reason = "PATH_EXISTS"

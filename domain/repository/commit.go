@@ -214,8 +214,8 @@ func (req CommitFiles) parent(ctx context.Context, d Draft, head git.ObjectID, e
 	case !head.IsZero():
 		return head, nil
 	}
-	if c := d.RefConflict(req.Branch); !c.IsZero() {
-		return git.ObjectID{}, refConflict(req.Branch, c)
+	if err := checkCreatable(d, req.Branch); err != nil {
+		return git.ObjectID{}, err
 	}
 	if !req.Start.IsZero() {
 		start, err := Resolve(ctx, d, req.Start)

@@ -31,11 +31,17 @@ func Events(ctx context.Context, d Draft, changes []RefChange, transaction strin
 
 // ReleaseOf returns the version that a ref names, zero if it is no tag or the tag is no Semantic Version.
 func ReleaseOf(name git.RefName) event.Release {
+	v := versionOf(name)
+	return event.Release{Version: v.String(), Prerelease: v.IsPrerelease()}
+}
+
+// versionOf returns the version that a ref names, none if it is no tag or the tag is no Semantic Version.
+func versionOf(name git.RefName) version.Version {
 	v, ok := version.Parse(name.Short())
 	if !ok || !name.IsTag() {
-		return event.Release{}
+		return version.Version{}
 	}
-	return event.Release{Version: v.String(), Prerelease: v.IsPrerelease()}
+	return v
 }
 
 // RequestIDOf returns the request id that an object was made for, "" if it was made without or is neither commit nor tag.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
-	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/version"
 )
 
 // Policy is what a repository holds writers to besides the rules that hold for all repositories. The zero value asks for
@@ -17,7 +17,9 @@ type Policy struct {
 	ValidatedBranches git.BranchPatterns
 	// ProtectedBranches can neither be deleted nor drop commits, whoever writes.
 	ProtectedBranches git.BranchPatterns
-	// ImmutableReleases keeps tags that are Semantic Versions from being moved and deleted, whoever writes.
+	// ImmutableReleases keeps tags that are Semantic Versions from being moved and deleted, and gives each version one tag,
+	// whoever writes: "9.0.1" and "v9.0.1+2" are not made beside "v9.0.1". Build metadata makes no other version, as it does not
+	// count when versions are compared.
 	ImmutableReleases bool
 	// Links takes symbolic links and submodules in pushes; no other write makes any.
 	Links bool
@@ -96,7 +98,7 @@ func (p Policy) Validates(ref git.RefName) bool {
 	return isRelease(ref)
 }
 
-func isRelease(ref git.RefName) bool { return ReleaseOf(ref) != event.Release{} }
+func isRelease(ref git.RefName) bool { return !versionOf(ref).IsZero() }
 
 // check fails with REF_PROTECTED for a change that the policy does not allow.
 func (p Policy) check(c RefChange) error {
@@ -113,6 +115,34 @@ func (p Policy) check(c RefChange) error {
 		return protected(c, "branch %q is protected and drops no commits: merge or rebase onto it, or revert them")
 	}
 	return nil
+}
+
+// checkRelease fails with REF_EXISTS if the ref is to be the tag of a version that another one is the tag of.
+func (p Policy) checkRelease(d Draft, name git.RefName) error {
+	v := versionOf(name)
+	if !p.ImmutableReleases || v.IsZero() {
+		return nil
+	}
+	for _, short := range []string{v.WithoutBuild(), "v" + v.WithoutBuild()} {
+		plain, err := git.TagRef(short)
+		if err != nil {
+			return err
+		}
+		if at := d.Ref(plain); !at.IsZero() {
+			return isReleased(v, plain, at)
+		}
+		for other := range d.Refs(plain.String() + "+") {
+			if isRelease(other) {
+				return isReleased(v, other, d.Ref(other))
+			}
+		}
+	}
+	return nil
+}
+
+func isReleased(v version.Version, as git.RefName, at git.ObjectID) error {
+	return errs.New(errs.ReasonRefExists, fmt.Sprintf("version %s is released as the tag %q: choose a higher one", v, as.Short()),
+		errs.MetaRef, as.String(), errs.MetaActual, at.String())
 }
 
 func protected(c RefChange, format string) error {

@@ -2,7 +2,6 @@ package repository
 
 import (
 	"context"
-	"strings"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -23,7 +22,7 @@ type Push struct {
 // to where the ref is makes no change. What keeps the push from being judged at all is the last result.
 func (p Push) Push(ctx context.Context, d Draft) (changes []RefChange, refused []error, err error) {
 	refused = make([]error, len(p.Updates))
-	made := newNames(len(p.Updates))
+	made := newNames(d.Policy(), len(p.Updates))
 	failed := false
 	for i, u := range p.Updates {
 		u.Force = true
@@ -65,17 +64,23 @@ func isVerdict(err error) bool {
 	return false
 }
 
-// names are the refs that one push creates, moves and deletes, and what lies above those that it creates.
+// names are the refs that one write creates, moves and deletes, with what lies above those that it creates, and their
+// versions, nil if the policy does not ask for them.
 type names struct {
-	all   map[git.RefName]bool
-	above map[string]git.RefName
+	all      map[git.RefName]bool
+	above    map[string]git.RefName
+	versions map[string]git.RefName
 }
 
-func newNames(n int) names {
-	return names{make(map[git.RefName]bool, n), map[string]git.RefName{}}
+func newNames(p Policy, n int) names {
+	made := names{all: make(map[git.RefName]bool, n), above: map[string]git.RefName{}}
+	if p.ImmutableReleases {
+		made.versions = map[string]git.RefName{}
+	}
+	return made
 }
 
-// add takes a change in, unless its ref is there already or one is a directory of the other.
+// add takes a change in, unless its ref is there already, one is a directory of the other, or both are releases of one version.
 func (n names) add(c RefChange) error {
 	if n.all[c.Name] {
 		return errs.InvalidField(errs.ReasonInvalidArgument, "ref", "ref %q is named twice", c.Name)
@@ -84,18 +89,23 @@ func (n names) add(c RefChange) error {
 		n.all[c.Name] = true
 		return nil
 	}
-	name := c.Name.String()
-	if below, ok := n.above[name]; ok {
+	if below, ok := n.above[c.Name.String()]; ok {
 		return refConflict(c.Name, below)
 	}
-	for i := strings.LastIndexByte(name, '/'); i > 0; i = strings.LastIndexByte(name[:i], '/') {
-		above, err := git.ParseRefName(name[:i])
+	for dir := range directories(c.Name) {
+		above, err := git.ParseRefName(dir)
 		if err == nil && n.all[above] {
 			return refConflict(c.Name, above)
 		}
 	}
-	for i := strings.LastIndexByte(name, '/'); i > 0; i = strings.LastIndexByte(name[:i], '/') {
-		n.above[name[:i]] = c.Name
+	if v := versionOf(c.Name); n.versions != nil && !v.IsZero() {
+		if other, ok := n.versions[v.WithoutBuild()]; ok {
+			return isReleased(v, other, c.New)
+		}
+		n.versions[v.WithoutBuild()] = c.Name
+	}
+	for dir := range directories(c.Name) {
+		n.above[dir] = c.Name
 	}
 	n.all[c.Name] = true
 	return nil

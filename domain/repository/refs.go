@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -43,10 +44,33 @@ func checkCreatable(d Draft, name git.RefName) error {
 	if id := d.Ref(name); !id.IsZero() {
 		return refExists(name, id)
 	}
-	if c := d.RefConflict(name); !c.IsZero() {
+	if c := conflictOf(d, name); !c.IsZero() {
 		return refConflict(name, c)
 	}
-	return nil
+	return d.Policy().checkRelease(d, name)
+}
+
+// conflictOf returns a ref whose name is a directory of name or the other way round, zero if there is none.
+func conflictOf(d Draft, name git.RefName) git.RefName {
+	for dir := range directories(name) {
+		if above, err := git.ParseRefName(dir); err == nil && !d.Ref(above).IsZero() {
+			return above
+		}
+	}
+	for below := range d.Refs(name.String() + "/") {
+		return below
+	}
+	return git.RefName{}
+}
+
+// directories yields what lies above a ref, the nearest first.
+func directories(name git.RefName) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		s := name.String()
+		for i := strings.LastIndexByte(s, '/'); i > 0 && yield(s[:i]); {
+			i = strings.LastIndexByte(s[:i], '/')
+		}
+	}
 }
 
 // DeleteRef describes the deletion of a branch or tag.
@@ -99,14 +123,18 @@ func UpdateRefs(ctx context.Context, d Draft, updates []git.RefUpdate) ([]RefCha
 		return nil, err
 	}
 	changes := make([]RefChange, 0, len(updates))
+	among := newNames(d.Policy(), len(updates))
 	for _, u := range updates {
 		change, err := updateRef(ctx, d, u)
+		if err == nil {
+			err = among.add(change)
+		}
 		if err != nil {
 			return nil, err
 		}
 		changes = append(changes, change)
 	}
-	return changes, checkAmongThemselves(changes)
+	return changes, nil
 }
 
 func checkUpdates(updates []git.RefUpdate) error {
@@ -179,8 +207,10 @@ func checkMove(ctx context.Context, d Draft, c RefChange) error {
 	if err := c.Name.CheckWritable(); err != nil {
 		return err
 	}
-	if conflict := d.RefConflict(c.Name); c.Old.IsZero() && !conflict.IsZero() {
-		return refConflict(c.Name, conflict)
+	if c.Old.IsZero() {
+		if err := checkCreatable(d, c.Name); err != nil {
+			return err
+		}
 	}
 	if c.New.Format() != d.Format() {
 		return objectNotFound(c.New)
@@ -191,25 +221,6 @@ func checkMove(ctx context.Context, d Draft, c RefChange) error {
 	}
 	if t != git.CommitObject || c.Name.IsBranch() && peeled != c.New {
 		return notACommit(c.New.String(), c.New)
-	}
-	return nil
-}
-
-// checkAmongThemselves refuses updates that create a ref and another below it.
-func checkAmongThemselves(changes []RefChange) error {
-	created := make(map[string]RefChange, len(changes))
-	for _, c := range changes {
-		if !c.New.IsZero() {
-			created[c.Name.String()] = c
-		}
-	}
-	for _, c := range created {
-		name := c.Name.String()
-		for i := strings.LastIndexByte(name, '/'); i > 0; i = strings.LastIndexByte(name[:i], '/') {
-			if above, ok := created[name[:i]]; ok {
-				return refConflict(c.Name, above.Name)
-			}
-		}
 	}
 	return nil
 }

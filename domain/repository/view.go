@@ -6,6 +6,7 @@ package repository
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -25,8 +26,8 @@ type Draft interface {
 	View
 	// Policy returns what the repository holds writers to.
 	Policy() Policy
-	// RefConflict returns a ref whose name is a directory of name or the other way round, zero if there is none.
-	RefConflict(name git.RefName) git.RefName
+	// Refs yields the branches and tags whose names begin with the prefix, in the order of their bytes.
+	Refs(prefix string) iter.Seq[git.RefName]
 	// Put prepares an object and returns its ID.
 	Put(t git.ObjectType, content []byte) (git.ObjectID, error)
 	// CommitOfRequest returns the commit of the branch that was made for the request id, nil if none of the last

@@ -36,6 +36,12 @@ func (v Version) String() string {
 	return v.v.Original()
 }
 
+// WithoutBuild returns String without build metadata: it is the same for two versions if and only if neither comes first.
+func (v Version) WithoutBuild() string {
+	s, _, _ := strings.Cut(v.String(), "+")
+	return s
+}
+
 // IsPrerelease reports whether v comes before the release of its three numbers.
 func (v Version) IsPrerelease() bool { return !v.IsZero() && v.v.Prerelease() != "" }
 

@@ -14,6 +14,7 @@ var policyCases = []testCase{
 	{"a repository that does not exist has no policy, and a new one of its name has the default", policyOfNoRepository},
 	{"a protected branch is neither deleted nor drops commits", protectedBranchStays},
 	{"the tag of a release is neither moved nor deleted", releaseTagStays},
+	{"where releases stay, a version has one tag, whatever its name and build metadata", versionHasOneTag},
 	{"pushes are held to what others are", pushesAreHeldToPolicy},
 	{"symbolic links and submodules are pushed only where the policy takes them", linksArePushedByPolicy},
 	{"a policy outlives a restart", policyOutlivesARestart},
@@ -121,6 +122,41 @@ func releaseTagStays(c *tc) {
 	c.ok(r.DeleteTag(c.ctx, ports.DeleteRef{Name: tag("other")}))
 }
 
+func versionHasOneTag(c *tc) {
+	r, first, second := c.guarded()
+	released := []string{errs.MetaRef, "refs/tags/v1.0.0", errs.MetaActual, first.String()}
+	r.unchanged(func() {
+		for _, name := range []string{"1.0.0", "v1.0.0+2", "1.0.0+2"} {
+			_, err := r.CreateTag(c.ctx, ports.CreateTag{Name: tag(name), Target: git.AtCommit(first)})
+			c.fails(err, errs.ReasonRefExists, released...)
+			_, err = r.UpdateRefs(c.ctx, []git.RefUpdate{{Name: tag(name), Expected: git.ExpectAbsent(), New: second}})
+			c.fails(err, errs.ReasonRefExists, released...)
+			for _, dryRun := range []bool{true, false} {
+				req := releaseOf(git.Head())
+				req.Tag.Name, req.DryRun = tag(name), dryRun
+				_, err = r.PublishRelease(c.ctx, req, each())
+				c.fails(err, errs.ReasonRefExists, released...)
+			}
+		}
+		_, err := r.UpdateRefs(c.ctx, []git.RefUpdate{
+			{Name: tag("2.0.0"), Expected: git.ExpectAbsent(), New: first}, {Name: tag("v2.0.0+x"), Expected: git.ExpectAbsent(), New: first},
+		})
+		c.fails(err, errs.ReasonRefExists, errs.MetaRef, "refs/tags/2.0.0")
+	})
+	// None of them is a tag of the same version.
+	for _, name := range []string{"v1.0.0-rc.1", "v1.0.0-rc.1.2", "v1.0.01", "v1.0.0+", "v1.0.00+2", "1.0.0.0", "vv1.0.0", "v1.0.10+2", "v1.0.1+2", "of/1.0.0", "v1"} {
+		_, err := r.CreateTag(c.ctx, ports.CreateTag{Name: tag(name), Target: git.AtCommit(first)})
+		c.ok(err)
+	}
+	_, err := r.CreateTag(c.ctx, ports.CreateTag{Name: tag("1.0.1"), Target: git.Head()})
+	c.fails(err, errs.ReasonRefExists, errs.MetaRef, "refs/tags/v1.0.1+2")
+	_, err = r.CreateBranch(c.ctx, ports.CreateBranch{Name: branch("1.0.0"), Target: git.Head()})
+	c.ok(err)
+	c.ok(c.store.SetPolicy(c.ctx, r.id, &ports.Policy{}))
+	_, err = r.CreateTag(c.ctx, ports.CreateTag{Name: tag("1.0.0"), Target: git.Head()})
+	c.ok(err)
+}
+
 func pushesAreHeldToPolicy(c *tc) {
 	c.packs(c.store)
 	r, first, second := c.guarded()
@@ -135,7 +171,13 @@ func pushesAreHeldToPolicy(c *tc) {
 			c.Errorf("%q", got)
 		}
 	})
-	got := r.push(c.commands("", command(first, second, "refs/heads/release/1", c.format), command(first, git.ObjectID{}, "refs/heads/free", c.format)) + none.pack())
+	r.unchanged(func() {
+		got := r.push(c.commands("atomic", command(git.ObjectID{}, second, "refs/tags/v1.1.0", c.format), command(git.ObjectID{}, second, "refs/tags/1.0.0", c.format)) + none.pack())
+		c.equal("report", got[2:], []string{`ng refs/tags/1.0.0 version 1.0.0 is released as the tag "v1.0.0": choose a higher one`})
+	})
+	got := r.push(c.commands("", command(git.ObjectID{}, second, "refs/tags/v1.1.0", c.format), command(git.ObjectID{}, second, "refs/tags/1.1.0+2", c.format)) + none.pack())
+	c.equal("report", got, []string{"unpack ok", "ok refs/tags/v1.1.0", `ng refs/tags/1.1.0+2 version 1.1.0+2 is released as the tag "v1.1.0": choose a higher one`})
+	got = r.push(c.commands("", command(first, second, "refs/heads/release/1", c.format), command(first, git.ObjectID{}, "refs/heads/free", c.format)) + none.pack())
 	c.equal("report", got, []string{"unpack ok", "ok refs/heads/release/1", "ok refs/heads/free"})
 }
 

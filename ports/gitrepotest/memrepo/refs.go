@@ -2,6 +2,7 @@ package memrepo
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -22,14 +23,15 @@ func newRefTable(byName map[git.RefName]git.Ref) *refTable {
 	return &refTable{names, byName}
 }
 
-// conflict returns a ref that is a directory of name or the other way round, zero if there is none.
-func (t *refTable) conflict(name git.RefName) git.RefName {
-	for _, other := range t.names {
-		if strings.HasPrefix(other.String(), name.String()+"/") || strings.HasPrefix(name.String(), other.String()+"/") {
-			return other
+// below yields the refs whose names begin with the prefix, in the order of their bytes.
+func (t *refTable) below(prefix string) iter.Seq[git.RefName] {
+	return func(yield func(git.RefName) bool) {
+		for _, name := range t.names {
+			if strings.HasPrefix(name.String(), prefix) && !yield(name) {
+				return
+			}
 		}
 	}
-	return git.RefName{}
 }
 
 // with returns the table after the changes.

@@ -56,8 +56,8 @@ func newDraft(r *repo, staged map[git.ObjectID]object) *draft {
 // Policy implements [rules.Draft].
 func (d *draft) Policy() rules.Policy { return d.repo.policyInfo().Policy }
 
-// RefConflict implements [rules.Draft].
-func (d *draft) RefConflict(name git.RefName) git.RefName { return d.refs.conflict(name) }
+// Refs implements [rules.Draft].
+func (d *draft) Refs(prefix string) iter.Seq[git.RefName] { return d.refs.below(prefix) }
 
 // Put implements [rules.Draft].
 func (d *draft) Put(t git.ObjectType, content []byte) (git.ObjectID, error) {

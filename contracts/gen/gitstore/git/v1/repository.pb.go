@@ -88,7 +88,8 @@ type RepositoryPolicy struct {
 	ValidatedBranches [][]byte `protobuf:"bytes,2,rep,name=validated_branches,json=validatedBranches,proto3" json:"validated_branches,omitempty"`
 	// The branches that are neither deleted nor drop commits, whoever writes.
 	ProtectedBranches [][]byte `protobuf:"bytes,3,rep,name=protected_branches,json=protectedBranches,proto3" json:"protected_branches,omitempty"`
-	// Whether tags that are Semantic Versions stay as they are, whoever writes.
+	// Whether tags that are Semantic Versions stay as they are, whoever writes, and no version is tagged again under another
+	// name, such as 1.0.0 or v1.0.0+2 beside v1.0.0.
 	ImmutableReleases bool `protobuf:"varint,4,opt,name=immutable_releases,json=immutableReleases,proto3" json:"immutable_releases,omitempty"`
 	// Whether pushes may bring symbolic links and submodules.
 	Links         bool `protobuf:"varint,5,opt,name=links,proto3" json:"links,omitempty"`
