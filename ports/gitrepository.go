@@ -46,7 +46,7 @@ type RepositoryStore interface {
 	// Policy returns what the repository holds writers to.
 	Policy(ctx context.Context, id git.RepositoryID) (PolicyInfo, error)
 	// SetPolicy gives the repository a policy of its own, or for nil the store's default. It holds for writes whose turn comes
-	// afterwards; a push that is being validated is judged by the one before. A retry is safe.
+	// afterwards, pushes that are under way included. A retry is safe.
 	SetPolicy(ctx context.Context, id git.RepositoryID, policy *Policy) error
 	// Repository returns access to the repository. It does no I/O: whether the repository exists is for each method
 	// of the result to find out. There is nothing to close.

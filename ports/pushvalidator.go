@@ -12,7 +12,8 @@ import (
 // so (see [Policy]), when the objects of the push are there and no ref has moved.
 type PushValidator interface {
 	// ValidatePush yields what is wrong with the refs as they are to be, for each ref of p the worst first; a ref of which it
-	// yields nothing is valid. It is called without anybody waiting for it but the client, and concurrently. Contents, the
+	// yields nothing is valid. It is called without anybody waiting for it but the client, and concurrently; of one push again if
+	// its policy changes meanwhile. Contents, the
 	// refs and what is yielded are good until the iteration ends.
 	//
 	// An error ends the iteration and says that it is not known whether the push is valid: a policy that enforces then refuses

@@ -24,11 +24,11 @@ const linkMemory = 512 << 20
 var errTooMuchToLookAt = errs.New(errs.ReasonPackTooLarge,
 	"a commit of the push changes too many files to look for links among them: push commits of fewer files, or ask for a policy that takes links")
 
-// checkLinks refuses a push that brings symbolic links or submodules, unless the policy takes them: whoever checks them out
+// checkLinks refuses a push that brings symbolic links or submodules: whoever checks them out
 // may be led elsewhere. It looks at every commit that comes, not at where the refs will be alone. Merges are held to what
 // none of their parents has.
 func (p *push) checkLinks(ctx context.Context, q *quarantine) error {
-	if p.repo.policy().Links {
+	if q == nil {
 		return nil
 	}
 	found := &linkFinder{}

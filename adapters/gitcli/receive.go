@@ -127,9 +127,6 @@ func (p *push) make(ctx context.Context, in io.Reader) error {
 	if err := p.checkConnected(ctx, q); err != nil {
 		return p.explain(err)
 	}
-	if err := p.checkLinks(ctx, q); err != nil {
-		return err
-	}
 	if err := q.open(ctx); err != nil {
 		return err
 	}
@@ -163,9 +160,28 @@ func (p *push) explain(err error) error {
 	return err
 }
 
-// move has the refs moved that may be. It first finds out without the writer, which nobody has to wait for meanwhile, and has
-// what is pushed validated: what that reads is in memory then.
+// errOtherPolicy ends the turn of a push that was judged by another policy than the one that holds by then.
+var errOtherPolicy = errors.New("another policy holds")
+
+// move has the refs moved that may be, judged by the policy that holds when it is their turn. What was refused by one before
+// stays refused.
 func (p *push) move(ctx context.Context, q *quarantine) error {
+	for {
+		err := p.moveUnder(ctx, q, p.repo.policy().Policy)
+		if !errors.Is(err, errOtherPolicy) {
+			return err
+		}
+	}
+}
+
+// moveUnder has the refs moved that the policy lets move, if it still holds then. It first finds out without the writer, which
+// nobody has to wait for meanwhile, and has what is pushed validated: what that reads is in memory then.
+func (p *push) moveUnder(ctx context.Context, q *quarantine, policy repository.Policy) error {
+	if !policy.Links {
+		if err := p.checkLinks(ctx, q); err != nil {
+			return err
+		}
+	}
 	preview := newDraft(p.repo)
 	preview.borrow(q)
 	changes, err := p.plan(ctx, preview)
@@ -175,7 +191,7 @@ func (p *push) move(ctx context.Context, q *quarantine) error {
 	for i, why := range p.refused {
 		p.req.commands[i].refused = why // also where a ref moves back meanwhile: nobody has validated what it was to get
 	}
-	refused, err := p.validate(ctx, q, changes)
+	refused, err := p.validate(ctx, q, policy, changes)
 	if err != nil {
 		return err
 	}
@@ -188,7 +204,12 @@ func (p *push) move(ctx context.Context, q *quarantine) error {
 	if q != nil {
 		staged.pack = q.pack
 	}
-	return p.repo.writer.do(ctx, staged, p.plan)
+	return p.repo.writer.do(ctx, staged, func(ctx context.Context, d *draft) ([]repository.RefChange, error) {
+		if !d.Policy().JudgesPushesLike(policy) {
+			return nil, errOtherPolicy
+		}
+		return p.plan(ctx, d)
+	})
 }
 
 // plan judges the commands on a draft and notes why some are refused.

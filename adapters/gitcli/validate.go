@@ -39,8 +39,7 @@ type findings struct {
 // validate has what the changes bring judged if the policy wants it, and refuses commands that are invalid. It reports
 // whether there are such. Nobody but the client waits for it. It holds for the changes if they are made from where the refs
 // are: of each command the writer asks that anew.
-func (p *push) validate(ctx context.Context, q *quarantine, changes []repository.RefChange) (refused bool, err error) {
-	policy := p.repo.policy().Policy
+func (p *push) validate(ctx context.Context, q *quarantine, policy repository.Policy, changes []repository.RefChange) (refused bool, err error) {
 	refs, err := pushedRefs(ctx, q, policy, changes)
 	if err != nil || len(refs) == 0 {
 		return false, err

@@ -78,6 +78,17 @@ func elsewhere(t *testing.T, content string) (git.ObjectID, string) {
 	return head, runGit(t, repositoryDir(t, dir), command.Git("pack-objects", "--all", "--stdout", "--quiet"))
 }
 
+// imported is like elsewhere, of a stream of git-fast-import(1) that makes main.
+func imported(t *testing.T, stream string) (git.ObjectID, string) {
+	t.Helper()
+	dir := t.TempDir()
+	from := openStore(t, dir)
+	repo := createShop(t, from)
+	require.NoError(t, from.Import(t.Context(), shopID(t), strings.NewReader(stream)))
+	head := value[ports.Resolved](t)(repo.ResolveRevision(t.Context(), git.Head())).Commit
+	return head, runGit(t, repositoryDir(t, dir), command.Git("pack-objects", "--all", "--stdout", "--quiet"))
+}
+
 func emptyPack() string {
 	b := "PACK\x00\x00\x00\x02\x00\x00\x00\x00"
 	sum := sha1.Sum([]byte(b))
@@ -223,6 +234,45 @@ func TestWhatWasNotValidatedIsNotTakenWhereARefMovesBack(t *testing.T) {
 	_, report := s.push(pack, "", move("refs/heads/main", first, head), move("refs/heads/x", git.ObjectID{}, head))
 	require.Contains(t, report, `ng refs/heads/main ref "refs/heads/main" is not where it was expected`)
 	require.Contains(t, report, "ok refs/heads/x\n")
+}
+
+func TestAPolicyThatIsSetWhileAPushIsValidatedHolds(t *testing.T) {
+	main := value[git.BranchPatterns](t)(git.ParseBranchPatterns("branches", []string{"main"}))
+	other := value[git.BranchPatterns](t)(git.ParseBranchPatterns("branches", []string{"other"}))
+	bad, pack := elsewhere(t, "bad")
+	linked, linkPack := imported(t, withLinks)
+	for name, c := range map[string]struct {
+		before, after ports.Policy
+		head          git.ObjectID
+		pack          string
+		want          string
+		validations   int64
+	}{
+		"enforced": {ports.Policy{Validation: ports.WarnInvalid}, enforced(), bad, pack, "ng refs/heads/main catalog invalid", 2},
+		"another branch": {
+			ports.Policy{Validation: ports.EnforceValid, ValidatedBranches: other}, ports.Policy{Validation: ports.EnforceValid, ValidatedBranches: main},
+			bad, pack, "ng refs/heads/main catalog invalid", 2,
+		},
+		"off":      {ports.Policy{Validation: ports.WarnInvalid}, ports.Policy{}, bad, pack, "ok refs/heads/main", 1},
+		"no links": {ports.Policy{Validation: ports.WarnInvalid, Links: true}, ports.Policy{}, linked, linkPack, "ng refs/heads/main symbolic links", 1},
+		"protected": {
+			ports.Policy{Validation: ports.WarnInvalid}, ports.Policy{Validation: ports.WarnInvalid, ProtectedBranches: main},
+			bad, pack, "ok refs/heads/main", 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s pushShop
+			s = newPushShop(t, gitcli.Options{Policy: c.before, Validator: validator(func(ctx context.Context, p ports.PushedRefs, problem func(ports.PushProblem)) error {
+				if err := s.SetPolicy(ctx, p.Repository, &c.after); err != nil {
+					return err
+				}
+				return noPrices(ctx, p, problem)
+			})})
+			_, report := s.push(c.pack, "", move("refs/heads/main", git.ObjectID{}, c.head), move("refs/heads/other", git.ObjectID{}, c.head))
+			require.Contains(t, report, c.want)
+			require.Equal(t, c.validations, s.Stats().Validations)
+		})
+	}
 }
 
 func TestAValidationThatTakesTooLongEnds(t *testing.T) {

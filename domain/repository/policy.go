@@ -2,6 +2,7 @@ package repository
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -99,6 +100,12 @@ func (p Policy) Validates(ref git.RefName) bool {
 }
 
 func isRelease(ref git.RefName) bool { return !versionOf(ref).IsZero() }
+
+// JudgesPushesLike reports whether what a push brings is judged alike under both. Where its refs may move is not part of that.
+func (p Policy) JudgesPushesLike(other Policy) bool {
+	return p.Validation == other.Validation && p.Links == other.Links &&
+		slices.Equal(p.ValidatedBranches.Strings(), other.ValidatedBranches.Strings())
+}
 
 // check fails with REF_PROTECTED for a change that the policy does not allow.
 func (p Policy) check(c RefChange) error {
