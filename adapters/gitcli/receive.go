@@ -177,10 +177,8 @@ func (p *push) move(ctx context.Context, q *quarantine) error {
 // moveUnder has the refs moved that the policy lets move, if it still holds then. It first finds out without the writer, which
 // nobody has to wait for meanwhile, and has what is pushed validated: what that reads is in memory then.
 func (p *push) moveUnder(ctx context.Context, q *quarantine, policy repository.Policy) error {
-	if !policy.Links {
-		if err := p.checkLinks(ctx, q); err != nil {
-			return err
-		}
+	if err := p.checkTrees(ctx, q, policy.Links); err != nil {
+		return err
 	}
 	preview := newDraft(p.repo)
 	preview.borrow(q)

@@ -5,7 +5,6 @@ import (
 	"compress/zlib"
 	"context"
 	"crypto/sha1"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"iter"
@@ -398,49 +397,154 @@ func TestSymbolicLinksAndSubmodulesAreNotPushed(t *testing.T) {
 	require.Contains(t, report, "ok refs/heads/main\n")
 }
 
-// bombOf is a pack with a commit of 16 to the power of levels files, in directories that are all the same.
-func bombOf(levels int) (commit git.ObjectID, pack string) {
-	var objects bytes.Buffer
-	add := func(kind git.ObjectType, content string) git.ObjectID {
-		size := len(content)
-		head := []byte{byte(kind)<<4 | byte(size&15)}
-		for size >>= 4; size > 0; size >>= 7 {
-			head[len(head)-1] |= 0x80
-			head = append(head, byte(size&127))
-		}
-		objects.Write(head)
-		w := zlib.NewWriter(&objects)
-		_, _ = io.WriteString(w, content)
-		_ = w.Close()
-		return git.SHA1.HashObject(kind, []byte(content))
-	}
-	below, mode := add(git.BlobObject, "x"), "100644"
-	for range levels {
-		var tree strings.Builder
-		for i := range 16 {
-			raw, _ := hex.DecodeString(below.String())
-			fmt.Fprintf(&tree, "%s %x\x00%s", mode, i, raw)
-		}
-		below, mode = add(git.TreeObject, tree.String()), "40000"
-	}
-	commit = add(git.CommitObject, "tree "+below.String()+"\nauthor A <a@example.com> 1700000000 +0000\ncommitter A <a@example.com> 1700000000 +0000\n\nx\n")
-	whole := append([]byte{'P', 'A', 'C', 'K', 0, 0, 0, 2, 0, 0, 0, byte(levels + 2)}, objects.Bytes()...)
-	sum := sha1.Sum(whole)
-	return commit, string(append(whole, sum[:]...))
+// handmade is a pack that no git would make.
+type handmade struct {
+	bytes.Buffer
+	n byte
 }
 
-func TestAFewTreesThatAreTheSameAgainAndAgainAreNotLookedThrough(t *testing.T) {
-	head, pack := bombOf(8)
-	require.Less(t, len(pack), 10_000)
+func (p *handmade) add(kind git.ObjectType, content string) git.ObjectID {
+	size := len(content)
+	head := []byte{byte(kind)<<4 | byte(size&15)}
+	for size >>= 4; size > 0; size >>= 7 {
+		head[len(head)-1] |= 0x80
+		head = append(head, byte(size&127))
+	}
+	p.Write(head)
+	w := zlib.NewWriter(p)
+	_, _ = io.WriteString(w, content)
+	_ = w.Close()
+	p.n++
+	return git.SHA1.HashObject(kind, []byte(content))
+}
 
+func (p *handmade) tree(entries ...git.TreeEntry) git.ObjectID {
+	return p.add(git.TreeObject, string(git.EncodeTree(entries)))
+}
+
+func (p *handmade) commit(tree git.ObjectID, parents ...git.ObjectID) git.ObjectID {
+	head := "tree " + tree.String() + "\n"
+	for _, parent := range parents {
+		head += "parent " + parent.String() + "\n"
+	}
+	return p.add(git.CommitObject, head+"author A <a@example.com> 1700000000 +0000\ncommitter A <a@example.com> 1700000000 +0000\n\nx\n")
+}
+
+// within is a tree below so many directories, each with the name.
+func (p *handmade) within(tree git.ObjectID, levels int, name string) git.ObjectID {
+	for range levels {
+		tree = p.tree(git.TreeEntry{Name: name, Mode: git.ModeDirectory, ID: tree})
+	}
+	return tree
+}
+
+func (p *handmade) pack() string {
+	whole := append([]byte{'P', 'A', 'C', 'K', 0, 0, 0, 2, 0, 0, 0, p.n}, p.Bytes()...)
+	sum := sha1.Sum(whole)
+	return string(append(whole, sum[:]...))
+}
+
+func TestAFewTreesThatAreTheSameAgainAndAgainAreReadOnce(t *testing.T) {
+	p := &handmade{}
+	below, mode := p.add(git.BlobObject, "x"), git.ModeRegular
+	for range 12 {
+		var entries []git.TreeEntry
+		for i := range 16 {
+			entries = append(entries, git.TreeEntry{Name: fmt.Sprintf("%x", i), Mode: mode, ID: below})
+		}
+		below, mode = p.tree(entries...), git.ModeDirectory
+	}
+	head := p.commit(below)
 	s := newPushShop(t, gitcli.Options{})
-	_, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
-	require.Contains(t, report, "ng refs/heads/main a commit of the push changes too many files to look for links among them")
-	require.False(t, s.has("refs/heads/main"))
-	require.NotContains(t, s.log.String(), `"level":"ERROR"`)
+	_, report := s.push(p.pack(), "", move("refs/heads/main", git.ObjectID{}, head))
+	require.Contains(t, report, "ok refs/heads/main\n")
+}
 
-	s = newPushShop(t, gitcli.Options{Policy: ports.Policy{Links: true}})
-	_, report = s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
+func TestAPushBringsNoPathsThatCouldNotBeRead(t *testing.T) {
+	file := func(p *handmade, name string) git.ObjectID {
+		return p.tree(git.TreeEntry{Name: name, Mode: git.ModeRegular, ID: p.add(git.BlobObject, "x")})
+	}
+	beside := func(p *handmade, a, b git.ObjectID) git.ObjectID {
+		return p.tree(git.TreeEntry{Name: "a", Mode: git.ModeDirectory, ID: a}, git.TreeEntry{Name: "b", Mode: git.ModeDirectory, ID: b})
+	}
+	for name, c := range map[string]struct {
+		tree  func(p *handmade) git.ObjectID
+		taken bool
+	}{
+		"64 components":  {func(p *handmade) git.ObjectID { return p.within(file(p, "x"), 63, "d") }, true},
+		"65 components":  {func(p *handmade) git.ObjectID { return p.within(file(p, "x"), 64, "d") }, false},
+		"200 components": {func(p *handmade) git.ObjectID { return p.within(file(p, "x"), 199, "d") }, false},
+		"4,096 bytes": {func(p *handmade) git.ObjectID {
+			return p.within(file(p, strings.Repeat("x", 256)), 15, strings.Repeat("d", 255))
+		}, true},
+		"4,097 bytes": {func(p *handmade) git.ObjectID {
+			return p.within(file(p, strings.Repeat("x", 257)), 15, strings.Repeat("d", 255))
+		}, false},
+		"the same deeper": {func(p *handmade) git.ObjectID {
+			deep := p.within(file(p, "x"), 40, "d")
+			return beside(p, deep, p.within(deep, 30, "e"))
+		}, false},
+		"the same deeper, found first": {func(p *handmade) git.ObjectID {
+			deep := p.within(file(p, "x"), 40, "d")
+			return beside(p, p.within(deep, 30, "e"), deep)
+		}, false},
+	} {
+		for _, links := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, links %t", name, links), func(t *testing.T) {
+				p := &handmade{}
+				head := p.commit(c.tree(p))
+				s := newPushShop(t, gitcli.Options{Policy: ports.Policy{Links: links}})
+				remote, report := s.push(p.pack(), "", move("refs/heads/main", git.ObjectID{}, head))
+				if c.taken {
+					require.Contains(t, report, "ok refs/heads/main\n")
+					return
+				}
+				require.Contains(t, remote, "commit "+head.String()+": a path is too long or too deep: ")
+				require.Contains(t, report, "ng refs/heads/main paths are taken of 64 components and 4096 bytes at most\n")
+				require.False(t, s.has("refs/heads/main"))
+			})
+		}
+	}
+}
+
+func TestWhatIsThereIsNotPushedDeeperThanItCouldBeRead(t *testing.T) {
+	p := &handmade{}
+	deep := p.within(p.tree(git.TreeEntry{Name: "x", Mode: git.ModeRegular, ID: p.add(git.BlobObject, "x")}), 40, "d")
+	first := p.commit(deep)
+	s := newPushShop(t, gitcli.Options{})
+	_, report := s.push(p.pack(), "", move("refs/heads/main", git.ObjectID{}, first))
+	require.Contains(t, report, "ok refs/heads/main\n")
+	p = &handmade{}
+	second := p.commit(p.within(deep, 30, "e"), first)
+	_, report = s.push(p.pack(), "", move("refs/heads/main", first, second))
+	require.Contains(t, report, "ng refs/heads/main paths are taken of 64 components")
+}
+
+func TestALinkIsFoundThatACommitBringsWhoseTreeComesBack(t *testing.T) {
+	p := &handmade{}
+	link := git.TreeEntry{Name: "up", Mode: git.ModeSymlink, ID: p.add(git.BlobObject, "../up")}
+	with := p.tree(link)
+	brings := p.commit(with)
+	changes := p.commit(p.tree(git.TreeEntry{Name: "a", Mode: git.ModeRegular, ID: p.add(git.BlobObject, "x")}, link), brings)
+	head := p.commit(with, changes)
+	s := newPushShop(t, gitcli.Options{})
+	remote, report := s.push(p.pack(), "", move("refs/heads/main", git.ObjectID{}, head))
+	require.Equal(t, "commit "+brings.String()+": up is a symbolic link\n", remote)
+	require.Contains(t, report, "ng refs/heads/main symbolic links")
+}
+
+func TestLinksThatAreThereHoldNoPushUp(t *testing.T) {
+	p := &handmade{}
+	link := git.TreeEntry{Name: "up", Mode: git.ModeSymlink, ID: p.add(git.BlobObject, "../up")}
+	first := p.commit(p.tree(link))
+	s := newPushShop(t, gitcli.Options{Policy: ports.Policy{Links: true}})
+	_, report := s.push(p.pack(), "", move("refs/heads/main", git.ObjectID{}, first))
+	require.Contains(t, report, "ok refs/heads/main\n")
+
+	require.NoError(t, s.SetPolicy(t.Context(), shopID(t), &ports.Policy{}))
+	p = &handmade{}
+	second := p.commit(p.tree(git.TreeEntry{Name: "a", Mode: git.ModeRegular, ID: p.add(git.BlobObject, "x")}, link), first)
+	_, report = s.push(p.pack(), "", move("refs/heads/main", first, second))
 	require.Contains(t, report, "ok refs/heads/main\n")
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/errs"
 )
 
-// Git itself sets no limit on a path; the operating systems that check it out do.
-const maxTreePath = 4096
+// MaxTreePath is the most bytes of a path. Git itself sets no limit; the operating systems that check it out do.
+const MaxTreePath = 4096
 
 // TreePath is the path of a file or directory in a tree: relative, of components divided by "/", none of them empty,
 // "." or "..". Names are bytes: a path that was pushed need not be UTF-8. Paths that GitStore writes are narrower: see
@@ -27,7 +27,7 @@ func brokenPathRule(s string) string {
 	switch {
 	case s == "":
 		return "it is empty"
-	case len(s) > maxTreePath:
+	case len(s) > MaxTreePath:
 		return "it is longer than 4096 bytes"
 	case s[0] == '/':
 		return `it begins with "/"; paths are relative to the root of the repository`
@@ -47,7 +47,7 @@ func brokenPathRule(s string) string {
 	return ""
 }
 
-func clip(s string) string { return s[:min(len(s), maxTreePath)] }
+func clip(s string) string { return s[:min(len(s), MaxTreePath)] }
 
 // IsRoot reports whether p is the root of the tree.
 func (p TreePath) IsRoot() bool { return p.path == "" }

@@ -14,12 +14,6 @@ func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// limitMemory bounds what a process allocates, in bytes: git then ends and says that it is out of memory. What it maps of
-// files does not count (setrlimit(2), RLIMIT_DATA).
-func limitMemory(pid int, bytes uint64) error {
-	return unix.Prlimit(pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: bytes, Max: bytes}, nil)
-}
-
 // awaitExit waits until a child has ended and leaves it to be waited for, so that its ID stays its own. It reports
 // whether it could.
 func awaitExit(pid int) bool {

@@ -36,8 +36,6 @@ type Command struct {
 	config []string
 	// version is that of the pack protocol which the client of the command speaks.
 	version git.ProtocolVersion
-	// memory is the most that the command may allocate, in bytes; 0 is no limit.
-	memory uint64
 }
 
 // Git returns the command "git subcommand flags…".
@@ -75,13 +73,6 @@ func (c Command) WithConfig(settings ...constant) Command {
 // WithProtocol tells the command which version of the pack protocol its client speaks.
 func (c Command) WithProtocol(v git.ProtocolVersion) Command {
 	c.version = v
-	return c
-}
-
-// WithMemory bounds what the command may allocate, in bytes, where the system can do that. Git ends when it needs more: see
-// [ExitError.OutOfMemory]. It is for commands that [Runner.Start] or [Runner.Exchange] starts.
-func (c Command) WithMemory(bytes uint64) Command {
-	c.memory = bytes
 	return c
 }
 
@@ -329,13 +320,6 @@ func (r *Runner) Start(dir string, c Command) (*Process, error) {
 	}
 	if err := p.Start(); err != nil {
 		return nil, errs.Wrap(err, errs.ReasonInternal, "git cannot be started")
-	}
-	if c.memory > 0 {
-		if err := limitMemory(p.Process.Pid, c.memory); err != nil {
-			_ = p.kill()
-			_ = p.wait()
-			return nil, errs.Wrap(err, errs.ReasonInternal, "the memory of git cannot be bounded")
-		}
 	}
 	return &Process{runner: r, child: p, args: c, Stdin: stdin, Stdout: stdout}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"sync"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -20,11 +19,6 @@ type ExitError struct {
 
 // Error implements error.
 func (e *ExitError) Error() string { return e.err.Error() }
-
-// OutOfMemory reports whether git ended because it needed more memory than there was for it.
-func (e *ExitError) OutOfMemory() bool {
-	return strings.Contains(e.Said, "Out of memory") || strings.Contains(e.Said, "out of memory")
-}
 
 // Unwrap returns the error that [Runner.Output] would have returned.
 func (e *ExitError) Unwrap() error { return e.err }

@@ -1,0 +1,223 @@
+package gitcli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/pathrule"
+	"github.com/gitstore-dev/gitstore/domain/tree"
+)
+
+var (
+	// errLinks is why a push is refused that brings what commits over the API cannot bring either.
+	errLinks = errs.New(errs.ReasonInvalidMode, "symbolic links and submodules are not taken here")
+	// errDeep is why a push is refused that brings files which could not be asked for.
+	errDeep = errs.New(errs.ReasonInvalidPath, "paths are taken of 64 components and 4096 bytes at most")
+)
+
+const (
+	// dirStep is what the name of a directory and the slash behind it count for in a path of [git.MaxTreePath] bytes, or a multiple
+	// of it. So there are 64 places at most where a tree may lie deeper than before, and it is read no more often.
+	dirStep = 64
+	// maxBases is with how many of its parents a merge is compared. What it has of the others counts as brought.
+	maxBases = 16
+)
+
+// checkTrees refuses a push that brings paths which are too long or too deep to be read and, if it may bring no links,
+// symbolic links and submodules: whoever checks them out may be led elsewhere. It looks at every commit that comes, not at
+// where the refs will be alone, and of it at what differs from its parents: merges are held to what none of them has. Each tree
+// that comes is read once where none lies at several depths, so directories that are named again and again cost nothing.
+func (p *push) checkTrees(ctx context.Context, q *quarantine, links bool) error {
+	if q == nil {
+		return nil
+	}
+	check := &treeCheck{ctx: ctx, objects: q.objects, links: links, seen: map[git.ObjectID]int{}}
+	// Parents come first: what a commit has of them was looked at.
+	err := p.repo.store.runner.Exchange(ctx, q.dir, command.Git("rev-list", "--stdin", "--topo-order", "--reverse"), q.news(p.newIDs()), check)
+	if err != nil || check.refused == nil {
+		return err
+	}
+	if more := check.total - len(check.told); more > 0 {
+		check.told = append(check.told, fmt.Sprintf("... and %d more", more))
+	}
+	p.reply.say(check.told...)
+	return check.refused
+}
+
+// treeCheck looks at commits, whose ids are written to it in lines.
+type treeCheck struct {
+	ctx     context.Context
+	objects *objects
+	links   bool
+	// rest is the beginning of a line whose end did not come yet.
+	rest   []byte
+	commit git.ObjectID
+	// places are still to be looked at.
+	places []place
+	// seen is of the trees that have been, and will be, looked at how long the path to them is, the longest.
+	seen map[git.ObjectID]int
+	// refused is why the push is, and told are the first of total reasons.
+	refused error
+	told    []string
+	total   int
+}
+
+// place is where a tree lies in a commit.
+type place struct {
+	tree git.ObjectID
+	// bases are what the parents of the commit have there.
+	bases []git.ObjectID
+	dir   *directory
+	// bytes are those of the path in front of the names of the tree, in steps.
+	bytes int
+	// again reports that the tree was looked at elsewhere.
+	again bool
+}
+
+// directory is the path of a place; nil is the root.
+type directory struct {
+	above *directory
+	name  string
+}
+
+func (d *directory) join(name string) string {
+	for ; d != nil; d = d.above {
+		name = d.name + "/" + name
+	}
+	return name
+}
+
+// Write implements io.Writer.
+func (t *treeCheck) Write(b []byte) (int, error) {
+	t.rest = append(t.rest, b...)
+	for {
+		line, rest, ok := bytes.Cut(t.rest, []byte("\n"))
+		if !ok {
+			return len(b), nil
+		}
+		id, err := git.ParseObjectID(string(line))
+		if err == nil {
+			err = t.look(id)
+		}
+		if err != nil {
+			return 0, err
+		}
+		t.rest = rest
+	}
+}
+
+// look looks at a commit.
+func (t *treeCheck) look(id git.ObjectID) error {
+	c, err := t.objects.Commit(t.ctx, id)
+	if err != nil {
+		return err
+	}
+	root := place{tree: c.Tree}
+	for _, id := range c.Parents[:min(len(c.Parents), maxBases)] {
+		parent, err := t.objects.Commit(t.ctx, id)
+		if err != nil {
+			return err
+		}
+		root.bases = append(root.bases, parent.Tree)
+	}
+	t.commit = id
+	t.come(root)
+	for len(t.places) > 0 {
+		next := t.places[len(t.places)-1]
+		t.places = t.places[:len(t.places)-1]
+		if err := t.read(next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// come keeps a place to be looked at, unless all that could be found there was found.
+func (t *treeCheck) come(p place) {
+	bytes, again := t.seen[p.tree]
+	if slices.Contains(p.bases, p.tree) || again && bytes >= p.bytes {
+		return
+	}
+	t.seen[p.tree] = p.bytes
+	if p.again = again; again {
+		p.bases = nil // what they have may not lie as deep
+	}
+	t.places = append(t.places, p)
+}
+
+// read looks at the entries of a tree that none of its bases has.
+func (t *treeCheck) read(p place) error {
+	entries, err := t.objects.Tree(t.ctx, p.tree)
+	if err != nil {
+		return err
+	}
+	known := make([]bool, len(entries))
+	below := map[string][]git.ObjectID{}
+	for _, base := range p.bases { // one after the other: each may be large
+		old, err := t.objects.Tree(t.ctx, base)
+		if err != nil {
+			return err
+		}
+		for i, e := range entries {
+			was, ok := tree.Find(old, e.Name)
+			switch {
+			case !ok:
+			case was.ID == e.ID && was.Mode == e.Mode:
+				known[i] = true
+			case was.Mode == git.ModeDirectory && e.Mode == git.ModeDirectory:
+				below[e.Name] = append(below[e.Name], was.ID)
+			}
+		}
+	}
+	for i, e := range entries {
+		if !known[i] {
+			t.judge(p, e, below[e.Name])
+		}
+	}
+	return nil
+}
+
+func (t *treeCheck) judge(p place, e git.TreeEntry, bases []git.ObjectID) {
+	if p.bytes+len(e.Name) > git.MaxTreePath {
+		t.refuse(errDeep, "a path is too long or too deep: "+p.dir.join(e.Name))
+		return
+	}
+	if what := linkOf(e); what != "" && !t.links && !p.again {
+		t.refuse(errLinks, p.dir.join(e.Name)+" is "+what)
+	}
+	if e.Mode == git.ModeDirectory {
+		steps := (len(e.Name) + 1 + dirStep - 1) / dirStep
+		t.come(place{tree: e.ID, bases: bases, dir: &directory{p.dir, strings.Clone(e.Name)}, bytes: p.bytes + steps*dirStep})
+	}
+}
+
+// linkOf says what an entry is that leads elsewhere, "" if it does not.
+func linkOf(e git.TreeEntry) string {
+	switch e.Mode {
+	case git.ModeSymlink:
+		return "a symbolic link"
+	case git.ModeSubmodule:
+		return "a submodule"
+	}
+	path, err := git.ParseTreePath(e.Name)
+	if err == nil && errs.Is(pathrule.Check(path), errs.ReasonReservedPath) {
+		return "a list of submodules"
+	}
+	return ""
+}
+
+func (t *treeCheck) refuse(why error, what string) {
+	if t.refused == nil {
+		t.refused = why
+	}
+	t.total++
+	if len(t.told) < maxComplaints {
+		t.told = append(t.told, plain("commit "+t.commit.String()+": "+what, maxProblemLine))
+	}
+}
