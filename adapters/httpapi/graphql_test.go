@@ -12,8 +12,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,6 +26,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/adapters/httpapi"
 	"github.com/gitstore-dev/gitstore/domain/catalog"
+	"github.com/gitstore-dev/gitstore/internal/testkit/catalogoracle"
 	"github.com/gitstore-dev/gitstore/internal/testkit/catalogrand"
 )
 
@@ -149,7 +152,7 @@ func filterOf(q catalog.Query) map[string]any {
 		catalog.Equal: "EQUAL", catalog.NotEqual: "NOT_EQUAL", catalog.Less: "LESS", catalog.LessOrEqual: "LESS_OR_EQUAL", catalog.Greater: "GREATER", catalog.GreaterOrEqual: "GREATER_OR_EQUAL",
 	}
 	filter := map[string]any{}
-	for name, value := range map[string]*string{"documentId": q.ID, "sku": q.SKU, "slug": q.Slug, "category": q.Category, "categoryTree": q.CategoryTree, "collection": q.Collection} {
+	for name, value := range map[string]*string{"documentId": q.ID, "sku": q.SKU, "slug": q.Slug, "category": q.Category, "categoryTree": q.CategoryTree, "collection": q.Collection, "parent": q.Parent} {
 		if value != nil {
 			filter[name] = *value
 		}
@@ -165,7 +168,9 @@ func filterOf(q catalog.Query) map[string]any {
 		}
 		return out
 	}
-	filter["status"], filter["inventoryStatus"], filter["tags"] = upper(q.Status), upper(q.InventoryStatus), q.Tags
+	if q.Kind == catalog.KindProduct {
+		filter["status"], filter["inventoryStatus"], filter["tags"] = upper(q.Status), upper(q.InventoryStatus), q.Tags
+	}
 	var where []map[string]any
 	for _, c := range q.Where {
 		where = append(where, map[string]any{"field": c.Field, "operator": operators[c.Operator], "value": c.Value})
@@ -176,7 +181,10 @@ func filterOf(q catalog.Query) map[string]any {
 
 func questionOf(q catalog.Query) url.Values {
 	question := url.Values{}
-	for name, value := range map[string]*string{"id": q.ID, "sku": q.SKU, "slug": q.Slug, "category": q.Category, "category_tree": q.CategoryTree, "collection": q.Collection} {
+	if pathOf(q.Kind) == "/documents" {
+		question.Set("kind", string(q.Kind))
+	}
+	for name, value := range map[string]*string{"id": q.ID, "sku": q.SKU, "slug": q.Slug, "category": q.Category, "category_tree": q.CategoryTree, "collection": q.Collection, "parent": q.Parent} {
 		if value != nil {
 			question.Set(name, *value)
 		}
@@ -204,22 +212,134 @@ func questionOf(q catalog.Query) url.Values {
 	return question
 }
 
-func TestGraphQLTellsWhatRESTTells(t *testing.T) {
-	for seed := range 4 {
-		w := openShop(t, rapid.Custom(catalogrand.Files).Example(seed))
-		rapid.Check(t, func(rt *rapid.T) {
-			q, size := catalogrand.Query(rt), rapid.IntRange(1, 5).Draw(rt, "size")
-			var orderBy []map[string]any
-			for _, o := range q.Sort {
-				orderBy = append(orderBy, map[string]any{"field": o.Field, "direction": map[bool]string{true: "DESC", false: "ASC"}[o.Descending]})
+// pathOf is where REST lists what a query is of.
+func pathOf(kind catalog.Kind) string {
+	switch kind {
+	case catalog.KindProduct:
+		return "/products"
+	case catalog.KindCategory:
+		return "/categories"
+	case catalog.KindCollection:
+		return "/collections"
+	}
+	return "/documents"
+}
+
+// listingOf is the field of GraphQL that lists what a query is of, and the type of its filter.
+func listingOf(kind catalog.Kind) (field, filter string) {
+	arguments := "filter: $filter, orderBy: $orderBy, first: $size, after: $after)"
+	switch kind {
+	case catalog.KindProduct:
+		return "products(" + arguments, "ProductFilter"
+	case catalog.KindCategory:
+		return "categories(" + arguments, "CategoryFilter"
+	case catalog.KindCollection:
+		return "collections(" + arguments, "DocumentFilter"
+	}
+	return "documents(kind: \"" + string(kind) + "\", " + arguments, "DocumentFilter"
+}
+
+// selected are the members of a document that fields and body of a question leave.
+func selected(members map[string]any, fields []string, body string) map[string]any {
+	out := map[string]any{}
+	for name, value := range members {
+		some := map[string]any{}
+		if of, ok := value.(map[string]any); ok && name == "fields" {
+			for field, value := range of {
+				if slices.Contains(fields, "fields."+field) {
+					some[field] = value
+				}
 			}
-			want, reason, detail := w.pagesByREST(shopCatalog+"/products", questionOf(q), size)
-			got, code, message := w.pagesByGraphQL(", $filter: ProductFilter, $orderBy: [FieldOrder!]",
-				"products(filter: $filter, orderBy: $orderBy, first: $size, after: $after)", map[string]any{"filter": filterOf(q), "orderBy": orderBy}, size)
-			if code != reason || message != detail || mustJSON(t, got) != mustJSON(t, asPages(want)) {
-				rt.Fatalf("%+v\nGraphQL: %s %s %s\nREST:    %s %s %s", q, code, message, mustJSON(t, got), reason, detail, mustJSON(t, asPages(want)))
+		}
+		switch named := slices.Contains(fields, name); {
+		case name == "body" && body == "none":
+		case fields == nil, named:
+			out[name] = value
+		case name == "fields" && slices.ContainsFunc(fields, func(f string) bool { return strings.HasPrefix(f, "fields.") }):
+			out[name] = some
+		}
+	}
+	return out
+}
+
+// TestListingsTellWhatLookingAtEveryFileTells asks random questions of random catalogs by REST, with random pages, members and
+// revisions, and by GraphQL, and looks into the files of the checkout for the answer.
+func TestListingsTellWhatLookingAtEveryFileTells(t *testing.T) {
+	for seed, products := range [][2]int{{0, 12}, {4, 12}, {60, 80}} {
+		files := rapid.Custom(func(rt *rapid.T) map[string]string { return catalogrand.Files(rt, products[0], products[1]) }).Example(seed)
+		w := openShop(t, files)
+		checkout := t.TempDir()
+		for path, content := range files {
+			name := filepath.Join(checkout, filepath.FromSlash(path))
+			if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+				t.Fatal(err)
 			}
-		})
+			if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o, err := catalogoracle.Read(os.DirFS(checkout))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.get(shopCatalog + "?at=main").wants(http.StatusOK)
+		for i := range 40 {
+			question := rapid.Custom(drawQuestion).Example(1000*seed + i)
+			w.compare(o, question)
+		}
+	}
+}
+
+// randomQuestion is a query with what else a listing takes.
+type randomQuestion struct {
+	query    catalog.Query
+	size     int
+	fields   []string
+	body, at string
+}
+
+func drawQuestion(rt *rapid.T) randomQuestion {
+	q := randomQuestion{query: catalogrand.Query(rt), size: rapid.IntRange(2, 30).Draw(rt, "size")}
+	q.body, q.at = rapid.SampledFrom([]string{"", "", "none"}).Draw(rt, "body"), rapid.SampledFrom([]string{"", "", "main", "HEAD"}).Draw(rt, "at")
+	if rapid.IntRange(0, 2).Draw(rt, "some members") == 0 {
+		q.fields = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"id", "title", "body", "fields", "fields.supplier", "fields.rating", "fields.none", "blob_id", "path"}), 1, 5, rapid.ID).Draw(rt, "members")
+	}
+	return q
+}
+
+// compare asks a question in both ways, and compares the answers with that of the oracle.
+func (w *shopWindow) compare(o *catalogoracle.Catalog, q randomQuestion) {
+	w.t.Helper()
+	documents, known := o.Find(q.query)
+	var want, whole [][]any
+	for page := range slices.Chunk(documents, q.size) {
+		var items, all []any
+		for _, d := range page {
+			items, all = append(items, selected(d.Members(), q.fields, q.body)), append(all, d.Members())
+		}
+		want, whole = append(want, items), append(whole, all)
+	}
+	if known && len(documents) == 0 {
+		want, whole = [][]any{nil}, [][]any{nil}
+	}
+	question := questionOf(q.query)
+	for name, value := range map[string]string{"fields": strings.Join(q.fields, ","), "body": q.body, "at": q.at} {
+		if value != "" {
+			question.Set(name, value)
+		}
+	}
+	rest, reason, detail := w.pagesByREST(shopCatalog+pathOf(q.query.Kind), question, q.size)
+	if mustJSON(w.t, asPages(rest)) != mustJSON(w.t, want) || (reason == "INVALID_ARGUMENT") == known {
+		w.t.Fatalf("%+v\nREST:  %s %s %s\nfiles: %s", q, reason, detail, mustJSON(w.t, rest), mustJSON(w.t, want))
+	}
+	var orderBy []map[string]any
+	for _, o := range q.query.Sort {
+		orderBy = append(orderBy, map[string]any{"field": o.Field, "direction": map[bool]string{true: "DESC", false: "ASC"}[o.Descending]})
+	}
+	field, filter := listingOf(q.query.Kind)
+	got, code, message := w.pagesByGraphQL(", $filter: "+filter+", $orderBy: [FieldOrder!]", field, map[string]any{"filter": filterOf(q.query), "orderBy": orderBy}, q.size)
+	if code != reason || message != detail || mustJSON(w.t, got) != mustJSON(w.t, whole) {
+		w.t.Fatalf("%+v\nGraphQL: %s %s %s\nfiles:   %s %s %s", q, code, message, mustJSON(w.t, got), reason, detail, mustJSON(w.t, whole))
 	}
 }
 

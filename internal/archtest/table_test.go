@@ -213,7 +213,8 @@ var table = []row{
 		},
 	},
 	{pattern: "internal/testkit/...", allow: []string{"domain/...", "ports", "os/exec", "go.uber.org/goleak"}},
-	{pattern: "internal/testkit/catalogrand", allow: []string{"domain/...", "pgregory.net/rapid"}},
+	{pattern: "internal/testkit/catalogoracle", allow: []string{"domain/...", "go.yaml.in/yaml/v3", "golang.org/x/text/..."}},
+	{pattern: "internal/testkit/catalogrand", allow: []string{"domain/...", "go.yaml.in/yaml/v3", "pgregory.net/rapid"}},
 	{pattern: "internal/testkit/gitscript", allow: []string{"internal/testkit/program", "github.com/rogpeppe/go-internal/testscript"}},
 	{pattern: "internal/testkit/procstat", allow: []string{"github.com/prometheus/procfs"}},
 

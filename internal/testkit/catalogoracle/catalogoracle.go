@@ -1,0 +1,463 @@
+// Package catalogoracle answers queries of catalogs by looking at every file of a checkout, each time anew and without any
+// index: it is what package catalog is compared with. It knows as much of what may be wrong with a document as the catalogs
+// of package catalogrand have.
+package catalogoracle
+
+import (
+	"cmp"
+	"crypto/sha1"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/gitstore-dev/gitstore/domain/catalog"
+)
+
+// Document is a document that is served.
+type Document struct {
+	Kind catalog.Kind
+	// Fields are all of the front matter, and kind only if it is there.
+	Fields map[string]any
+	Body   string
+	Path   string
+	// Blob is the id of the file in a repository of SHA-1.
+	Blob string
+}
+
+// ID is the document's id.
+func (d Document) ID() string { return d.text("id") }
+
+func (d Document) text(name string) string {
+	s, _ := d.Fields[name].(string)
+	return s
+}
+
+// Catalog is what a checkout holds.
+type Catalog struct {
+	// documents are those that are served, by the bytes of their ids.
+	documents []Document
+	schemas   map[catalog.Kind]map[string]any
+}
+
+// Read reads the files of a checkout.
+func Read(checkout fs.FS) (*Catalog, error) {
+	c := &Catalog{schemas: map[catalog.Kind]map[string]any{}}
+	var all []Document
+	err := fs.WalkDir(checkout, ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(checkout, name)
+		if err != nil {
+			return err
+		}
+		if kind, ok := strings.CutSuffix(path.Base(name), ".schema.json"); ok {
+			schema := map[string]any{}
+			c.schemas[catalog.Kind(kind)] = schema
+			return yaml.Unmarshal(content, &schema)
+		}
+		d, err := read(name, string(content))
+		if d.Kind != "" {
+			all = append(all, d)
+		}
+		return err
+	})
+	all = slices.DeleteFunc(all, func(d Document) bool { return !c.valid(d) })
+	slices.SortFunc(all, func(a, b Document) int { return strings.Compare(a.Path, b.Path) })
+	owners := map[string]string{}
+	for _, d := range all {
+		for _, key := range keysOf(d) {
+			if owners[key] == "" {
+				owners[key] = d.Path
+			}
+		}
+	}
+	for _, d := range all {
+		if !slices.ContainsFunc(keysOf(d), func(key string) bool { return owners[key] != d.Path }) {
+			c.documents = append(c.documents, d)
+		}
+	}
+	slices.SortFunc(c.documents, func(a, b Document) int { return strings.Compare(a.ID(), b.ID()) })
+	return c, err
+}
+
+func read(name, content string) (d Document, err error) {
+	fields, extension := content, strings.ToLower(path.Ext(name))
+	if strings.EqualFold(strings.TrimSuffix(path.Base(name), path.Ext(name)), "readme") {
+		return d, nil
+	}
+	if extension == ".md" || extension == ".markdown" {
+		parts := strings.SplitN(content, "---\n", 3)
+		fields, d.Body = parts[1], strings.TrimLeft(parts[2], "\n")
+	}
+	folder, _, _ := strings.Cut(name, "/")
+	d.Kind = map[string]catalog.Kind{"products": catalog.KindProduct, "categories": catalog.KindCategory, "collections": catalog.KindCollection}[folder]
+	d.Path, d.Fields = name, map[string]any{}
+	d.Blob = fmt.Sprintf("%x", sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(content), content)))
+	err = yaml.Unmarshal([]byte(fields), &d.Fields)
+	if said := d.text("kind"); said != "" {
+		d.Kind = catalog.Kind(said)
+	}
+	return d, err
+}
+
+// keysOf are what no other document may have.
+func keysOf(d Document) []string {
+	keys := []string{"id " + d.ID()}
+	if slug := d.text("slug"); slug != "" {
+		keys = append(keys, string(d.Kind)+" "+slug)
+	}
+	if d.Kind == catalog.KindProduct {
+		keys = append(keys, "sku "+d.text("sku"))
+	}
+	return keys
+}
+
+var priceOf = regexp.MustCompile(`^[0-9]+(\.[0-9]{1,2})?$`)
+
+// valid reports whether nothing is wrong with a document in itself.
+func (c *Catalog) valid(d Document) bool {
+	needed := map[catalog.Kind][]string{
+		catalog.KindProduct: {"slug", "title", "sku", "category", "price", "currency", "status", "inventory_status"}, catalog.KindCategory: {"slug", "title"}, catalog.KindCollection: {"slug", "title"},
+	}[d.Kind]
+	schema, known := c.schemas[d.Kind]
+	if needed == nil && !known {
+		return false
+	}
+	for _, name := range append(needed, "id") {
+		if d.text(name) == "" {
+			return false
+		}
+	}
+	switch d.Kind {
+	case catalog.KindProduct:
+		if !priceOf.MatchString(d.text("price")) || !slices.Contains([]string{"active", "draft", "archived"}, d.text("status")) {
+			return false
+		}
+	case catalog.KindCategory:
+		if position, isInt := d.Fields["position"].(int); !isInt || position < 0 {
+			return false
+		}
+	}
+	return accepts(schema, d.Fields)
+}
+
+// accepts reports whether a schema accepts a value: type, maximum, required and properties are what it looks at.
+func accepts(schema map[string]any, v any) bool {
+	types, _ := schema["type"].([]any)
+	if one, ok := schema["type"].(string); ok {
+		types = []any{one}
+	}
+	if types != nil && !slices.Contains(types, any(typeOf(v))) {
+		return false
+	}
+	n, isNumber := v.(int)
+	if most, limited := schema["maximum"].(int); limited && isNumber && n > most {
+		return false
+	}
+	object, _ := v.(map[string]any)
+	required, _ := schema["required"].([]any)
+	for _, name := range required {
+		if _, there := object[name.(string)]; !there {
+			return false
+		}
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	for name, below := range properties {
+		if member, there := object[name]; there && !accepts(below.(map[string]any), member) {
+			return false
+		}
+	}
+	return true
+}
+
+func typeOf(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "boolean"
+	case int:
+		return "integer"
+	case string:
+		return "string"
+	}
+	return "another"
+}
+
+// of are the documents of a kind.
+func (c *Catalog) of(kind catalog.Kind) []Document {
+	return slices.DeleteFunc(slices.Clone(c.documents), func(d Document) bool { return d.Kind != kind })
+}
+
+// HasField reports whether documents of a kind have a field of the name, or could have.
+func (c *Catalog) HasField(kind catalog.Kind, name string) bool {
+	own := map[catalog.Kind]string{
+		catalog.KindProduct:  "sku category price currency status inventory_status tags images.url images.alt links.title links.url",
+		catalog.KindCategory: "parent position", catalog.KindCollection: "products",
+	}[kind]
+	if slices.Contains(strings.Fields("id slug title "+own), name) || names(c.schemas[kind], strings.Split(name, ".")) {
+		return true
+	}
+	return slices.ContainsFunc(c.of(kind), func(d Document) bool { return has(d.Fields, strings.Split(name, ".")) })
+}
+
+// names reports whether a schema names a field.
+func names(schema map[string]any, keys []string) bool {
+	properties, _ := schema["properties"].(map[string]any)
+	below, there := properties[keys[0]].(map[string]any)
+	return there && (len(keys) == 1 || names(below, keys[1:]))
+}
+
+// has reports whether the keys lead to a plain value, or to nothing.
+func has(v any, keys []string) bool {
+	switch v := v.(type) {
+	case []any:
+		return len(v) == 0 && len(keys) == 0 || slices.ContainsFunc(v, func(item any) bool { return has(item, keys) })
+	case map[string]any:
+		if len(keys) == 0 {
+			return len(v) == 0
+		}
+		below, there := v[keys[0]]
+		return there && has(below, keys[1:])
+	}
+	return len(keys) == 0
+}
+
+// at are the plain values that a field leads to.
+func at(v any, keys []string) []any {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		var all []any
+		for _, item := range v {
+			all = append(all, at(item, keys)...)
+		}
+		return all
+	case map[string]any:
+		if len(keys) == 0 {
+			return nil
+		}
+		return at(v[keys[0]], keys[1:])
+	}
+	if len(keys) > 0 {
+		return nil
+	}
+	return []any{v}
+}
+
+func (d Document) values(field string) []any { return at(d.Fields, strings.Split(field, ".")) }
+
+func numeric(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int:
+		return float64(v), true
+	case float64:
+		return v, true
+	case string:
+		n, err := strconv.ParseFloat(v, 64)
+		return n, err == nil && !strings.ContainsAny(v, "eExXnNiI_+ ") && !strings.HasPrefix(v, ".") && !strings.HasSuffix(v, ".")
+	}
+	return 0, false
+}
+
+func meets(d Document, c catalog.FieldCondition) bool {
+	wanted, wantedIsNumber := numeric(c.Value)
+	holds := false
+	for _, v := range d.values(c.Field) {
+		own, isNumber := numeric(v)
+		text, isText := v.(string)
+		same := fmt.Sprint(v) == c.Value
+		if !isText && isNumber && wantedIsNumber {
+			same = own == wanted
+		}
+		order, compares := 0, true
+		switch {
+		case isNumber && wantedIsNumber:
+			order = cmp.Compare(own, wanted)
+		case isText:
+			order = strings.Compare(text, c.Value)
+		default:
+			compares = false
+		}
+		switch c.Operator {
+		case catalog.Equal, catalog.NotEqual:
+			holds = holds || same
+		case catalog.Less:
+			holds = holds || compares && order < 0
+		case catalog.LessOrEqual:
+			holds = holds || compares && order <= 0
+		case catalog.Greater:
+			holds = holds || compares && order > 0
+		case catalog.GreaterOrEqual:
+			holds = holds || compares && order >= 0
+		}
+	}
+	return holds != (c.Operator == catalog.NotEqual)
+}
+
+func plainFold(s string) string {
+	return strings.ReplaceAll(strings.ToLower(norm.NFKC.String(s)), "ß", "ss")
+}
+
+// inTree reports whether a category is another, or somewhere below it.
+func (c *Catalog) inTree(category, root string) bool {
+	all := c.of(catalog.KindCategory)
+	for range len(all) + 1 {
+		if category == root {
+			return true
+		}
+		i := slices.IndexFunc(all, func(d Document) bool { return d.ID() == category })
+		if i < 0 || all[i].text("parent") == "" {
+			return false
+		}
+		category = all[i].text("parent")
+	}
+	return false
+}
+
+func (c *Catalog) matches(d Document, q catalog.Query) bool {
+	price, _ := numeric(d.text("price"))
+	least, _ := numeric(q.PriceMin)
+	most, _ := numeric(q.PriceMax)
+	switch {
+	case q.ID != nil && d.ID() != *q.ID,
+		q.Slug != nil && d.text("slug") != *q.Slug,
+		q.SKU != nil && d.text("sku") != *q.SKU,
+		q.Parent != nil && d.text("parent") != *q.Parent,
+		q.Category != nil && d.text("category") != *q.Category,
+		q.CategoryTree != nil && !c.inTree(d.text("category"), *q.CategoryTree),
+		q.Currency != "" && d.text("currency") != q.Currency,
+		q.PriceMin != "" && price < least,
+		q.PriceMax != "" && price > most,
+		len(q.InventoryStatus) > 0 && !slices.Contains(q.InventoryStatus, d.text("inventory_status")),
+		len(q.Status) > 0 && !slices.Contains(q.Status, d.text("status")):
+		return false
+	}
+	for _, tag := range q.Tags {
+		if !slices.Contains(d.values("tags"), any(tag)) {
+			return false
+		}
+	}
+	all := fmt.Sprint(d.ID(), "\n", d.text("slug"), "\n", d.text("title"), "\n", d.Body)
+	if d.Kind == catalog.KindProduct {
+		all += fmt.Sprint("\n", d.text("sku"), "\n", d.values("tags"))
+	}
+	for _, word := range strings.Fields(q.Text) {
+		if !strings.Contains(plainFold(all), plainFold(word)) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(q.Where, func(c catalog.FieldCondition) bool { return !meets(d, c) })
+}
+
+// Find are the documents that a query selects, in its order; known is false if it names a field that none has.
+func (c *Catalog) Find(q catalog.Query) (found []Document, known bool) {
+	for _, condition := range q.Where {
+		if !c.HasField(q.Kind, condition.Field) {
+			return nil, false
+		}
+	}
+	for _, o := range q.Sort {
+		if !c.HasField(q.Kind, o.Field) {
+			return nil, false
+		}
+	}
+	from := c.of(q.Kind)
+	if q.Collection != nil {
+		from = c.inCollection(*q.Collection)
+	}
+	for _, d := range from {
+		if c.matches(d, q) {
+			found = append(found, d)
+		}
+	}
+	switch {
+	case len(q.Sort) > 0:
+		slices.SortStableFunc(found, func(a, b Document) int { return strings.Compare(a.ID(), b.ID()) })
+	case q.Parent != nil:
+		slices.SortStableFunc(found, func(a, b Document) int { return cmp.Compare(a.Fields["position"].(int), b.Fields["position"].(int)) })
+	}
+	for i := range slices.Backward(q.Sort) { // the sorts are stable: the first field comes last
+		slices.SortStableFunc(found, func(a, b Document) int { return inOrder(a, b, q.Sort[i]) })
+	}
+	return found, true
+}
+
+// inCollection are the products of a collection, each where it is first named.
+func (c *Catalog) inCollection(id string) (found []Document) {
+	for _, collection := range c.of(catalog.KindCollection) {
+		if collection.ID() != id {
+			continue
+		}
+		for i, sku := range collection.values("products") {
+			for _, p := range c.of(catalog.KindProduct) {
+				if p.text("sku") == sku && slices.Index(collection.values("products"), sku) == i {
+					found = append(found, p)
+				}
+			}
+		}
+	}
+	return found
+}
+
+func inOrder(a, b Document, o catalog.FieldOrder) int {
+	x, y := a.values(o.Field), b.values(o.Field)
+	if len(x) == 0 || len(y) == 0 {
+		return cmp.Compare(min(1, len(y)), min(1, len(x)))
+	}
+	var order int
+	m, isNumber := numeric(x[0])
+	n, isOther := numeric(y[0])
+	switch {
+	case isNumber && isOther:
+		order = cmp.Compare(m, n)
+	case isNumber:
+		order = -1
+	case isOther:
+		order = 1
+	default:
+		order = strings.Compare(fmt.Sprint(x[0]), fmt.Sprint(y[0]))
+	}
+	if o.Descending {
+		return -order
+	}
+	return order
+}
+
+// Members are the members that the API tells of a document.
+func (d Document) Members() map[string]any {
+	out := map[string]any{"kind": string(d.Kind), "id": d.ID(), "slug": d.text("slug"), "title": d.text("title"), "path": d.Path, "blob_id": d.Blob, "body": d.Body}
+	switch d.Kind {
+	case catalog.KindProduct:
+		for _, name := range []string{"sku", "category", "price", "currency", "status", "inventory_status"} {
+			out[name] = d.text(name)
+		}
+		for _, name := range []string{"tags", "images", "links"} {
+			out[name] = []any{}
+			if list, ok := d.Fields[name].([]any); ok {
+				out[name] = list
+			}
+		}
+	case catalog.KindCategory:
+		out["parent"], out["position"] = d.text("parent"), d.Fields["position"]
+	case catalog.KindCollection:
+		out["products"] = d.Fields["products"]
+	}
+	others := map[string]any{}
+	for name, value := range d.Fields {
+		if _, own := out[name]; !own {
+			others[name] = value
+		}
+	}
+	out["fields"] = others
+	return out
+}
