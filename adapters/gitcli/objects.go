@@ -301,8 +301,11 @@ func (o *objects) fetch(ctx context.Context, ids []git.ObjectID) error {
 		return nil
 	}
 	found, err := o.reader.Objects(ctx, missing, 0)
+	if err != nil {
+		return err
+	}
 	o.keepAll(found)
-	return err
+	return nil
 }
 
 func (o *objects) keepAll(found []catfile.Object) {

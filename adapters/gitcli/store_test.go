@@ -560,6 +560,65 @@ func TestCanceledWriteLeavesNothingBehind(t *testing.T) {
 	assert.Equal(t, clean, files(t, root))
 }
 
+// gitThatStalls is a git that answers a question for the object with the beginning of its content and no more, once the file stall is there. It removes
+// the file when it has begun.
+func gitThatStalls(t *testing.T, object git.ObjectID, stall string) string {
+	t.Helper()
+	script := `#!/bin/sh
+if [ "$1" != cat-file ]; then exec git "$@"; fi
+while read -r question; do
+	if [ "$question" = "contents ` + object.String() + `" ] && [ -e "` + stall + `" ]; then
+		echo "$question" | git "$@" | head -c 60
+		rm "` + stall + `"
+		exec sleep 3600
+	fi
+	if [ "$question" != flush ]; then echo "$question" | git "$@"; fi
+done
+`
+	name := filepath.Join(t.TempDir(), "git")
+	require.NoError(t, os.WriteFile(name, []byte(script), 0o700))
+	return name
+}
+
+func TestAReadThatIsCanceledInAnAnswerDoesNotMakeADirectoryEmpty(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	commit(t, createShop(t, s), upsert(path(t, "a/x.md"), "x"), upsert(path(t, "b/y.md"), "y"))
+	require.NoError(t, s.Close())
+	dir := value[git.ObjectID](t)(git.ParseObjectID(strings.TrimSpace(runGit(t, repositoryDir(t, root), command.Git("rev-parse", "main:a")))))
+	stall := filepath.Join(t.TempDir(), "stall")
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, GitPath: gitThatStalls(t, dir, stall)})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := s.Repository(shopID(t))
+	list := func(ctx context.Context) (paths []string, err error) {
+		_, entries, err := r.ListFiles(ctx, ports.ListFiles{Revision: git.Head(), Recursive: true})
+		if err != nil {
+			return nil, err
+		}
+		for e, err := range entries {
+			if err != nil {
+				return nil, err
+			}
+			paths = append(paths, e.Path.String())
+		}
+		return paths, nil
+	}
+	require.NoError(t, os.WriteFile(stall, nil, 0o600))
+	ctx, cancel := context.WithCancel(t.Context())
+	canceled := make(chan error, 1)
+	go func() {
+		_, err := list(ctx)
+		canceled <- err
+	}()
+	require.Eventually(t, func() bool { _, err := os.Stat(stall); return os.IsNotExist(err) }, time.Minute, time.Millisecond)
+	cancel()
+	require.ErrorIs(t, <-canceled, context.Canceled)
+	paths, err := list(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a/x.md", "b/y.md"}, paths)
+}
+
 func TestManyWritersAllSucceedAndTheRepositoryIsSound(t *testing.T) {
 	const writers, each = 16, 20
 	root := t.TempDir()

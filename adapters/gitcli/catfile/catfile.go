@@ -212,7 +212,10 @@ func (r *Reader) infos(ctx context.Context, suffix string, ids []git.ObjectID) (
 		}
 		return nil
 	})
-	return infos, err
+	if err != nil {
+		return nil, err
+	}
+	return infos, nil
 }
 
 // MaxContents is how many bytes of blobs one exchange brings into memory, if it is more than a single one.
@@ -263,12 +266,15 @@ func (r *Reader) Ancestors(ctx context.Context, id git.ObjectID, n int) ([]Objec
 	objects, err := r.objects(ctx, n, func(b []byte, i int) []byte {
 		return strconv.AppendInt(append(appendHex(b, id), '~'), int64(i), 10)
 	}, 0)
+	if err != nil {
+		return nil, err
+	}
 	for i, o := range objects {
 		if o.ID.IsZero() {
-			return objects[:i], err
+			return objects[:i], nil
 		}
 	}
-	return objects, err
+	return objects, nil
 }
 
 func (r *Reader) objects(ctx context.Context, n int, name name, maxBlob int64) ([]Object, error) {
@@ -278,21 +284,27 @@ func (r *Reader) objects(ctx context.Context, n int, name name, maxBlob int64) (
 		if info == nil {
 			return nil
 		}
-		objects[i].Info = *info
 		if info.Type == git.BlobObject && (info.Size > maxBlob || taken > 0 && taken+info.Size > MaxContents) {
 			if info.Size > maxDrain {
 				return errHuge
 			}
+			objects[i] = Object{Info: *info}
 			_, err = io.CopyN(io.Discard, p.out, info.Size+1)
 			return err
 		}
 		if info.Type == git.BlobObject {
 			taken += info.Size
 		}
-		objects[i].Content, err = p.content(*info)
+		content, err := p.content(*info)
+		if err == nil {
+			objects[i] = Object{*info, content}
+		}
 		return err
 	})
-	return objects, err
+	if err != nil { // a tree whose content did not come would be taken for an empty one
+		return nil, err
+	}
+	return objects, nil
 }
 
 // Stream returns an object's content as a stream of its size. It takes a process of its own from the pool until the
