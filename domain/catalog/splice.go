@@ -130,13 +130,13 @@ func (s *splicer) mapping(current, target *yaml.Node, limit int) error {
 		}
 		from := s.lines[key.Line-1]
 		to := s.contentEnd(from, stop, current.Column-1)
-		last = to
+		last = s.behind(value, from, stop, current.Column-1)
 		wanted := lookUp(target, key.Value)
 		switch {
 		case wanted == nil:
 			s.replace(from, to, "")
 		case !equal(value, wanted):
-			if err := s.entry(key, value, wanted, current.Column-1, from, to); err != nil {
+			if err := s.entry(key, value, wanted, current.Column-1, from, to, last); err != nil {
 				return err
 			}
 		}
@@ -160,7 +160,28 @@ func (s *splicer) mapping(current, target *yaml.Node, limit int) error {
 // contentEnd is where the lines of an entry end that begins at from, in a map that is so far indented: blank lines and comments
 // behind it that are not further in are not its own.
 func (s *splicer) contentEnd(from, stop, indent int) int {
-	end, blank := stop, stop // blank is behind the blank lines that follow the end
+	end, blank := s.ends(from, stop, indent)
+	if s.whole { // the blank lines may be the end of a text that keeps them
+		return blank
+	}
+	return end
+}
+
+// behind is where the next entry goes behind one that begins at from: a text that keeps the blank lines behind it keeps them.
+func (s *splicer) behind(value *yaml.Node, from, stop, indent int) int {
+	for len(value.Content) > 0 {
+		value = value.Content[len(value.Content)-1]
+	}
+	end, blank := s.ends(from, stop, indent)
+	if s.whole || value.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 && (value.Value == "\n" || strings.HasSuffix(value.Value, "\n\n")) {
+		return blank
+	}
+	return end
+}
+
+// ends are where the lines of an entry end, and the blank lines behind them.
+func (s *splicer) ends(from, stop, indent int) (end, blank int) {
+	end, blank = stop, stop
 	for {
 		i, _ := slices.BinarySearch(s.lines, end)
 		if i--; i < 0 || s.lines[i] <= from {
@@ -175,16 +196,14 @@ func (s *splicer) contentEnd(from, stop, indent int) int {
 			blank = end
 		}
 	}
-	if s.whole { // the blank lines may be the end of a text that keeps them
-		return blank
-	}
-	return end
+	return end, blank
 }
 
-// entry changes the value of a key in a map that is so far indented, whose lines are those between two places.
-func (s *splicer) entry(key, value, wanted *yaml.Node, indent, from, to int) error {
+// entry changes the value of a key in a map that is so far indented, whose lines are those between two places, and whose blank
+// lines go on to a third.
+func (s *splicer) entry(key, value, wanted *yaml.Node, indent, from, to, limit int) error {
 	if !s.whole {
-		done, err := s.part(key, value, wanted, to)
+		done, err := s.part(key, value, wanted, limit)
 		if done || err != nil {
 			return err
 		}
@@ -228,8 +247,7 @@ func (s *splicer) sequence(value, wanted *yaml.Node, limit int) error {
 		starts = append(starts, s.lines[item.Line-1])
 	}
 	indent := value.Column - 1
-	end := s.contentEnd(starts[len(starts)-1], limit, indent)
-	starts = append(starts, end)
+	starts = append(starts, s.behind(value.Content[len(value.Content)-1], starts[len(starts)-1], limit, indent))
 	same := 0
 	for same < min(len(value.Content), len(wanted.Content)) && equal(value.Content[same], wanted.Content[same]) {
 		same++
