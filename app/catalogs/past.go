@@ -154,6 +154,9 @@ func (f *Follower) OpenCommit(ctx context.Context, id git.RepositoryID, commit g
 	if err != nil {
 		return nil, err
 	}
+	if absent := feed.state.Load().absent; errs.Is(absent, errs.ReasonRepositoryNotFound) {
+		return nil, absent
+	}
 	c, err := f.open(ctx, feed, commit)
 	if errs.Is(err, errs.ReasonObjectNotFound, errs.ReasonNotACommit) {
 		err = errs.Wrap(err, errs.ReasonInvalidPageToken, "the commit of the pages before is gone: begin again without a token", errs.MetaField, "page_token")
@@ -161,12 +164,9 @@ func (f *Follower) OpenCommit(ctx context.Context, id git.RepositoryID, commit g
 	return c, err
 }
 
+// open returns the catalog of a commit that the repository is known to have: the follower may not have noticed yet that there is one.
 func (f *Follower) open(ctx context.Context, feed *feed, commit git.ObjectID) (*Catalog, error) {
-	state := feed.state.Load()
-	if errs.Is(state.absent, errs.ReasonRepositoryNotFound) {
-		return nil, state.absent
-	}
-	recent := state.recent
+	recent := feed.state.Load().recent
 	if i := slices.IndexFunc(recent, func(c *Catalog) bool { return c.Commit() == commit }); i >= 0 {
 		return recent[i], nil
 	}

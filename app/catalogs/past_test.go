@@ -109,3 +109,24 @@ func TestACommitIsReadOnceForAllWhoWait(t *testing.T) {
 		}
 	})
 }
+
+func TestANewRepositoryIsReadBeforeItIsNoticed(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{}, "shop")
+		w.run()
+		synctest.Wait()
+		w.refuses(errs.ReasonRepositoryNotFound)
+		w.events.disconnect()
+		synctest.Wait()
+		w.create(shop)
+		commit, _ := w.commit(shop, mainBranch, map[string]string{"products/p.md": product("p", "x")})
+		for _, rev := range []git.Revision{git.Head(), git.AtCommit(commit)} {
+			c, err := w.follows.Open(t.Context(), shop, rev)
+			w.ok(err)
+			if c.Commit() != commit {
+				t.Errorf("%v opens %s, want %s", rev, c.Commit(), commit)
+			}
+		}
+		w.refuses(errs.ReasonRepositoryNotFound)
+	})
+}
