@@ -165,6 +165,17 @@ func value[T any](b *browser, expression string) T {
 	return v
 }
 
+// choose selects an option of the control of this label.
+func (b *browser) choose(label, option string) {
+	b.t.Helper()
+	poll[bool](b, `(label, option) => {
+		const e = document.getElementById([...document.querySelectorAll("main label")].find(e => e.innerText === label)?.htmlFor);
+		if (![...(e?.options ?? [])].some(o => o.value === option)) return false;
+		e.value = option;
+		return true;
+	}`, label, option)
+}
+
 // exampleCatalog is the catalog that newcomers begin with, as changes.
 func exampleCatalog(t testing.TB) (actions []action) {
 	t.Helper()
@@ -183,7 +194,7 @@ func exampleCatalog(t testing.TB) (actions []action) {
 const guji = "products/coffee/single-origin/east-africa/ethiopia-guji-shakiso.md"
 
 func TestTheWebPage(t *testing.T) {
-	s := startSystem(t, "GITSTORE_CATALOGS=shop")
+	s := startSystem(t, "GITSTORE_CATALOGS=shop,empty")
 	s.createRepository(t, "shop")
 	s.commit(t, "shop", commit{Branch: "main", Message: "Import the catalog", Actions: exampleCatalog(t)})
 	eventually(t, "the catalog is not there", func() error {
@@ -200,6 +211,20 @@ func TestTheWebPage(t *testing.T) {
 		b.t = t
 	}
 
+	on("an empty repository is shown as one", func(t *testing.T, b *browser) {
+		s.createRepository(t, "empty")
+		for place, text := range map[string]string{
+			"empty": "The repository is empty", "empty/catalog": "There are no documents yet", "empty/problems": "in order", "empty/releases": "Nothing has been released yet",
+			"empty/files": "There are no files", "empty/history": "There are no commits",
+		} {
+			b.visit(place)
+			b.sees("main", text)
+			assert.Nil(t, value[any](b, `document.querySelector("main [role=alert]")`), place)
+		}
+		b.visit("empty/catalog")
+		b.click("main", "New product")
+		b.sees("main", "On branch main")
+	})
 	on("the tree and the history are browsed", func(t *testing.T, b *browser) {
 		b.visit("")
 		b.click("main", "shop")
@@ -286,6 +311,83 @@ func TestTheWebPage(t *testing.T) {
 		b.click("main", "Save")
 		b.sees("main dd", "even")
 		assert.Equal(t, strings.Replace(odd, "slug: odd", "slug: even", 1), string(s.get(t, fileTarget("shop", "collections/odd.md")).wants(t, http.StatusOK).body))
+	})
+	on("numbers are not rounded", func(t *testing.T, b *browser) {
+		const large = "---\nid: large\nslug: large\ntitle: Large\nposition: 12345678901234567890\nmore: {n: 98765432109876543210, r: 0.10000000000000000555, t: a}\n---\n"
+		s.commit(t, "shop", commit{Branch: "main", Message: "Be large", Actions: []action{upsert("collections/large.md", large)}})
+		b.visit("shop/edit?kind=Collection&id=large")
+		fields := poll[string](b, `() => document.getElementById("edit-fields")?.value`)
+		assert.Contains(t, fields, "98765432109876543210")
+		b.fill("fields", strings.NewReplacer(`"a"`, `"b"`, "12345678901234567890", "12345678901234567891").Replace(fields))
+		b.click("main", "Save")
+		b.sees("main dd", "12345678901234567891")
+		assert.Equal(t, strings.NewReplacer("t: a", "t: b", "67890\n", "67891\n").Replace(large), string(s.get(t, fileTarget("shop", "collections/large.md")).wants(t, http.StatusOK).body))
+	})
+	on("a save that is tried again is made once", func(t *testing.T, b *browser) {
+		b.visit("shop/edit?kind=Product&id=prod-1002")
+		title := poll[string](b, `() => document.getElementById("edit-title")?.value`)
+		value[any](b, `{ const real = fetch; let lost = 0; window.fetch = async (url, o) => { const a = await real(url, o); if (o?.method === "PATCH" && !lost++) throw new TypeError("lost"); return a; }; null }`)
+		b.fill("title", title+" once")
+		b.fill("Message of the commit", "Save once")
+		b.click("main", "Save")
+		b.sees("[role=alert]", "cannot be reached")
+		b.click("main", "Save")
+		b.sees("main h1", title+" once")
+		n := 0
+		for _, c := range s.history(t, "shop") {
+			if c.Message == "Save once\n" {
+				n++
+			}
+		}
+		assert.Equal(t, 1, n)
+	})
+	on("what fails can be tried again", func(t *testing.T, b *browser) {
+		b.visit("")
+		b.sees("main h1", "Repositories")
+		value[any](b, `{ const real = fetch; window.fetch = (url, o) => { window.fetch = real; return Promise.reject(new TypeError("lost")); }; null }`)
+		b.visit("shop/problems")
+		b.sees("main [role=alert]", "cannot be reached")
+		b.click("main", "Try again")
+		b.sees("main h1", "Problems")
+	})
+	on("links and pictures of a document lead to files of the repository", func(t *testing.T, b *browser) {
+		const dot = `<svg xmlns="http://www.w3.org/2000/svg" width="9" height="7"><rect width="9" height="7"/></svg>`
+		s.commit(t, "shop", commit{Branch: "main", Message: "Link", Actions: []action{
+			upsert("collections/a/links.md", "---\nid: links\nslug: links\ntitle: Links\n---\n[beside](more%20b.txt) [above](../pictures/) [root](/README.md) [down](#the-end-é) ![dot](../pictures/dot.svg) [out](https://example.com/x)\n\n## The end: é\n"),
+			upsert("collections/a/more b.txt", "More of b"), upsert("collections/pictures/dot.svg", dot),
+		}})
+		b.visit("shop/document?kind=Collection&id=links&at=main")
+		b.sees("main .body", "beside")
+		poll[bool](b, `() => document.querySelector(".body img")?.naturalWidth === 9`)
+		assert.Equal(t, []string{"#/shop/file?path=collections%2Fa%2Fmore+b.txt&at=main", "#/shop/files?path=collections%2Fpictures&at=main", "#/shop/file?path=README.md&at=main", "#the-end-%C3%A9", "https://example.com/x"},
+			value[[]string](b, `[...document.querySelectorAll(".body a")].map(a => a.getAttribute("href"))`))
+		b.click(".body", "down")
+		poll[bool](b, `() => document.activeElement.tagName === "H2"`)
+		b.click(".body", "beside")
+		b.sees("main pre", "More of b")
+	})
+	on("a change moves neither the focus nor what is chosen and opened", func(t *testing.T, b *browser) {
+		again := func(message string) {
+			value[any](b, `document.querySelector("main h1").dataset.old = "1"; null`)
+			s.commit(t, "shop", commit{Branch: "main", Message: message, Actions: []action{upsert("notes/again.md", message)}})
+			poll[bool](b, `() => Boolean(document.querySelector("main h1")) && !document.querySelector("main h1").dataset.old`)
+		}
+		b.visit("shop/catalog")
+		b.choose("Kind", "Category")
+		value[any](b, `[...document.querySelectorAll("main td a")][3].focus(); null`)
+		focused := value[string](b, `document.activeElement.innerText`)
+		again("Once")
+		assert.Equal(t, focused, value[string](b, `document.activeElement.innerText`))
+		assert.Equal(t, "Category", value[string](b, `document.getElementById("kind").value`))
+		value[any](b, `document.querySelector("#nav a").focus(); null`)
+		again("Twice")
+		assert.Equal(t, "Overview", value[string](b, `document.activeElement.innerText`))
+		b.visit("shop/commit?id=" + s.history(t, "shop")[0].CommitID)
+		b.sees("main details", "notes/again.md")
+		value[any](b, `document.querySelector("main details").open = false; document.querySelector("main summary").focus(); null`)
+		again("Thrice")
+		assert.False(t, value[bool](b, `document.querySelector("main details").open`))
+		assert.Equal(t, "SUMMARY", value[string](b, `document.activeElement.tagName`))
 	})
 	on("a malformed address is told", func(t *testing.T, b *browser) {
 		for _, place := range []string{"%zz", "shop/toString", "shop/constructor"} {
@@ -378,6 +480,19 @@ func TestTheWebPage(t *testing.T) {
 			_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
 			require.NoError(t, err)
 			return value[string](b, `getComputedStyle(document.body).backgroundColor`)
+		}
+		b.visit("")
+		b.sees("main h1", "Repositories")
+		for _, scheme := range []string{"light", "dark"} {
+			background(scheme)
+			contrast := value[float64](b, `(() => {
+				const light = (color) => color.match(/[\d.]+/g).slice(0, 3).map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+				return Math.min(...[...document.querySelectorAll("main input, main button")].flatMap(e => {
+					const { borderTopColor, backgroundColor } = getComputedStyle(e);
+					return [backgroundColor, getComputedStyle(document.body).backgroundColor].map(b => [light(borderTopColor), light(b)].sort()).map(([a, b]) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
+				}));
+			})()`)
+			assert.GreaterOrEqual(t, contrast, 3.0, "the edges of controls are hard to see when it is %s", scheme)
 		}
 		assert.NotEqual(t, background("light"), background("dark"))
 	})

@@ -1,4 +1,4 @@
-import { below, get } from "./api.js";
+import { below, filePath, get, isMap, unlessEmpty } from "./api.js";
 import { address, facts, field, h, link, notice, shortID, table } from "./dom.js";
 import { branchesOf, revision } from "./files.js";
 
@@ -19,14 +19,15 @@ const listPath = (repository, kind) => builtIn.includes(kind)
 export async function list(repository, params, signal) {
   const { kind = "Product", q = "", filter = "", sort = "", at = "", page = "" } = params;
   const [status, branches, listing] = await Promise.all([
-    get(below(repository, "catalog"), { at }, { signal }), branchesOf(repository, signal),
-    get(listPath(repository, kind), { kind: builtIn.includes(kind) ? "" : kind, q, filter: filter.split("\n"), sort, at, body: "none", page_size: 50, page_token: page }, { signal }),
+    unlessEmpty(repository, get(below(repository, "catalog"), { at }, { signal }), { counts: {} }, signal), branchesOf(repository, signal),
+    unlessEmpty(repository, get(listPath(repository, kind), { kind: builtIn.includes(kind) ? "" : kind, q, filter: filter.split("\n"), sort, at, body: "none", page_size: 50, page_token: page }, { signal }),
+      { items: [] }, signal),
   ]);
   const kinds = [...new Set([...builtIn, ...Object.keys(status.counts)])];
   return [h("h1", null, "Catalog"), revision(repository, "catalog", params, branches), search(repository, params, kinds, kind),
     table(["Title", "Id", ...(columns[kind] ?? []).map((c) => c.replace("_", " "))],
       listing.items.map((d) => [link(d.title || d.id, repository, "document", { kind, id: d.id, at }), h("span", { class: "id" }, d.id), ...(columns[kind] ?? []).map((c) => cell(d, c))]),
-      "Nothing is found."),
+      status.commit_id ? "Nothing is found." : "There are no documents yet: the first one makes the first commit."),
     h("p", { class: "bar" }, listing.next_page_token && link("More", repository, "catalog", { ...params, page: listing.next_page_token }),
       link("New " + kind.toLowerCase(), repository, "edit", { kind, at }))];
 }
@@ -45,12 +46,43 @@ function search(repository, params, kinds, kind) {
 
 export async function document(repository, { kind, id, at = "" }, signal) {
   const d = await get(documentPath(repository, kind, id), { at, body: "html" }, { signal });
-  const body = h("div", { class: "body" });
-  // The API makes this HTML of Markdown, without raw HTML and without anything that runs.
-  body.innerHTML = d.body_html ?? "";
+  const body = h("div", { class: "body" }, rendered(repository, at, d));
   return [h("h1", null, d.title || d.id),
     h("p", { class: "bar" }, link("Edit", repository, "edit", { kind, id, at }), link("File", repository, "file", { path: d.path, at }), link("History", repository, "history", { path: d.path, at })),
     facts([["kind", d.kind], ["id", d.id], ["slug", d.slug], ["path", d.path], ["blob", shortID(d.blob_id)], ...fieldsOf(d).map(([k, v]) => [k, value(repository, at, k, v)])]), body];
+}
+
+/** rendered is the body of a document, whose links and pictures lead to files beside its own. The API makes the HTML of Markdown, without raw HTML and without anything that runs. */
+function rendered(repository, at, d) {
+  const { body } = new DOMParser().parseFromString(d.body_html ?? "", "text/html"); // where nothing is loaded yet
+  const base = new URL(d.path.split("/").map(encodeURIComponent).join("/"), "https://repository.invalid/");
+  const beside = (address) => {
+    try {
+      const url = new URL(address, base);
+      return url.host === base.host ? decodeURIComponent(url.pathname.slice(1)) : null;
+    } catch { return null; }
+  };
+  for (const a of body.querySelectorAll("a[href]")) {
+    const href = a.getAttribute("href"), path = beside(href);
+    if (href.startsWith("#")) a.addEventListener("click", (e) => { e.preventDefault(); goTo(a, href.slice(1)); });
+    else if (path != null) a.href = path === "" || path.endsWith("/") ? address(repository, "files", { path: path.slice(0, -1), at }) : address(repository, "file", { path, at });
+  }
+  for (const img of body.querySelectorAll("img[src]")) {
+    const path = beside(img.getAttribute("src"));
+    if (path) img.src = filePath(repository, path) + (at ? "?" + new URLSearchParams({ ref: at }) : "");
+  }
+  return [...body.childNodes];
+}
+
+const anchor = (text) => text.trim().toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replace(/\s/g, "-");
+
+/** goTo shows the heading that a link of the same text names. */
+function goTo(link, name) {
+  let wanted = name;
+  try { wanted = decodeURIComponent(name); } catch { /* it is taken as it is written */ }
+  const heading = [...link.closest(".body").querySelectorAll("h1, h2, h3, h4, h5, h6")].find((e) => anchor(e.textContent) === wanted.toLowerCase());
+  heading?.setAttribute("tabindex", "-1");
+  heading?.focus();
 }
 
 const own = ["kind", "id", "slug", "title", "path", "path_base64", "blob_id", "fields", "body", "body_html", "ancestors", "children"];
@@ -61,13 +93,14 @@ export const fieldsOf = (d) => [...Object.entries(d).filter(([k]) => !own.includ
 function value(repository, at, name, v) {
   if (v === "" || (Array.isArray(v) && v.length === 0)) return null;
   if ((name === "category" || name === "parent") && typeof v === "string") return link(v, repository, "document", { kind: "Category", id: v, at });
-  if (Array.isArray(v) && v.every((x) => typeof x !== "object")) return v.join(", ");
+  if (Array.isArray(v) && v.every((x) => x === null || typeof x !== "object")) return v.join(", ");
+  if (v !== null && typeof v === "object" && !isMap(v) && !Array.isArray(v)) return JSON.stringify(v); // a number as it is written
   return typeof v === "object" ? h("code", null, JSON.stringify(v, null, 1)) : String(v);
 }
 
 export async function problems(repository, params, signal) {
   const { at = "", page = "" } = params;
-  const listing = await get(below(repository, "catalog", "problems"), { at, page_size: 200, page_token: page }, { signal });
+  const listing = await unlessEmpty(repository, get(below(repository, "catalog", "problems"), { at, page_size: 200, page_token: page }, { signal }), { items: [] }, signal);
   return [h("h1", null, "Problems"),
     listing.items.length === 0 && !page ? notice("good", h("p", null, "All documents are in order.")) : problemTable(repository, at, listing.items),
     listing.next_page_token && h("p", null, link("More", repository, "problems", { ...params, page: listing.next_page_token }))];

@@ -1,4 +1,4 @@
-import { call, get, below } from "./api.js";
+import { below, call, get, isMap, once, parse, unlessEmpty } from "./api.js";
 import { documentPath } from "./catalog.js";
 import { address, field, h, link, notice, tell } from "./dom.js";
 import { refusal } from "./releases.js";
@@ -17,7 +17,7 @@ const fixed = ["kind", "path", "path_base64", "blob_id", "ancestors", "children"
 
 /** form edits a document, or makes a new one if it has no id. What is saved is checked by the service before it is committed. */
 export async function form(repository, { kind, id, at = "" }, signal) {
-  const status = await get(below(repository, "catalog"), { at }, { signal });
+  const status = await unlessEmpty(repository, get(below(repository, "catalog"), { at }, { signal }), {}, signal);
   // Edits go to a branch: the one that is shown, else the one that the service chooses.
   const branch = status.ref?.startsWith("refs/heads/") ? status.ref.slice(11) : (await get(below(repository), {}, { signal })).default_branch;
   const path = documentPath(repository, kind, id ?? "");
@@ -35,11 +35,11 @@ export async function form(repository, { kind, id, at = "" }, signal) {
     try {
       const changes = read(controls, old, !id);
       if (id && Object.keys(changes).length === 0) return tell(notice("", h("p", null, "Nothing is changed.")));
-      const params = { branch, message: message.value, dry_run: dryRun || null, request_id: dryRun ? null : crypto.randomUUID?.() };
+      const params = { branch, message: message.value, dry_run: dryRun || null };
       const target = id ? path : below(repository, "catalog", "documents", kind);
-      await call(id ? "PATCH" : "POST", target, { params, body: changes, headers: id ? { "If-Match": etag } : {} });
+      await (dryRun ? call : once)(id ? "PATCH" : "POST", target, { params, body: changes, headers: id ? { "If-Match": etag } : {} });
       if (dryRun) return tell(notice("good", h("p", null, "The catalog would be in order with this.")));
-      location.hash = address(repository, "document", { kind, id: id ?? changes.id, at: at || branch });
+      if (message.isConnected) location.hash = address(repository, "document", { kind, id: id ?? changes.id, at: at || branch }); // else somebody went elsewhere meanwhile
     } catch (e) {
       tell(refusal(repository, e, branch), ...(e.current ? [conflict(e.current, e.etag)] : []));
       for (const name of [e.field, ...(e.problems ?? []).map((p) => p.field)]) mark(controls, name);
@@ -79,13 +79,15 @@ function control(name, value) {
   }
   if (name === "body") return plain(h("textarea", { id, rows: 14, class: "source" }, value), value, (v) => v);
   if (typeof value === "string") return plain(h("input", { id, value, autocomplete: "off" }), value, (v) => v);
-  if (typeof value === "number") return plain(h("input", { id, value, inputmode: "decimal", autocomplete: "off" }), value, (v) => (v.trim() === "" ? null : Number(v)));
+  if (typeof value === "number") return plain(h("input", { id, value, inputmode: "decimal", autocomplete: "off" }), value, numeric);
   if (Array.isArray(value) && value.every((v) => typeof v === "string") && !["images", "links"].includes(name)) {
     return plain(h("textarea", { id, rows: Math.min(8, value.length + 1) }, value.join("\n")), value, (v) => v.split("\n").filter(Boolean), (v) => v.join("\n"), "One in a line.");
   }
   const text = (v) => JSON.stringify(v, null, 2);
-  return plain(h("textarea", { id, class: "source", rows: Math.min(14, text(value).split("\n").length + 1) }, text(value)), value, JSON.parse, text, "As JSON.");
+  return plain(h("textarea", { id, class: "source", rows: Math.min(14, text(value).split("\n").length + 1) }, text(value)), value, parse, text, "As JSON.");
 }
+
+const numeric = (v) => (v.trim() === "" ? null : /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/.test(v.trim()) ? parse(v.trim()) : NaN);
 
 function plain(element, value, parse, format = String, help = undefined) {
   let start = element.value;
@@ -110,8 +112,6 @@ function read(controls, old, isNew) {
   }
   return changes;
 }
-
-const isMap = (v) => v !== null && typeof v === "object" && !Array.isArray(v);
 
 /** applyPatch applies a merge patch. */
 function applyPatch(to, patch) {

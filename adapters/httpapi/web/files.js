@@ -1,4 +1,4 @@
-import { below, call, filePath, get } from "./api.js";
+import { below, call, filePath, get, unlessEmpty } from "./api.js";
 import { address, facts, field, h, link, notice, number, shortID, table, time } from "./dom.js";
 
 const largestShown = 512 * 1024;
@@ -23,7 +23,7 @@ export const branchesOf = async (repository, signal) => (await get(below(reposit
 export async function tree(repository, params, signal) {
   const { at = "", path = "", page = "" } = params;
   const [branches, listing] = await Promise.all([branchesOf(repository, signal),
-    get(below(repository, "tree"), { ref: at, prefix: path, page_size: 500, page_token: page }, { signal })]);
+    unlessEmpty(repository, get(below(repository, "tree"), { ref: at, prefix: path, page_size: 500, page_token: page }, { signal }), { items: [] }, signal)]);
   const rows = listing.items.map((e) => {
     const name = e.path.slice(path ? path.length + 1 : 0);
     const shown = e.type === "directory" ? link(name + "/", repository, "files", { at, path: e.path }) : e.type === "submodule" ? name : link(name, repository, "file", { at, path: e.path });
@@ -51,7 +51,7 @@ export async function file(repository, { at = "", path }, signal) {
 export async function history(repository, params, signal) {
   const { at = "", path = "", page = "" } = params;
   const [branches, listing] = await Promise.all([branchesOf(repository, signal),
-    get(below(repository, "commits"), { ref: at, path, page_size: 50, page_token: page }, { signal })]);
+    unlessEmpty(repository, get(below(repository, "commits"), { ref: at, path, page_size: 50, page_token: page }, { signal }), { items: [] }, signal)]);
   return [h("h1", null, path ? "History of " + path : "History"), revision(repository, "history", params, branches),
     table(["Commit", "Message", "Author", "When"], listing.items.map((c) => [link(shortID(c.commit_id), repository, "commit", { id: c.commit_id }),
       c.message.split("\n", 1)[0], c.author.name, time(c.author.time)]), "There are no commits."),

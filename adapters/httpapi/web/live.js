@@ -43,16 +43,14 @@ function open(repository) {
   };
   const told = (e) => { reached(repository, e.lastEventId); changed(); };
   source.addEventListener("dev.gitstore.ref.updated.v1", (e) => {
-    seen = [row(repository, JSON.parse(e.data)), ...seen].slice(0, most);
-    list();
+    seen.unshift(row(repository, JSON.parse(e.data)));
+    aside.querySelector("ol")?.prepend(seen[0]); // the others stay where they are, and the focus with them
+    for (const old of seen.splice(most)) old.remove();
     told(e);
   });
   source.addEventListener("dev.gitstore.stream.resync_required.v1", told);
-  aside.replaceChildren(h("h2", null, "Live"), h("p", { role: "status", class: "muted" }, "Connecting…"), h("ol", { "aria-live": "polite" }));
-  list();
+  aside.replaceChildren(h("h2", null, "Live"), h("p", { role: "status", class: "muted" }, "Connecting…"), h("ol", { "aria-live": "polite" }, seen));
 }
-
-function list() { aside.querySelector("ol")?.replaceChildren(...seen); }
 
 function row(repository, { subject, data }) {
   const name = subject.replace(/^refs\/(heads|tags)\//, "");

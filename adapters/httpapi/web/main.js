@@ -33,7 +33,7 @@ async function show({ keepFocus } = {}) {
   let at;
   try { at = place(); } catch { at = { repository: "", view: "-", params: {} }; } // the address is malformed
   const { repository, view, params } = at;
-  document.getElementById("nav").replaceChildren(...(repository ? [h("strong", null, repository), ...tabs.map(([name, title]) =>
+  if (!keepFocus) document.getElementById("nav").replaceChildren(...(repository ? [h("strong", null, repository), ...tabs.map(([name, title]) =>
     link(title, repository, name, { at: params.at }, { "aria-current": (tabOf[view] ?? view) === name && "page" }))] : []));
   watch(repository, () => { if (view !== "edit") show({ keepFocus: true }); });
   main.setAttribute("aria-busy", "true");
@@ -44,7 +44,8 @@ async function show({ keepFocus } = {}) {
     content = render ? await render(repository, params, signal) : [h("h1", null, "There is nothing here"), h("a", { href: "#/" }, "To the repositories")];
   } catch (e) {
     if (e.name === "AbortError") return;
-    content = [h("h1", null, "This cannot be shown"), notice("bad", h("p", null, e.message), e.request && h("p", { class: "muted" }, "Request ", h("code", null, e.request)))];
+    content = [h("h1", null, "This cannot be shown"), notice("bad", h("p", null, e.message), e.request && h("p", { class: "muted" }, "Request ", h("code", null, e.request))),
+      h("button", { type: "button", onclick: () => show() }, "Try again")];
   }
   if (signal.aborted) return;
   main.removeAttribute("aria-busy");
@@ -54,20 +55,32 @@ async function show({ keepFocus } = {}) {
   restore();
 }
 
-/** keepInput returns a function that puts what somebody has typed, and the focus, back into a view that is shown anew. */
+const defaultOf = (e) => (e.options ? [...e.options].find((o) => o.defaultSelected)?.value ?? e.options[0]?.value : e.defaultValue);
+
+/** keepInput returns a function that puts what somebody has typed, chosen and opened, and the focus, back into a view that is shown anew. */
 function keepInput() {
-  const typed = [...main.querySelectorAll("input, textarea")].filter((e) => e.id && e.value !== e.defaultValue).map((e) => [e.id, e.value]);
-  const { id, selectionStart, selectionEnd } = document.activeElement;
+  const typed = [...main.querySelectorAll("input, textarea, select")].filter((e) => e.id && e.value !== defaultOf(e)).map((e) => [e.id, e.value]);
+  const opened = new Map([...main.querySelectorAll("details")].map((e) => [nameOf(e), e.open]));
+  const active = document.activeElement;
+  const { id, selectionStart, selectionEnd } = active;
+  const name = main.contains(active) && active !== main ? nameOf(active) : null;
+  const nth = name && [...main.querySelectorAll(active.tagName)].filter((e) => nameOf(e) === name).indexOf(active);
   return () => {
+    for (const e of main.querySelectorAll("details")) e.open = opened.get(nameOf(e)) ?? e.open;
     for (const [control, value] of typed) {
       const e = document.getElementById(control);
       if (e) e.value = value;
     }
-    const focused = id ? main.querySelector("#" + CSS.escape(id)) : null;
-    focused?.focus();
+    if (!name) return;
+    const alike = [...main.querySelectorAll(active.tagName)].filter((e) => nameOf(e) === name);
+    const focused = (id && main.querySelector("#" + CSS.escape(id))) || alike[nth] || alike[0] || main;
+    focused.focus({ preventScroll: true });
     if (selectionStart != null) focused?.setSelectionRange?.(selectionStart, selectionEnd);
   };
 }
+
+/** nameOf tells an element from others of its kind, also when the view is made anew. */
+const nameOf = (e) => [e.tagName, e.getAttribute("href"), (e.querySelector("summary")?.firstChild ?? e).textContent].join("\n");
 
 document.getElementById("skip").addEventListener("click", () => main.focus());
 addEventListener("hashchange", () => {

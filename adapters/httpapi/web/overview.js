@@ -1,4 +1,4 @@
-import { below, call, get, Problem } from "./api.js";
+import { below, call, get, missing } from "./api.js";
 import { facts, field, h, link, notice, number, shortID, table, tell, time } from "./dom.js";
 
 export async function repositories(_, { page = "" }, signal) {
@@ -23,9 +23,6 @@ function creation() {
   return [h("h2", null, "New repository"), h("form", { class: "bar", onsubmit: create }, field("Name", id), h("button", null, "Create"))];
 }
 
-/** missing is null in place of what is not there. */
-const missing = (e) => { if (e instanceof Problem && e.status === 404) return null; throw e; };
-
 export async function overview(repository, { at = "" }, signal) {
   const [info, catalog, branches, tags] = await Promise.all([
     get(below(repository), {}, { signal }),
@@ -33,7 +30,7 @@ export async function overview(repository, { at = "" }, signal) {
     get(below(repository, "branches"), { page_size: 100 }, { signal }),
     get(below(repository, "tags"), { page_size: 20 }, { signal }),
   ]);
-  return [h("h1", null, repository), catalog ? status(repository, catalog, at) : noCatalog(info),
+  return [h("h1", null, repository), catalog ? status(repository, catalog, at) : noCatalog(repository, info),
     h("h2", null, "Branches"),
     table(["Branch", "Commit", "More"], branches.items.map((b) => [link(b.name, repository, "files", { at: b.name }), link(shortID(b.commit_id), repository, "commit", { id: b.commit_id }),
       [link("history", repository, "history", { at: b.name }), " · ", link("catalog", repository, "catalog", { at: b.name })]]), "There is no branch yet: the first commit makes one."),
@@ -45,7 +42,9 @@ export async function overview(repository, { at = "" }, signal) {
     h("h2", null, "Clone"), h("pre", null, "git clone " + location.origin + "/git/" + repository + ".git")];
 }
 
-const noCatalog = (info) => notice("", h("p", null, info.empty ? "The repository is empty: a push or a commit over the API begins it." : "This service follows no catalog of this repository."));
+const noCatalog = (repository, info) => notice("", info.empty
+  ? h("p", null, "The repository is empty: a push, a commit over the API or the first document of a ", link("catalog", repository, "catalog"), " begins it.")
+  : h("p", null, "This service follows no catalog of this repository."));
 
 function status(repository, c, at) {
   return [

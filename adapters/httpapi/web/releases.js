@@ -1,4 +1,4 @@
-import { below, call, get } from "./api.js";
+import { below, call, get, once } from "./api.js";
 import { problemTable } from "./catalog.js";
 import { address, field, h, link, notice, shortID, table, tell, time } from "./dom.js";
 
@@ -28,7 +28,7 @@ function publication(repository, latest, head) {
   const message = h("input", { name: "message", id: "message", autocomplete: "off" });
   const send = async (dryRun) => {
     try {
-      const { value } = await call("POST", below(repository, "releases"), { body: { version: version.value, message: message.value, dry_run: dryRun, request_id: crypto.randomUUID?.() } });
+      const { value } = await (dryRun ? call : once)("POST", below(repository, "releases"), { body: { version: version.value, message: message.value, dry_run: dryRun } }, true);
       if (!dryRun) version.form.reset();
       tell(notice("good", h("p", null, dryRun ? "The catalog is in order, and can be released as " + value.version + "." : "Released " + value.version + ".")));
     } catch (e) { tell(refusal(repository, e)); }
