@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -176,6 +177,34 @@ func (b *browser) choose(label, option string) {
 	}`, label, option)
 }
 
+// guideStep is what a step of a guide asks for: to press, to fill, to choose or to see, a name in bold, and a value in backquotes.
+var guideStep = regexp.MustCompile("(?i)(press|fill|choose|see) \\*\\*(.+?)\\*\\*(?: with)?(?: `([^`]+)`)?")
+
+// follow does the numbered steps of a guide.
+func (b *browser) follow(guide string) {
+	b.t.Helper()
+	n := 0
+	for line := range strings.Lines(guide) {
+		if number, _, ok := strings.Cut(line, ". "); !ok || strings.Trim(number, "0123456789") != "" {
+			continue
+		}
+		for _, step := range guideStep.FindAllStringSubmatch(line, -1) {
+			n++
+			switch strings.ToLower(step[1]) {
+			case "press":
+				b.click("body", step[2])
+			case "fill":
+				b.fill(step[2], step[3])
+			case "choose":
+				b.choose(step[2], step[3])
+			case "see":
+				b.sees("main h1, #told", step[2])
+			}
+		}
+	}
+	require.Greater(b.t, n, 20, "the steps of the guide are no longer seen")
+}
+
 // exampleCatalog is the catalog that newcomers begin with, as changes.
 func exampleCatalog(t testing.TB) (actions []action) {
 	t.Helper()
@@ -194,7 +223,7 @@ func exampleCatalog(t testing.TB) (actions []action) {
 const guji = "products/coffee/single-origin/east-africa/ethiopia-guji-shakiso.md"
 
 func TestTheWebPage(t *testing.T) {
-	s := startSystem(t, "GITSTORE_CATALOGS=shop,empty")
+	s := startSystem(t, "GITSTORE_CATALOGS=shop,by-browser,empty")
 	s.createRepository(t, "shop")
 	s.commit(t, "shop", commit{Branch: "main", Message: "Import the catalog", Actions: exampleCatalog(t)})
 	eventually(t, "the catalog is not there", func() error {
@@ -211,6 +240,16 @@ func TestTheWebPage(t *testing.T) {
 		b.t = t
 	}
 
+	on("the guide is followed", func(t *testing.T, b *browser) {
+		guide, err := os.ReadFile(filepath.Join("..", "docs", "guide.md"))
+		require.NoError(t, err)
+		b.visit("")
+		b.follow(string(guide))
+		b.sees("main td strong", "1.0.0")
+		published := s.get(t, "/v1/repositories/by-browser/catalog/products/prod-1?at=v1.0.0").wants(t, http.StatusOK)
+		assert.Contains(t, string(published.body), `"price":"6.90"`)
+		assert.Contains(t, string(published.body), `"body":"Picked in **April**."`)
+	})
 	on("an empty repository is shown as one", func(t *testing.T, b *browser) {
 		s.createRepository(t, "empty")
 		for place, text := range map[string]string{
