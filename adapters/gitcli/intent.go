@@ -15,6 +15,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/repository"
+	"github.com/gitstore-dev/gitstore/internal/failpoint"
 )
 
 // intentFile is in a repository while refs move of which all are to move or none: git renames one file after the other,
@@ -43,12 +44,14 @@ func replaceFile(dir, name string, content []byte) error {
 		err = disk.Sync(unfinished)
 	}
 	if err == nil {
+		failpoint.Reach(failpoint.FileWritten)
 		err = os.Rename(unfinished, name)
 	}
 	if err != nil {
 		_ = os.Remove(unfinished)
 		return disk.Error(err)
 	}
+	failpoint.Reach(failpoint.FileMoved)
 	return disk.SyncDir(dir)
 }
 

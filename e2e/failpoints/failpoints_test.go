@@ -17,6 +17,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
 	"github.com/gitstore-dev/gitstore/internal/failpoint"
 	"github.com/gitstore-dev/gitstore/internal/testkit/gitcmd"
 	"github.com/gitstore-dev/gitstore/ports"
@@ -320,6 +321,46 @@ func TestAServiceThatEndsBetweenTwoStepsOfTheCreationOrDeletionOfARepositoryLeav
 		})
 	}
 	require.Empty(t, s.fsck(t))
+}
+
+func TestAServiceThatEndsBetweenTwoStepsOfTheSettingOfAPolicyHasOneOfTheTwo(t *testing.T) {
+	s := startService(t)
+	policy := must(repository.PolicySpec{
+		Validation: "enforce", ValidatedBranches: []string{"release/*"}, ProtectedBranches: []string{"main"}, ImmutableReleases: true,
+	}.Parse())
+	for _, p := range []failpoint.Point{failpoint.FileWritten, failpoint.FileMoved, answered} {
+		t.Run(string(p), func(t *testing.T) {
+			id := prepare(t, s, string(p))
+			for _, next := range []*ports.Policy{&policy, nil} {
+				set := write{make: func(ctx context.Context, _ *testing.T, s *service, id git.RepositoryID) outcome {
+					return outcome{err: s.client.SetPolicy(ctx, id, next)}
+				}}
+				before := s.policy(t, id)
+				s.kill(t, p, set, id)
+				found := s.policy(t, id)
+				require.Empty(t, s.leftovers(t))
+				require.NoError(t, set.make(t.Context(), t, s, id).err)
+				after := s.policy(t, id)
+				require.NotEqual(t, before, after)
+				if p == failpoint.FileWritten {
+					require.Equal(t, before, found)
+				} else {
+					require.Equal(t, after, found)
+				}
+			}
+		})
+	}
+}
+
+// policy returns the policy of a repository, "" if it has none of its own.
+func (s *service) policy(t *testing.T, id git.RepositoryID) string {
+	t.Helper()
+	found, err := s.client.Policy(t.Context(), id)
+	require.NoError(t, err)
+	if !found.Own {
+		return ""
+	}
+	return fmt.Sprintf("%+v", found.Spec())
 }
 
 func (s *service) exists(t *testing.T, id git.RepositoryID) bool {

@@ -40,3 +40,11 @@ const (
 	// RepositorySynced is when that is on the disk.
 	RepositorySynced Point = "repository-synced"
 )
+
+// The points of the replacement of a file of a repository, such as the one that has its policy.
+const (
+	// FileWritten is when the new file is on the disk, and not in its place.
+	FileWritten Point = "file-written"
+	// FileMoved is when it is in its place. Next that is put on the disk.
+	FileMoved Point = "file-moved"
+)
