@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -35,11 +37,13 @@ func gitClient(ctx context.Context, dir string, args ...string) (string, error) 
 	return strings.TrimSpace(string(out)), nil
 }
 
-// TestPushersAndCommittersLoseNothing has git clients and clients of the API race for one branch.
+// TestPushersAndCommittersLoseNothing has git clients and clients of the API race for one branch whose pushes are validated.
 func TestPushersAndCommittersLoseNothing(t *testing.T) {
-	const pushers, pushes, committers, commits = 4, 3, 2, 10
+	const pushers, pushes, committers, commits = 8, 2, 2, 10
 	s := startSystem(t)
 	s.createRepository(t, "shop")
+	s.call(t, http.MethodPut, inRepository("shop", "/policy"), strings.NewReader(`{"validation":"enforce","protected_branches":["main"]}`),
+		"Content-Type", "application/json").wants(t, http.StatusOK)
 	w := watch(t, s.client, "?repository=shop")
 	var accepted sync.Map // what was pushed or committed, by commit
 	accepted.Store(s.commit(t, "shop", commit{Branch: "main", Message: "begin", Actions: []action{upsert("begin", "")}}).CommitID, true)
@@ -83,26 +87,24 @@ func TestPushersAndCommittersLoseNothing(t *testing.T) {
 	require.Empty(t, leftovers(t, s.data))
 }
 
-// pushAll pushes commits of its own one by one, each on top of what is there.
+// pushAll pushes categories of its own one by one, each in a commit on top of what is there. One that is invalid is refused first.
 func pushAll(ctx context.Context, url, dir string, me, pushes int, accepted *sync.Map) error {
 	if _, err := gitClient(ctx, dir, "clone", "--quiet", url, "."); err != nil {
 		return err
 	}
 	for i := range pushes {
-		if _, err := gitClient(ctx, dir, "commit", "--quiet", "--allow-empty", "--message", fmt.Sprintf("push %d of %d", i, me)); err != nil {
+		name := fmt.Sprintf("cup-%d-%d", me, i)
+		if err := commitCategory(ctx, dir, name, "no slug"); err != nil {
 			return err
 		}
-		for {
-			if _, err := gitClient(ctx, dir, "pull", "--quiet", "--rebase"); err != nil {
-				return err
-			}
-			_, err := gitClient(ctx, dir, "push", "--quiet")
-			if err == nil {
-				break
-			}
-			if !strings.Contains(err.Error(), "rejected") {
-				return err
-			}
+		if err := insistOnPush(ctx, dir); err == nil || !strings.Contains(err.Error(), "(catalog invalid)") {
+			return fmt.Errorf("an invalid category is pushed: %w", err)
+		}
+		if err := commitCategory(ctx, dir, name, name, "--amend"); err != nil {
+			return err
+		}
+		if err := insistOnPush(ctx, dir); err != nil {
+			return err
 		}
 		head, err := gitClient(ctx, dir, "rev-parse", "HEAD")
 		if err != nil {
@@ -111,6 +113,41 @@ func pushAll(ctx context.Context, url, dir string, me, pushes int, accepted *syn
 		accepted.Store(head, true)
 	}
 	return nil
+}
+
+func commitCategory(ctx context.Context, dir, name, slug string, options ...string) error {
+	file := filepath.Join("categories", name+".md")
+	err := os.MkdirAll(filepath.Join(dir, "categories"), 0o700)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, file), fmt.Appendf(nil, categoryFile, name, slug), 0o600)
+	}
+	if err == nil {
+		_, err = gitClient(ctx, dir, "add", file)
+	}
+	if err == nil {
+		_, err = gitClient(ctx, dir, append([]string{"commit", "--quiet", "--message", name}, options...)...)
+	}
+	return err
+}
+
+const categoryFile = `---
+id: cat-%s
+slug: %s
+title: Cups
+---
+`
+
+// insistOnPush pushes again and again while others are quicker.
+func insistOnPush(ctx context.Context, dir string) error {
+	for {
+		if _, err := gitClient(ctx, dir, "pull", "--quiet", "--rebase"); err != nil {
+			return err
+		}
+		_, err := gitClient(ctx, dir, "push", "--quiet")
+		if err == nil || !strings.Contains(err.Error(), "rejected") || strings.Contains(err.Error(), "(catalog invalid)") {
+			return err
+		}
+	}
 }
 
 // largePush is the request of a push to the branch of an empty repository, a few megabytes long.
