@@ -1,6 +1,8 @@
 package gitclient
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -19,7 +21,11 @@ var _ ports.PackTransport = (*Store)(nil)
 
 // AdvertiseRefs implements [ports.PackTransport].
 func (s *Store) AdvertiseRefs(ctx context.Context, id git.RepositoryID, q ports.AdvertiseRefs, out io.Writer) error {
-	answer, err := open(ctx, gitv1.TransportService_AdvertiseRefs_FullMethodName, s.packs.AdvertiseRefs, wire.EncodeAdvertiseRefs(id, q))
+	return s.advertised(ctx, wire.EncodeAdvertiseRefs(id, q), out)
+}
+
+func (s *Store) advertised(ctx context.Context, req *gitv1.AdvertiseRefsRequest, out io.Writer) error {
+	answer, err := open(ctx, gitv1.TransportService_AdvertiseRefs_FullMethodName, s.packs.AdvertiseRefs, req)
 	if err != nil {
 		return err
 	}
@@ -38,8 +44,20 @@ func (s *Store) AdvertiseRefs(ctx context.Context, id git.RepositoryID, q ports.
 	}
 }
 
-// UploadPack implements [ports.PackTransport].
+// UploadPack implements [ports.PackTransport]. Refs are listed by a call of their own, which waits for no pack.
 func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, version git.ProtocolVersion, in io.Reader, out io.Writer) error {
+	if version == 2 {
+		command, rest, err := lsRefs(in)
+		if err != nil {
+			return errs.From(err)
+		}
+		if command != nil {
+			req := wire.EncodeAdvertiseRefs(id, ports.AdvertiseRefs{Service: git.UploadPackService, Version: version})
+			req.ListRefs = command
+			return s.advertised(ctx, req, out)
+		}
+		in = rest
+	}
 	ctx, cancel := withDeadline(ctx, gitv1.TransportService_UploadPack_FullMethodName)
 	defer cancel()
 	stream, err := s.packs.UploadPack(ctx)
@@ -52,6 +70,19 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, version git
 		data:    (*gitv1.UploadPackResponse).GetData,
 	}
 	return e.run(&gitv1.UploadPackRequest{Repository: id.String(), ProtocolVersion: uint32(version)}, in, out)
+}
+
+// lsRefs returns the request if it is the command ls-refs and not too long, and else what is to be read in its place.
+func lsRefs(in io.Reader) (command []byte, rest io.Reader, err error) {
+	begins := bufio.NewReaderSize(in, wire.Chunk)
+	if head, _ := begins.Peek(wire.LsRefsBegins); !wire.IsLsRefs(head) { // what Peek fails with, reading does
+		return nil, begins, nil
+	}
+	command, err = io.ReadAll(io.LimitReader(begins, wire.MaxLsRefs+1))
+	if len(command) > wire.MaxLsRefs {
+		return nil, io.MultiReader(bytes.NewReader(command), begins), nil
+	}
+	return command, nil, err
 }
 
 // ReceivePack implements [ports.PackTransport].

@@ -1,6 +1,7 @@
 package gitserver
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
@@ -28,9 +29,15 @@ func (s transportService) AdvertiseRefs(m *gitv1.AdvertiseRefsRequest, stream gr
 	if err != nil {
 		return err
 	}
-	return s.packs.AdvertiseRefs(stream.Context(), id, q, chunkWriter(func(data []byte) error {
-		return stream.Send(&gitv1.AdvertiseRefsResponse{Data: data})
-	}))
+	out := chunkWriter(func(data []byte) error { return stream.Send(&gitv1.AdvertiseRefsResponse{Data: data}) })
+	request, err := wire.DecodeLsRefs(m, q)
+	if err != nil {
+		return err
+	}
+	if len(request) > 0 {
+		return s.packs.UploadPack(stream.Context(), id, q.Version, bytes.NewReader(request), out)
+	}
+	return s.packs.AdvertiseRefs(stream.Context(), id, q, out)
 }
 
 func (s transportService) UploadPack(stream grpc.BidiStreamingServer[gitv1.UploadPackRequest, gitv1.UploadPackResponse]) error {

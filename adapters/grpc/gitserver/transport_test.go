@@ -113,10 +113,21 @@ func TestAStreamOfPacksIsHeldToItsForm(t *testing.T) {
 		_, err = stream.Recv()
 		assert.Equal(t, codes.InvalidArgument, status.Code(err), "%s: %v", what, err)
 	}
-	answer, err := client.AdvertiseRefs(t.Context(), &gitv1.AdvertiseRefsRequest{Repository: "shop"})
-	require.NoError(t, err)
-	_, err = answer.Recv()
-	assert.Equal(t, codes.InvalidArgument, status.Code(err))
+	upload, receive := gitv1.PackService_PACK_SERVICE_UPLOAD_PACK, gitv1.PackService_PACK_SERVICE_RECEIVE_PACK
+	lsRefs := []byte("0014command=ls-refs\n0000")
+	for what, m := range map[string]*gitv1.AdvertiseRefsRequest{
+		"no service":          {Repository: "shop"},
+		"another command":     {Repository: "shop", Service: upload, ProtocolVersion: 2, ListRefs: []byte("0012command=fetch\n0000")},
+		"half a command":      {Repository: "shop", Service: upload, ProtocolVersion: 2, ListRefs: []byte("0014")},
+		"a long command":      {Repository: "shop", Service: upload, ProtocolVersion: 2, ListRefs: append(lsRefs, make([]byte, wire.MaxLsRefs)...)},
+		"a command before it": {Repository: "shop", Service: upload, ProtocolVersion: 1, ListRefs: lsRefs},
+		"a command to push":   {Repository: "shop", Service: receive, ProtocolVersion: 2, ListRefs: lsRefs},
+	} {
+		answer, err := client.AdvertiseRefs(t.Context(), m)
+		require.NoError(t, err)
+		_, err = answer.Recv()
+		assert.Equal(t, codes.InvalidArgument, status.Code(err), what)
+	}
 }
 
 func TestWithoutPacksNoGitClientIsServed(t *testing.T) {

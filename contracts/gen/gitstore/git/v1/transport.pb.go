@@ -80,8 +80,11 @@ type AdvertiseRefsRequest struct {
 	Service    PackService            `protobuf:"varint,2,opt,name=service,proto3,enum=gitstore.git.v1.PackService" json:"service,omitempty"`
 	// The version of the protocol that the client speaks: 0, 1 or 2.
 	ProtocolVersion uint32 `protobuf:"varint,3,opt,name=protocol_version,json=protocolVersion,proto3" json:"protocol_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The whole request of the command ls-refs, of a megabyte at most; empty asks for the capabilities. For PACK_SERVICE_UPLOAD_PACK
+	// in version 2 alone.
+	ListRefs      []byte `protobuf:"bytes,4,opt,name=list_refs,json=listRefs,proto3" json:"list_refs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AdvertiseRefsRequest) Reset() {
@@ -133,6 +136,13 @@ func (x *AdvertiseRefsRequest) GetProtocolVersion() uint32 {
 		return x.ProtocolVersion
 	}
 	return 0
+}
+
+func (x *AdvertiseRefsRequest) GetListRefs() []byte {
+	if x != nil {
+		return x.ListRefs
+	}
+	return nil
 }
 
 type AdvertiseRefsResponse struct {
@@ -395,13 +405,14 @@ var File_gitstore_git_v1_transport_proto protoreflect.FileDescriptor
 
 const file_gitstore_git_v1_transport_proto_rawDesc = "" +
 	"\n" +
-	"\x1fgitstore/git/v1/transport.proto\x12\x0fgitstore.git.v1\x1a#gitstore/options/v1/operation.proto\"\x99\x01\n" +
+	"\x1fgitstore/git/v1/transport.proto\x12\x0fgitstore.git.v1\x1a#gitstore/options/v1/operation.proto\"\xb6\x01\n" +
 	"\x14AdvertiseRefsRequest\x12\x1e\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\tR\n" +
 	"repository\x126\n" +
 	"\aservice\x18\x02 \x01(\x0e2\x1c.gitstore.git.v1.PackServiceR\aservice\x12)\n" +
-	"\x10protocol_version\x18\x03 \x01(\rR\x0fprotocolVersion\"+\n" +
+	"\x10protocol_version\x18\x03 \x01(\rR\x0fprotocolVersion\x12\x1b\n" +
+	"\tlist_refs\x18\x04 \x01(\fR\blistRefs\"+\n" +
 	"\x15AdvertiseRefsResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\"r\n" +
 	"\x11UploadPackRequest\x12\x1e\n" +

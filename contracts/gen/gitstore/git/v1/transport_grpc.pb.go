@@ -35,7 +35,8 @@ const (
 // What the protocol has words for is told in the data, for the person in front of the client; a status other than OK says
 // that the data is not a whole answer.
 type TransportServiceClient interface {
-	// AdvertiseRefs streams what a service has to offer: its capabilities and, below version 2, the refs.
+	// AdvertiseRefs streams what a service has to offer: its capabilities and, below version 2, the refs. In version 2 it answers
+	// the command ls-refs, so that clients learn of the refs although packs are at work in every place.
 	AdvertiseRefs(ctx context.Context, in *AdvertiseRefsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[AdvertiseRefsResponse], error)
 	// UploadPack answers one request of a fetch or clone: a round of negotiation, a pack, or another command of version 2.
 	UploadPack(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[UploadPackRequest, UploadPackResponse], error)
@@ -107,7 +108,8 @@ type TransportService_ReceivePackClient = grpc.BidiStreamingClient[ReceivePackRe
 // What the protocol has words for is told in the data, for the person in front of the client; a status other than OK says
 // that the data is not a whole answer.
 type TransportServiceServer interface {
-	// AdvertiseRefs streams what a service has to offer: its capabilities and, below version 2, the refs.
+	// AdvertiseRefs streams what a service has to offer: its capabilities and, below version 2, the refs. In version 2 it answers
+	// the command ls-refs, so that clients learn of the refs although packs are at work in every place.
 	AdvertiseRefs(*AdvertiseRefsRequest, grpc.ServerStreamingServer[AdvertiseRefsResponse]) error
 	// UploadPack answers one request of a fetch or clone: a round of negotiation, a pack, or another command of version 2.
 	UploadPack(grpc.BidiStreamingServer[UploadPackRequest, UploadPackResponse]) error
