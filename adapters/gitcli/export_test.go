@@ -14,13 +14,19 @@ func (s *Store) SyncRefsWith(fn func(path string) error) { s.refs.syncPath = fn 
 // EndRefProcessesAfter makes n instead of ten thousand transactions wear out a process. Call it before the first write.
 func (s *Store) EndRefProcessesAfter(n int) { s.refs.maxTransactions = n }
 
-// HoldWriter keeps an open repository from being written to, until release.
+// HoldWriter keeps an open repository, to which nobody writes, from being written to until release.
 func (s *Store) HoldWriter(id git.RepositoryID) (release func(), err error) {
 	r, err := s.repo(context.Background(), id)
 	if err != nil {
 		return nil, err
 	}
 	r.exclusive.Lock()
+	// After a batch the writer looks for more for a moment: it would take what comes then for the next one.
+	for running := true; running; runtime.Gosched() {
+		r.writer.mu.Lock()
+		running = r.writer.running
+		r.writer.mu.Unlock()
+	}
 	return r.exclusive.Unlock, nil
 }
 
