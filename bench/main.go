@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,6 +24,7 @@ import (
 func main() {
 	quick := flag.Bool("quick", false, "fewer and shorter rounds")
 	only := flag.String("only", "", "do only the works whose name matches this regular expression")
+	how := flag.String("how", "", "do the works only in the ways whose name matches this regular expression, such as ^GitStore$ for a profile of that alone")
 	dir := flag.String("dir", "", "directory for the data, on the disk to be measured (default: the one for temporary files)")
 	grow := flag.String("growth", "", "measure how GitStore behaves as what it holds and who calls it grow, and write the curves into this directory")
 	full := flag.Bool("full", false, "with -growth: go on to a repository of a million files")
@@ -33,7 +35,7 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	run := func() error { return bench(ctx, *dir, *only, *profile, *quick) }
+	run := func() error { return bench(ctx, *dir, *only, *how, *profile, *quick) }
 	if *grow != "" {
 		run = func() error { return measureGrowth(ctx, *dir, *grow, *full, growthPace(*quick)) }
 	}
@@ -63,15 +65,19 @@ func growthPace(quick bool) pace {
 	return pace{rounds: 5, turn: 200 * time.Millisecond}
 }
 
-func bench(ctx context.Context, dir, only, profile string, quick bool) (err error) {
+func bench(ctx context.Context, dir, only, how, profile string, quick bool) (err error) {
 	chosen, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	ways, err := regexp.Compile(how)
 	if err != nil {
 		return err
 	}
 	var rep report
 	p := newPace(quick)
-	if only != gitClients { // those have data of their own
-		if err := rep.measureBed(ctx, dir, chosen, profile, p); err != nil {
+	if only != gitClients && only != overloads { // those have data of their own
+		if err := rep.measureBed(ctx, dir, chosen, ways, profile, p); err != nil {
 			return err
 		}
 	}
@@ -80,6 +86,12 @@ func bench(ctx context.Context, dir, only, profile string, quick bool) (err erro
 		if err := rep.measureClients(ctx, dir, quick); err != nil {
 			return fmt.Errorf("%s: %w", gitClients, err)
 		}
+	}
+	if chosen.MatchString(overloads) {
+		if err := rep.overload(ctx, dir, quick); err != nil {
+			return fmt.Errorf("%s: %w", overloads, err)
+		}
+		rep.printOverloads()
 	}
 	return nil
 }
@@ -104,7 +116,7 @@ func (r *report) measureClients(ctx context.Context, parent string, quick bool) 
 }
 
 // measureBed measures all that is done in one bed, and prints it.
-func (r *report) measureBed(ctx context.Context, dir string, chosen *regexp.Regexp, profile string, p pace) (err error) {
+func (r *report) measureBed(ctx context.Context, dir string, chosen, ways *regexp.Regexp, profile string, p pace) (err error) {
 	fmt.Fprintln(os.Stderr, "making the data")
 	b, err := newBed(ctx, dir)
 	if err != nil {
@@ -121,7 +133,8 @@ func (r *report) measureBed(ctx context.Context, dir string, chosen *regexp.Rege
 		return err
 	}
 	for _, w := range works {
-		if !chosen.MatchString(w.name) {
+		w.ways = slices.DeleteFunc(w.ways, func(w way) bool { return !ways.MatchString(w.name) })
+		if !chosen.MatchString(w.name) || len(w.ways) == 0 {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, w.name)

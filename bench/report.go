@@ -27,6 +27,9 @@ type report struct {
 	busy    string
 	clients []clientRow
 	peaks   []peak
+	// overloads are what services did under overload, and overloadMemory is what one had after it, in bytes.
+	overloads      []*overload
+	overloadMemory int64
 }
 
 type row struct {

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
+	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
+)
+
+const (
+	overloads = "overload"
+	// overloadFactor is how many times as many calls are made as the service answers at its best.
+	overloadFactor = 10
+	// overloadCommits is the length of the history that is walked.
+	overloadCommits = 5000
+	// sampleRate is how many calls a second the service gets that is looked at for whether it is well again.
+	sampleRate = 50
+	// overloadConns are as many clients as make the calls.
+	overloadConns = 32
+	// overloadTimeout is how long they wait for an answer.
+	overloadTimeout = 10 * time.Second
+	// patience is how long one looks.
+	patience = 30 * time.Second
+)
+
+// What is expected of a service under overload.
+const (
+	goodputGoal  = 0.8
+	servedGoal   = time.Second
+	refusedGoal  = 10 * time.Millisecond
+	recoveryGoal = 5 * time.Second
+)
+
+// overload is what a git-service did when it was asked for far more than it can do. Nobody waited for an answer before the next call was made, as
+// is so with clients that do not know of each other.
+type overload struct {
+	work string
+	// callers reached peak, how often a second the work was done at its best.
+	callers int
+	peak    float64
+	// offered and served are calls a second.
+	offered, served float64
+	// answers are what calls took that were served, refused those of calls for which there was no room in the queue, and late those of
+	// calls whose turn, or answer, did not come in time.
+	answers, refused, late []time.Duration
+	// failed are other errors, of which the first is kept.
+	failed int
+	first  error
+	// well is how long after the last call the service answered like before.
+	well time.Duration
+}
+
+// call is one doing of a work that overloads.
+type call func(ctx context.Context) error
+
+// overload measures a service in a process of its own.
+func (r *report) overload(ctx context.Context, parent string, quick bool) (err error) {
+	lasts, turn := time.Minute, 2*time.Second
+	if quick {
+		lasts, turn = 10*time.Second, time.Second
+	}
+	dir, err := os.MkdirTemp(parent, "gitstore-bench-overload-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	root, binary := filepath.Join(dir, "root"), filepath.Join(dir, "gitstore-git-service")
+	if err := build(ctx, binary); err != nil {
+		return err
+	}
+	if err := generateIn(ctx, root, map[string]func(io.Writer) error{
+		"catalog": writeCatalog, "history": func(w io.Writer) error { return writeCommits(w, overloadCommits, 10) },
+	}); err != nil {
+		return err
+	}
+	if err := packAll(ctx, root); err != nil {
+		return err
+	}
+	s, err := startService(ctx, binary, root)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	// A connection has 1,024 calls under way at most; more would wait in the client. The client of the library asks once more after it was
+	// refused: these do not.
+	var conns []*grpc.ClientConn
+	for range overloadConns {
+		conn, err := grpc.NewClient(s.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, conn.Close()) }()
+		conns = append(conns, conn)
+	}
+	e := newEdits()
+	for _, w := range []struct {
+		name string
+		do   call
+	}{
+		{"commits of one file to one branch, durable", oneCommit(conns, e)},
+		{"the commits of 5,000 that changed one file", pathHistory(conns)},
+	} {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", overloads, w.name)
+		o, err := overloadBy(ctx, w.do, turn, lasts)
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+		o.work = w.name
+		r.overloads = append(r.overloads, o)
+	}
+	usage, err := s.usage()
+	r.overloadMemory = usage.Memory
+	return err
+}
+
+// oneCommit commits another content of some product.
+func oneCommit(conns []*grpc.ClientConn, e *edits) call {
+	return func(ctx context.Context) error {
+		f := e.product()
+		change := git.Change{Action: git.ActionUpsert, Path: f.path, Content: bytes.NewReader(f.content), Size: int64(len(f.content))}
+		_, err := gitv1.NewCommitServiceClient(anyConn(conns)).CommitFile(ctx, wire.EncodeCommitFile(repositoryID("catalog"),
+			ports.CommitFiles{Branch: mainBranch(), Message: "Change\n"}, wire.EncodeInlineAction(change, f.content)))
+		return wire.DecodeError(err)
+	}
+}
+
+func anyConn(conns []*grpc.ClientConn) *grpc.ClientConn { return conns[rand.IntN(len(conns))] }
+
+// pathHistory asks for the commits that changed a file.
+func pathHistory(conns []*grpc.ClientConn) call {
+	request := wire.EncodeListCommits(repositoryID("history"), ports.ListCommits{
+		Revision: git.AtRef(mainBranch()), Path: treePath(historyPath(3, 7)),
+	})
+	return func(ctx context.Context) error {
+		stream, err := gitv1.NewHistoryServiceClient(anyConn(conns)).ListCommits(ctx, request)
+		for err == nil {
+			_, err = stream.Recv()
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return wire.DecodeError(err)
+	}
+}
+
+// overloadBy finds out how often a second a call is answered at most, makes [overloadFactor] times as many for some time, and looks when the
+// service is well again.
+func overloadBy(ctx context.Context, do call, turn, lasts time.Duration) (*overload, error) {
+	o := &overload{}
+	var alone time.Duration
+	for _, callers := range []int{1, 4, 16, 64} {
+		took, n, err := concurrent("", callers, func(ctx context.Context, _ int) error { return do(ctx) }).turn(ctx, turn)
+		if err != nil {
+			return nil, err
+		}
+		if callers == 1 {
+			alone = took / time.Duration(n)
+		}
+		if rate := float64(n) / took.Seconds(); rate > o.peak {
+			o.callers, o.peak = callers, rate
+		}
+	}
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	if err := o.flood(ctx, &calls, do, lasts); err != nil {
+		return nil, err
+	}
+	return o, o.recover(ctx, do, alone)
+}
+
+// flood makes calls at a rate that does not depend on the answers, and does not wait for the last ones.
+func (o *overload) flood(ctx context.Context, calls *sync.WaitGroup, do call, lasts time.Duration) error {
+	var mu sync.Mutex
+	wanted := overloadFactor * o.peak
+	begin, made, inTime := time.Now(), 0, 0
+	for passed := time.Duration(0); passed < lasts; passed = time.Since(begin) {
+		for ; float64(made) < wanted*passed.Seconds(); made++ {
+			calls.Go(func() {
+				ctx, cancel := context.WithTimeout(ctx, overloadTimeout)
+				defer cancel()
+				asked := time.Now()
+				err := do(ctx)
+				answered := time.Now()
+				mu.Lock()
+				defer mu.Unlock()
+				took := answered.Sub(asked)
+				switch reason := errs.ReasonOf(err); {
+				case err == nil:
+					o.answers = append(o.answers, took)
+					if answered.Sub(begin) <= lasts {
+						inTime++
+					}
+				case reason == errs.ReasonQueueFull && took < servedGoal/2:
+					o.refused = append(o.refused, took)
+				case reason == errs.ReasonQueueFull || reason == errs.ReasonDeadlineExceeded:
+					o.late = append(o.late, took)
+				default:
+					o.failed++
+					if o.first == nil {
+						o.first = err
+					}
+				}
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	o.offered, o.served = float64(made)/lasts.Seconds(), float64(inTime)/lasts.Seconds()
+	return nil
+}
+
+// recover waits until ten calls in a row were answered in at most twice the time that one took before, for as long as patience.
+func (o *overload) recover(ctx context.Context, do call, alone time.Duration) error {
+	tick := time.NewTicker(time.Second / sampleRate)
+	defer tick.Stop()
+	begin := time.Now()
+	for good := 0; good < 10 && o.well < patience; {
+		asked := time.Now()
+		if good == 0 {
+			o.well = asked.Sub(begin)
+		}
+		if err := do(ctx); err != nil && errs.ReasonOf(err) != errs.ReasonQueueFull {
+			return err
+		} else if err == nil && time.Since(asked) <= 2*alone {
+			good++
+		} else {
+			good = 0
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// printOverloads prints what services did under overload.
+func (r *report) printOverloads() {
+	fmt.Println("\n| asked for ten times what it can do | figure | goal |\n|---|---|---|")
+	for _, o := range r.overloads {
+		fmt.Printf("| %s: at its best, with %d callers | %s/s |  |\n", o.work, o.callers, number(o.peak))
+		fmt.Printf("| offered, without waiting for answers | %s/s |  |\n", number(o.offered))
+		fmt.Printf("| served | %s/s, %.0f %% of the best; %s | ≥ %.0f %%%s; p99 ≤ %s%s |\n", number(o.served), 100*o.served/o.peak, percentiles(o.answers),
+			100*goodputGoal, verdict(o.served >= goodputGoal*o.peak), servedGoal, verdict(len(o.answers) > 0 && percentile(o.answers, 99) <= servedGoal))
+		fmt.Printf("| refused, as the queue was full | %s; %s | p99 ≤ %s%s |\n", number(float64(len(o.refused))), percentiles(o.refused),
+			refusedGoal, verdict(len(o.refused) == 0 || percentile(o.refused, 99) <= refusedGoal))
+		fmt.Printf("| not served in time | %s |  |\n", number(float64(len(o.late))))
+		failed := fmt.Sprint(o.failed)
+		if o.first != nil {
+			failed += ", the first: " + strings.ReplaceAll(o.first.Error(), "|", "\\|")
+		}
+		fmt.Printf("| failed | %s | 0%s |\n", failed, verdict(o.failed == 0))
+		fmt.Printf("| well again after | %s | ≤ %s%s |\n", duration(o.well), recoveryGoal, verdict(o.well <= recoveryGoal))
+	}
+	fmt.Printf("\nMemory of the git-service after that: %.1f MiB resident.\n", float64(r.overloadMemory)/(1<<20))
+}
+
+func percentiles(samples []time.Duration) string {
+	if len(samples) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("p50 %s, p99 %s", duration(percentile(samples, 50)), duration(percentile(samples, 99)))
+}
