@@ -221,7 +221,7 @@ var table = []row{
 	{
 		pattern: "bench",
 		allow: []string{
-			"adapters/...", "app/...", "domain/...", "internal/pktline", "internal/testkit/...", "ports/...", "os/exec",
+			"adapters/...", "app/...", "contracts/gen/gitstore/...", "domain/...", "internal/pktline", "internal/testkit/...", "ports/...", "os/exec",
 			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
 		},
 	},
