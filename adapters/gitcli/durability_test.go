@@ -86,9 +86,7 @@ git "$@" | while read -r line; do
 	echo "$line"
 done
 `
-	name := filepath.Join(t.TempDir(), "git")
-	require.NoError(t, os.WriteFile(name, []byte(script), 0o700))
-	return name
+	return scripted(t, script)
 }
 
 func TestRefsThatGitMovedBeforeItWasKilledAreSyncedBeforeTheWriteIsAcknowledged(t *testing.T) {
@@ -127,9 +125,7 @@ git "$@" | while read -r line; do
 	echo "$line"
 done
 `
-	name := filepath.Join(t.TempDir(), "git")
-	require.NoError(t, os.WriteFile(name, []byte(script), 0o700))
-	return name
+	return scripted(t, script)
 }
 
 func TestWritesGoOnFromWhereTheRefsAreAfterItWasNotKnownWhereTheyAre(t *testing.T) {
@@ -177,9 +173,7 @@ while read -r line; do
 	esac
 done
 `
-	git = filepath.Join(t.TempDir(), "git")
-	require.NoError(t, os.WriteFile(git, []byte(script), 0o700))
-	return git, broken
+	return scripted(t, script), broken
 }
 
 func branchAt(t *testing.T, r ports.GitRepository, name string) git.ObjectID {

@@ -560,6 +560,14 @@ func TestCanceledWriteLeavesNothingBehind(t *testing.T) {
 	assert.Equal(t, clean, files(t, root))
 }
 
+// scripted writes a script that stands in for git, and returns its path.
+func scripted(t *testing.T, script string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "git")
+	require.NoError(t, os.WriteFile(name, []byte(script), 0o700))
+	return name
+}
+
 // gitThatStalls is a git that answers a question for the object with the beginning of its content and no more, once the file stall is there. It removes
 // the file when it has begun.
 func gitThatStalls(t *testing.T, object git.ObjectID, stall string) string {
@@ -575,9 +583,7 @@ while read -r question; do
 	if [ "$question" != flush ]; then echo "$question" | git "$@"; fi
 done
 `
-	name := filepath.Join(t.TempDir(), "git")
-	require.NoError(t, os.WriteFile(name, []byte(script), 0o700))
-	return name
+	return scripted(t, script)
 }
 
 func TestAReadThatIsCanceledInAnAnswerDoesNotMakeADirectoryEmpty(t *testing.T) {
