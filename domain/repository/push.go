@@ -69,13 +69,13 @@ func isVerdict(err error) bool {
 type names struct {
 	all      map[git.RefName]bool
 	above    map[string]git.RefName
-	versions map[string]git.RefName
+	versions map[string]RefChange
 }
 
 func newNames(p Policy, n int) names {
 	made := names{all: make(map[git.RefName]bool, n), above: map[string]git.RefName{}}
 	if p.ImmutableReleases {
-		made.versions = map[string]git.RefName{}
+		made.versions = map[string]RefChange{}
 	}
 	return made
 }
@@ -100,9 +100,9 @@ func (n names) add(c RefChange) error {
 	}
 	if v := versionOf(c.Name); n.versions != nil && !v.IsZero() {
 		if other, ok := n.versions[v.WithoutBuild()]; ok {
-			return isReleased(v, other, c.New)
+			return isReleased(v, other.Name, other.New)
 		}
-		n.versions[v.WithoutBuild()] = c.Name
+		n.versions[v.WithoutBuild()] = c
 	}
 	for dir := range directories(c.Name) {
 		n.above[dir] = c.Name
