@@ -57,7 +57,7 @@ type overload struct {
 	// offered and served are calls a second.
 	offered, served float64
 	// answers are what calls took that were served, refused those of calls for which there was no room in the queue, and late those of
-	// calls whose turn, or answer, did not come in time.
+	// calls whose turn, or answer, did not come in time. The service says the same to both: what took half a second waited for a turn.
 	answers, refused, late []time.Duration
 	// failed are other errors, of which the first is kept.
 	failed int
