@@ -166,6 +166,7 @@ func takesNothing(t *testing.T) (room func()) {
 }
 
 func TestADiskThatTakesNothingIsGotOver(t *testing.T) {
+	t.Parallel()
 	if !inItsOwnProcess(t) {
 		return
 	}
@@ -181,6 +182,7 @@ func TestADiskThatTakesNothingIsGotOver(t *testing.T) {
 }
 
 func TestAJournalOpensOnADiskThatTakesNothing(t *testing.T) {
+	t.Parallel()
 	if !inItsOwnProcess(t) {
 		return
 	}

@@ -66,6 +66,7 @@ func (e *external) streams(t testing.TB) jetstream.JetStream {
 }
 
 func TestConformanceOnAnExternalServer(t *testing.T) {
+	t.Parallel()
 	e := startExternal(t)
 	var journals atomic.Int64
 	eventstest.Run(t, harness(func(_ testing.TB, opts *nats.Options) {

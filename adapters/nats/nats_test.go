@@ -27,6 +27,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	eventstest.Run(t, harness(func(t testing.TB, opts *nats.Options) { opts.Dir = t.TempDir() }))
 }
 
