@@ -193,7 +193,7 @@ bench-compare: $(BENCHSTAT) ## Compare the Go benchmarks BENCH (.) with those of
 # --- lint ---------------------------------------------------------------
 
 .PHONY: lint
-lint: lint-fmt lint-mod lint-proto lint-gen lint-openapi lint-kubernetes lint-go ## Check formatting, modules, contracts, generated code, the OpenAPI document, manifests and Go code
+lint: lint-fmt lint-mod lint-contracts lint-gen lint-openapi lint-kubernetes lint-go ## Check formatting, modules, contracts, generated code, the OpenAPI document, manifests and Go code
 
 .PHONY: lint-fmt
 lint-fmt:
@@ -204,8 +204,8 @@ lint-fmt:
 lint-mod:
 	for module in . bench/gogit bench/plot examples/embed examples/integrationtest tools/kubecheck tools/openapi; do go mod tidy -C $$module -diff; done
 
-.PHONY: lint-proto
-lint-proto: $(BUF)
+.PHONY: lint-contracts
+lint-contracts: $(BUF)
 	$(BUF) lint contracts
 	BUF=$(BUF) tools/breaking.sh
 

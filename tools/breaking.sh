@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compares contracts/ with the contract that others already have: the commit
-# where this work left main, or, on main itself, the commit before it.
+# Compares contracts/, protobuf and GraphQL, with the contract that others already
+# have: the commit where this work left main, or, on main itself, the commit before it.
 # BREAKING_AGAINST names another commit. A shallow clone, and the commit that
 # introduces the contract, have nothing to compare with.
 set -euo pipefail
@@ -35,3 +35,6 @@ trap 'rm -rf "$against"' EXIT
 git archive "$base" contracts | tar -x -C "$against"
 echo "breaking: comparing with $(git rev-parse --short "$base")"
 "${BUF:-buf}" breaking contracts --against "$against/contracts"
+if compgen -G "$against/contracts/graphql/*.graphqls" >/dev/null; then
+	go run ./scripts/graphqlbreaking "$against/contracts/graphql" contracts/graphql
+fi
