@@ -282,8 +282,8 @@ func (p *push) count(ctx context.Context) {
 	if refused == 0 {
 		return
 	}
-	s.pushesRefused.Add(1)
 	why := errs.From(p.refused[first])
+	s.refusedPush(why.Reason)
 	s.logger.InfoContext(ctx, "push refused", "repository", p.repo.id.String(), "refs", len(p.refused), "refused", refused,
 		"ref", clipped(p.req.commands[first].name), "reason", string(why.Reason), "error", clipped(why.Error()))
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -124,8 +125,11 @@ type Store struct {
 	opened      atomic.Uint64
 	maintaining *semaphore.Weighted
 	validating  *semaphore.Weighted
-	// pushes counts pushes that were answered, and pushesRefused those of them of which a ref was refused.
-	pushes, pushesRefused atomic.Int64
+	// pushes counts pushes that were answered.
+	pushes atomic.Int64
+	// refusals guards pushesRefused, the number of pushes of which a ref was refused, by the reason of the first.
+	refusals      sync.Mutex
+	pushesRefused map[errs.Reason]int64
 	// validations and those below count what [Stats] tells; validationTime is in nanoseconds.
 	validations, validationsInvalid, validationsFailed, validationTime atomic.Int64
 	// maintenances and those below count what [Stats] tells; maintenanceTime is in nanoseconds.
@@ -183,7 +187,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		refs:        &refProcesses{runner: runner, most: opts.MaxRefProcesses, maxTransactions: maxTransactions, syncPath: disk.Sync},
 		maintaining: semaphore.NewWeighted(1),
 		validating:  semaphore.NewWeighted(maxValidating),
-		nameless:    map[string]struct{}{},
+		nameless:    map[string]struct{}{}, pushesRefused: map[errs.Reason]int64{},
 	}
 	if err := s.recover(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("data directory: %w", err), r.close())
@@ -289,8 +293,10 @@ type Stats struct {
 	ProcessesStarted int64
 	// CacheReads and CacheHits count look-ups of objects.
 	CacheReads, CacheHits int64
-	// Pushes counts pushes that were answered, and PushesRefused those of them of which one or more refs were refused.
-	Pushes, PushesRefused int64
+	// Pushes counts pushes that were answered.
+	Pushes int64
+	// PushesRefused counts those of them of which one or more refs were refused, by the reason of the first ref.
+	PushesRefused map[errs.Reason]int64
 	// Validations counts pushes that were validated, ValidationsInvalid those of them that something was wrong with, and
 	// ValidationsFailed those that could not be judged; ValidationTime is what all took.
 	Validations, ValidationsInvalid, ValidationsFailed int64
@@ -299,6 +305,12 @@ type Stats struct {
 	// ended early; MaintenanceTime is what all took.
 	Maintenances, MaintenancesFailed int64
 	MaintenanceTime                  time.Duration
+}
+
+func (s *Store) refusedPush(why errs.Reason) {
+	s.refusals.Lock()
+	defer s.refusals.Unlock()
+	s.pushesRefused[why]++
 }
 
 func (s *Store) validated(took time.Duration, found findings) {
@@ -325,10 +337,13 @@ func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	n := s.handles.Len()
 	s.mu.Unlock()
+	s.refusals.Lock()
+	refused := maps.Clone(s.pushesRefused)
+	s.refusals.Unlock()
 	return Stats{
 		Repositories: n, Processes: s.pool.Processes(), Busy: s.pool.Busy(), ProcessesStarted: s.runner.Started(),
 		CacheReads: s.cache.reads.Load(), CacheHits: s.cache.hits.Load(),
-		Pushes: s.pushes.Load(), PushesRefused: s.pushesRefused.Load(),
+		Pushes: s.pushes.Load(), PushesRefused: refused,
 		Validations: s.validations.Load(), ValidationsInvalid: s.validationsInvalid.Load(), ValidationsFailed: s.validationsFailed.Load(),
 		ValidationTime: time.Duration(s.validationTime.Load()),
 		Maintenances:   s.maintenances.Load(), MaintenancesFailed: s.maintenancesFailed.Load(),

@@ -597,3 +597,16 @@ func TestAMergeIsHeldToTheLinksThatNoneOfItsParentsHas(t *testing.T) {
 		require.Contains(t, report, want)
 	}
 }
+
+func TestRefusedPushesAreCountedByTheReasonOfTheFirstRef(t *testing.T) {
+	s := newPushShop(t, gitcli.Options{})
+	head, pack := elsewhere(t, "x")
+	require.Empty(t, s.Stats().PushesRefused)
+	s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
+	s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head), move("refs/notes/x", git.ObjectID{}, head))
+	s.push(pack, "", move("refs/heads/more", git.ObjectID{}, head), move("refs/notes/x", git.ObjectID{}, head))
+	s.push(pack, "", move("refs/notes/x", git.ObjectID{}, head))
+	stats := s.Stats()
+	require.EqualValues(t, 4, stats.Pushes)
+	require.Equal(t, map[errs.Reason]int64{errs.ReasonRefMoved: 1, errs.ReasonRefNotWritable: 2}, stats.PushesRefused)
+}

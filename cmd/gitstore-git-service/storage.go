@@ -162,7 +162,7 @@ var (
 	maintainedDesc   = prometheus.NewDesc("gitstore_maintenances_total", "Repositories that were maintained in the background.", nil, nil)
 	unmaintainedDesc = prometheus.NewDesc("gitstore_maintenances_failed_total", "Such maintenances that ended early.", nil, nil)
 	maintenanceDesc  = prometheus.NewDesc("gitstore_maintenance_seconds_total", "Time that maintenances took.", nil, nil)
-	refusedDesc      = prometheus.NewDesc("gitstore_pushes_refused_total", "Such pushes of which one or more refs were refused.", nil, nil)
+	refusedDesc      = prometheus.NewDesc("gitstore_pushes_refused_total", "Such pushes of which one or more refs were refused, by the reason of the first.", []string{"reason"}, nil)
 	validatedDesc    = prometheus.NewDesc("gitstore_push_validations_total", "Pushes that were validated.", nil, nil)
 	invalidDesc      = prometheus.NewDesc("gitstore_push_validations_invalid_total", "Such pushes that something was wrong with, refused or not.", nil, nil)
 	unjudgedDesc     = prometheus.NewDesc("gitstore_push_validations_failed_total", "Such pushes of which it could not be found out, in time or at all.", nil, nil)
@@ -193,7 +193,9 @@ func (s *storage) Collect(metrics chan<- prometheus.Metric) {
 	metrics <- prometheus.MustNewConstMetric(cacheReadsDesc, prometheus.CounterValue, float64(stats.CacheReads))
 	metrics <- prometheus.MustNewConstMetric(cacheHitsDesc, prometheus.CounterValue, float64(stats.CacheHits))
 	metrics <- prometheus.MustNewConstMetric(pushesDesc, prometheus.CounterValue, float64(stats.Pushes))
-	metrics <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(stats.PushesRefused))
+	for reason, n := range stats.PushesRefused {
+		metrics <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(n), string(reason))
+	}
 	metrics <- prometheus.MustNewConstMetric(maintainedDesc, prometheus.CounterValue, float64(stats.Maintenances))
 	metrics <- prometheus.MustNewConstMetric(unmaintainedDesc, prometheus.CounterValue, float64(stats.MaintenancesFailed))
 	metrics <- prometheus.MustNewConstMetric(maintenanceDesc, prometheus.CounterValue, stats.MaintenanceTime.Seconds())
