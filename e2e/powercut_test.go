@@ -72,8 +72,8 @@ func (c *claims) count() int {
 	return c.n
 }
 
-// refWriter makes, moves and deletes branches, tags and repositories of its own, one after the other, and repeats each call
-// until it is acknowledged.
+// refWriter makes, moves and deletes branches, tags, policies and repositories of its own, one after the other, and repeats
+// each call until it is acknowledged.
 type refWriter struct {
 	writer
 	claims *claims
@@ -93,7 +93,7 @@ func newRefWriter(t testing.TB, w writer, c *claims, root string) *refWriter {
 // run writes until stop is closed, or fails.
 func (w *refWriter) run(ctx context.Context, stop <-chan struct{}) error {
 	for i := 0; ; i++ {
-		for _, step := range []func(context.Context, int) error{w.tag, w.branch, w.push, w.ownRepository} {
+		for _, step := range []func(context.Context, int) error{w.tag, w.branch, w.policy, w.push, w.ownRepository} {
 			select {
 			case <-stop:
 				return nil
@@ -147,6 +147,39 @@ func (w *refWriter) branch(ctx context.Context, i int) error {
 		return nil
 	}
 	return w.remove(ctx, key, inRepository(w.repository, "/branches/"+name))
+}
+
+// policyRef stands among refs for the policy of a repository, which is known by the branch that it validates.
+const policyRef = "policy"
+
+// policy gives the repository a policy, and takes every third away.
+func (w *refWriter) policy(ctx context.Context, i int) error {
+	key := refKey{w.repository, policyRef}
+	target := inRepository(w.repository, "/policy")
+	branch := fmt.Sprintf("%s/%d", w.name, i)
+	body := map[string]any{"validation": "warn", "validated_branches": []string{branch}}
+	if _, err := w.change(ctx, key, "PUT", target, body); err != nil {
+		return err
+	}
+	w.claims.acknowledged(key, branch)
+	if i%3 > 0 {
+		return nil
+	}
+	return w.remove(ctx, key, target)
+}
+
+// policyOf returns what stands for the policy of a repository, "" if it has none.
+func policyOf(dir string) (string, error) {
+	var metadata struct {
+		Policy struct {
+			ValidatedBranches []string `json:"validated_branches"`
+		}
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "gitstore.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &metadata)
+	}
+	return strings.Join(metadata.Policy.ValidatedBranches, ","), err
 }
 
 // push pushes a commit to a branch and a tag of its own at once, every other time.
@@ -288,7 +321,7 @@ func changeOf(a answer, repeated bool) (outcome, bool) {
 	}
 	_ = json.Unmarshal(a.body, &body) // a deletion is answered with nothing
 	switch {
-	case a.status == http.StatusNoContent, repeated && a.status == http.StatusNotFound:
+	case a.status == http.StatusOK, a.status == http.StatusNoContent, repeated && a.status == http.StatusNotFound:
 		return outcome{}, true
 	case a.status == http.StatusCreated && body.TargetID != "":
 		return outcome{body.TargetID}, true
@@ -421,6 +454,9 @@ func (e *everything) lossesOf(id string, commits []string, claimed map[refKey]st
 	if err != nil {
 		losses.add("%s: the refs cannot be read: %v", id, err)
 		return
+	}
+	if refs[policyRef], err = policyOf(dir); err != nil {
+		losses.add("%s: the policy cannot be read: %v", id, err)
 	}
 	for key, want := range claimed {
 		if key.repository == id && refs[key.ref] != want {

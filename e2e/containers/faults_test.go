@@ -192,10 +192,52 @@ func (s *storm) fillDisk() {
 	s.run("cat /dev/zero >/data/fill 2>/dev/null; true")
 	defer s.run("rm -f /data/fill")
 	s.refusesWrites()
+	policies := s.refusesPolicies()
 	s.readsGoOn()
 	s.killGit()
 	s.refusesWrites()
 	s.readsGoOn()
+	require.Contains(s.t, policies, s.validatedBranches())
+}
+
+// refusesPolicies gives the repository policies until one is refused, and returns which it may have then. A policy is a file of
+// its own, and so small that there may be room for some.
+func (s *storm) refusesPolicies() (branches []string) {
+	s.t.Helper()
+	branches = []string{s.validatedBranches()}
+	n := 0
+	require.NoError(s.t, until(s.t.Context(), func() error {
+		n++
+		next := fmt.Sprintf("%d-%d", s.random.Int64(), n)
+		a, err := attemptCall(s.t.Context(), "PUT", s.replicas[0].url+shop+"/policy", fmt.Appendf(nil, `{"validated_branches":[%q]}`, next))
+		switch {
+		case err != nil:
+			branches = append(branches, next) // it may have been set
+			return err
+		case a.status == http.StatusOK:
+			branches = []string{next}
+			s.run("cat /dev/zero >>/data/fill 2>/dev/null; true")
+			return errors.New("there is still room")
+		case a.status != http.StatusServiceUnavailable:
+			s.t.Fatalf("a policy for a full disk is answered %d: %s", a.status, a.body)
+		}
+		if reason := into[commitResult](s.t, a).Reason; reason != "STORAGE_FULL" {
+			return fmt.Errorf("a policy is refused as %s", reason)
+		}
+		return nil
+	}))
+	require.Contains(s.t, branches, s.validatedBranches())
+	return branches
+}
+
+// validatedBranches returns what tells the policies of refusesPolicies apart.
+func (s *storm) validatedBranches() string {
+	s.t.Helper()
+	var policy struct {
+		ValidatedBranches []string `json:"validated_branches"`
+	}
+	require.NoError(s.t, until(s.t.Context(), func() error { return s.replicas[0].reads(s.t.Context(), "/policy", &policy) }))
+	return strings.Join(policy.ValidatedBranches, " ")
 }
 
 // refusesWrites waits until the disk takes nothing more, and checks what writers are told.
