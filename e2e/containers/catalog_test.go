@@ -42,7 +42,7 @@ func exampleCatalog(t testing.TB) []byte {
 }
 
 func TestACatalogIsEditedAndReleasedThroughAnyReplica(t *testing.T) {
-	g := gitstoretest.Run(t.Context(), t, gitstoretest.WithReplicas(3), gitstoretest.WithAPIEnv(map[string]string{"GITSTORE_CATALOGS": "shop@live"}))
+	g := run(t, gitstoretest.WithReplicas(3), gitstoretest.WithAPIEnv(map[string]string{"GITSTORE_CATALOGS": "shop@live"}))
 	shop := newShop(t, g.API(0))
 	const jsonType, patchType = "application/json", "application/merge-patch+json"
 	at := func(replica int, path string) string { return g.API(replica%3).URL() + shop + path }

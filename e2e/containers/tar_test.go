@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// filesOf returns the names of the regular files of a tar archive, and the content of one.
+// filesOf returns the names of all but the directories of a tar archive, and the content of one.
 func filesOf(t testing.TB, r io.Reader, wanted string) (names []string, content []byte) {
 	t.Helper()
 	archive := tar.NewReader(r)
@@ -19,7 +19,7 @@ func filesOf(t testing.TB, r io.Reader, wanted string) (names []string, content 
 			return names, content
 		}
 		require.NoError(t, err)
-		if h.Typeflag != tar.TypeReg {
+		if h.Typeflag == tar.TypeDir {
 			continue
 		}
 		names = append(names, h.Name)

@@ -68,12 +68,18 @@ func (r *retrier) do(ctx context.Context, method, path string, body []byte) (ans
 func TestAnUpgradeFailsNoRequest(t *testing.T) {
 	tag := cmp.Or(os.Getenv("GITSTORE_IMAGE_TAG"), "dev")
 	from := cmp.Or(os.Getenv("GITSTORE_UPGRADE_FROM"), tag)
-	g := gitstoretest.Run(t.Context(), t, gitstoretest.WithReplicas(3), gitstoretest.WithImages("gitstore-git-service:"+from, "gitstore-api:"+from),
+	g := run(t, gitstoretest.WithReplicas(3), gitstoretest.WithImages("gitstore-git-service:"+from, "gitstore-api:"+from),
 		gitstoretest.WithAPIEnv(map[string]string{"GITSTORE_CATALOGS": "shop"}))
+	var replicas []*replica
+	for _, a := range g.APIs() {
+		replicas = append(replicas, &replica{url: a.URL()})
+	}
+	watcher := watch(t, "the watcher of all replicas", replicas...)
 	shop := newShop(t, g.API(0))
 	r := &retrier{replicas: g.APIs()}
 	const product = "---\nid: p\nsku: P\nslug: p\ntitle: P\ncategory: c\nprice: \"1.00\"\ncurrency: EUR\nstatus: active\ninventory_status: in_stock\n---\n"
-	cursor := want(t, 201, "PUT", g.API(0).URL()+shop+"/files/products/p.md?message=First", []byte(product)).header.Get("GitStore-Cursor")
+	first := want(t, 201, "PUT", g.API(0).URL()+shop+"/files/products/p.md?message=First", []byte(product))
+	cursor := first.header.Get("GitStore-Cursor")
 	for _, a := range g.APIs() {
 		want(t, 200, "GET", a.URL()+shop+"/catalog/products/p?min_cursor="+cursor, nil)
 	}
@@ -83,7 +89,7 @@ func TestAnUpgradeFailsNoRequest(t *testing.T) {
 	var (
 		working sync.WaitGroup
 		mu      sync.Mutex
-		written []string
+		written = []string{into[commitResult](t, first).Commit}
 		failed  []error
 	)
 	work := func(once func(i int) error) {
@@ -104,15 +110,13 @@ func TestAnUpgradeFailsNoRequest(t *testing.T) {
 			if err != nil || (a.status != http.StatusCreated && a.status != http.StatusOK) {
 				return fmt.Errorf("a write ended with %d, %w: %s", a.status, err, a.body)
 			}
-			var done struct {
-				CommitID string `json:"commit_id"`
-			}
+			var done commitResult
 			if err := json.Unmarshal(a.body, &done); err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			written = append(written, done.CommitID)
+			written = append(written, done.Commit)
 			return nil
 		})
 	}
@@ -131,19 +135,23 @@ func TestAnUpgradeFailsNoRequest(t *testing.T) {
 		mu.Unlock()
 		require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(written) >= n+20 || len(failed) > 0 }, time.Minute, 10*time.Millisecond)
 	}
-	goesOn()
-	g.Git.Replace(t.Context(), "gitstore-git-service:"+tag)
-	for _, a := range g.APIs() {
+	replace := func(to string) {
 		goesOn()
-		a.Replace(t.Context(), "gitstore-api:"+tag)
+		noErrors(t, g.Git)
+		g.Git.Replace(t.Context(), "gitstore-git-service:"+to)
 	}
-	if from != tag {
+	replaceAPIs := func(to string) {
 		for _, a := range g.APIs() {
 			goesOn()
-			a.Replace(t.Context(), "gitstore-api:"+from)
+			checkBoundary(t, a)
+			a.Replace(t.Context(), "gitstore-api:"+to)
 		}
-		goesOn()
-		g.Git.Replace(t.Context(), "gitstore-git-service:"+from)
+	}
+	replace(tag)
+	replaceAPIs(tag)
+	if from != tag {
+		replaceAPIs(from)
+		replace(from)
 	}
 	goesOn()
 	stop()
@@ -152,8 +160,20 @@ func TestAnUpgradeFailsNoRequest(t *testing.T) {
 	t.Logf("%d requests, %d of them writes, were all answered, with %d repeats", r.requests.Load(), len(written), r.repeats.Load())
 
 	// Each write is one commit, however often it was repeated.
-	assert.ElementsMatch(t, append(written, "first"), historyOf(t, g.API(0).URL()+shop))
-	logs, err := g.Git.Logs(t.Context())
+	history := historyOf(t, g.API(0).URL()+shop)
+	assert.ElementsMatch(t, written, history)
+	noErrors(t, g.Git)
+	parents := map[string]string{}
+	for i, commit := range history[1:] {
+		parents[history[i]] = commit
+	}
+	watcher.follows(t, map[string]string{"refs/heads/main": history[0]}, parents)
+}
+
+// noErrors checks that a git-service had nothing to complain of so far.
+func noErrors(t *testing.T, g *gitstoretest.GitService) {
+	t.Helper()
+	logs, err := g.Logs(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = logs.Close() }()
 	logged, err := io.ReadAll(logs)
@@ -161,23 +181,19 @@ func TestAnUpgradeFailsNoRequest(t *testing.T) {
 	assert.NotContains(t, string(logged), `"level":"ERROR"`)
 }
 
-// historyOf returns the ids of all commits, with "first" in place of the root's.
+// historyOf returns the ids of all commits, the last first.
 func historyOf(t *testing.T, shop string) (ids []string) {
 	t.Helper()
 	for token := ""; ; {
 		var page struct {
 			Items []struct {
-				CommitID  string   `json:"commit_id"`
-				ParentIDs []string `json:"parent_ids"`
+				CommitID string `json:"commit_id"`
 			} `json:"items"`
 			Next string `json:"next_page_token"`
 		}
 		a := want(t, 200, "GET", shop+"/commits?page_size=1000"+token, nil)
 		require.NoError(t, json.NewDecoder(bytes.NewReader(a.body)).Decode(&page))
 		for _, c := range page.Items {
-			if len(c.ParentIDs) == 0 {
-				c.CommitID = "first"
-			}
 			ids = append(ids, c.CommitID)
 		}
 		if page.Next == "" {
