@@ -38,7 +38,7 @@ build: ## Build the binaries into bin/
 
 GITSTORE_IMAGE_TAG ?= dev
 export GITSTORE_IMAGE_TAG
-# An image with git to build on; without it one is made from Debian's packages.
+# An image with git to build on; deploy/base.sh has one where none is named.
 export GIT_BASE
 VERSION  ?= $(shell git describe --tags --always --dirty)
 REVISION ?= $(shell git rev-parse HEAD)
@@ -67,20 +67,23 @@ images: dist ## Build the images gitstore-api and gitstore-git-service
 # Version 2 is a plugin of docker, version 1 a program.
 COMPOSE = $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else command -v docker-compose; fi)
 
+# Where the replicas are published: see deploy/compose.yaml.
+PORTS = $(or $(GITSTORE_PORT_1),8080) $(or $(GITSTORE_PORT_2),8082) $(or $(GITSTORE_PORT_3),8083)
+
 .PHONY: compose
-compose:
-	@[[ -n "$(COMPOSE)" ]] || { echo 'docker compose is missing: install its plugin, or docker-compose 1.29' >&2; exit 1; }
-	@command -v curl >/dev/null || { echo 'curl is missing: `make up` asks with it whether the services are ready' >&2; exit 1; }
+compose: ## Install docker compose and curl, where there is none; needs Debian and root
+	@[[ -n "$(COMPOSE)" ]] || tools/apt-install.sh docker-compose
+	@command -v curl >/dev/null || tools/apt-install.sh curl
 
 .PHONY: up
 up: compose images ## Run a git-service and three API replicas in containers, with the sample catalog
 	$(COMPOSE) --project-name gitstore --file deploy/compose.yaml up --detach
-	@for port in 8080 8082 8083; do \
+	@for port in $(PORTS); do \
 		curl -fsS -o /dev/null --retry 60 --retry-delay 1 --retry-all-errors http://127.0.0.1:$$port/readyz; \
 	done
-	@go run ./scripts/run -import http://127.0.0.1:8080
+	@go run ./scripts/run -import http://127.0.0.1:$(firstword $(PORTS))
 	@echo 'GitStore is running; `make down` stops it. Three replicas serve the sample catalog:'
-	@for port in 8080 8082 8083; do echo "curl http://127.0.0.1:$$port/v1/repositories/shop/files/README.md"; done
+	@for port in $(PORTS); do echo "curl http://127.0.0.1:$$port/v1/repositories/shop/files/README.md"; done
 
 .PHONY: down
 down: compose ## Stop those containers; the volume with the repositories is kept
@@ -112,9 +115,7 @@ test-tools: ## Run the tests of what checks the Kubernetes manifests and the Ope
 .PHONY: chromium
 chromium: ## Install the browser that the tests of the web page use, where there is none; needs Debian and root
 	@for name in chromium chromium-browser google-chrome chrome; do command -v $$name >/dev/null && exit; done; \
-	command -v apt-get >/dev/null || { echo 'Chromium is missing and there is no apt-get: install it' >&2; exit 1; }; \
-	as_root=$$([[ $$(id -u) == 0 ]] || echo sudo); \
-	{ $$as_root apt-get update && $$as_root apt-get install --yes --no-install-recommends chromium; } >&2 || { echo 'apt-get cannot install chromium' >&2; exit 1; }
+	tools/apt-install.sh chromium
 
 .PHONY: e2e
 e2e: chromium ## Run the end-to-end tests against real processes
@@ -144,7 +145,7 @@ test-reproducible: dist ## Build the binaries of the images again in another dir
 	cd bin/dist; sha256sum gitstore-api gitstore-git-service | (cd "$$copy/bin/dist" && sha256sum --check)
 
 .PHONY: test-containers
-test-containers: images ## Build the images and run the tests against containers; needs Docker
+test-containers: compose images ## Build the images and run the tests against containers; needs Docker
 	TESTCONTAINERS_RYUK_DISABLED=true go test -count 1 -timeout 20m ./e2e/containers
 	TESTCONTAINERS_RYUK_DISABLED=true go test -C examples/integrationtest -count 1 ./...
 
