@@ -3,13 +3,16 @@
 #
 #  1. GIT_BASE, if it names one: as it is here, else pulled. It has to have git 2.39.5 or newer;
 #  2. else the image that this script made before;
-#  3. else one made from Debian's packages, which takes some minutes, and root.
+#  3. else an official one: as it is here, else pulled, if that takes a minute at most;
+#  4. else one made from Debian's packages, which takes some minutes, and root or sudo.
 #
 # If GIT_BASE cannot be pulled the script says so and goes on with the others.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 suite=bookworm
 made=gitstore-git-base:$suite
+official=buildpack-deps:$suite-scm
 
 say() { echo "deploy/base.sh: $*" >&2; }
 fail() { say "$@"; exit 1; }
@@ -23,46 +26,39 @@ has_git() {
   say "git $version is in $1"
 }
 has() { docker image inspect "$1" >/dev/null 2>&1; }
+take() {
+  has_git "$1"
+  echo "$1"
+  exit
+}
 
 command -v docker >/dev/null || fail "docker is missing: install Docker Engine 20.10 or newer"
 docker version --format '{{.Server.Version}}' >/dev/null || fail "no Docker daemon answers: start it, or set DOCKER_HOST"
 
 if [[ -n ${GIT_BASE:-} ]]; then
-  if has "$GIT_BASE" || docker pull --quiet "$GIT_BASE" >&2; then
-    has_git "$GIT_BASE"
-    echo "$GIT_BASE"
-    exit
-  fi
-  say "$GIT_BASE cannot be pulled: taking an image of Debian's packages instead"
+  if has "$GIT_BASE" || docker pull --quiet "$GIT_BASE" >&2; then take "$GIT_BASE"; fi
+  say "$GIT_BASE cannot be pulled: looking for another base"
 fi
-if has "$made"; then
-  has_git "$made"
-  echo "$made"
-  exit
-fi
+if has "$made"; then take "$made"; fi
+if has "$official" || timeout 60 docker pull --quiet "$official" >/dev/null 2>&1; then take "$official"; fi
 
-[[ $(id -u) == 0 ]] || fail "making the base from Debian's packages needs root: run it with sudo, or set GIT_BASE to an image with git"
-if ! command -v mmdebstrap >/dev/null; then
-  command -v apt-get >/dev/null || fail "mmdebstrap is missing and there is no apt-get: install it, or set GIT_BASE to an image with git"
-  say "installing mmdebstrap"
-  { apt-get update && apt-get install --yes --no-install-recommends mmdebstrap; } >&2 || fail "apt-get cannot install mmdebstrap"
-fi
+say "$official cannot be pulled: making $made from Debian's packages, which takes some minutes"
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-[[ -e $keyring ]] || apt-get install --yes debian-archive-keyring >&2 || fail "$keyring is missing: install debian-archive-keyring"
-
-say "making $made from Debian's packages: this takes some minutes"
+if ! command -v mmdebstrap >/dev/null || [[ ! -e $keyring ]]; then
+  tools/apt-install.sh mmdebstrap debian-archive-keyring || fail "install them, or set GIT_BASE to an image with git"
+fi
+as_root=$([[ $(id -u) == 0 ]] || echo sudo)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # What a program without a terminal never reads is left out (copyright files stay), and so is what git needs to talk to
 # other hosts and to run scripts: the service uses git's built-in commands alone.
-mmdebstrap --quiet --variant=essential --include=git,ca-certificates --keyring="$keyring" \
+$as_root mmdebstrap --quiet --variant=essential --include=git,ca-certificates --keyring="$keyring" \
   --aptopt='APT::Install-Recommends "false"' \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/zoneinfo/*' \
   --customize-hook='cd "$1"/usr/lib/git-core && rm -f git-remote-* git-http-* git-imap-send git-daemon scalar git-shell ../../bin/scalar ../../bin/git-shell' \
   --customize-hook='rm -rf "$1"/usr/bin/perl* "$1"/usr/lib/*/perl* "$1"/usr/lib/*/libperl* "$1"/usr/lib/*/gconv "$1"/usr/share/perl*' \
-  "$suite" "$scratch/base.tar" >&2 || fail "mmdebstrap failed: does a mirror of Debian answer?"
+  "$suite" "$scratch/base.tar" >&2 || fail "mmdebstrap failed: it needs root, and a mirror of Debian that answers"
 docker import --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' "$scratch/base.tar" "$made" >/dev/null
-has_git "$made"
-echo "$made"
+take "$made"
