@@ -12,9 +12,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/repository"
@@ -155,7 +157,13 @@ func checkRepository(id git.RepositoryID, dir string) (metadata, error) {
 	return m, nil
 }
 
+// unsafeRepository returns why a repository is not opened: it is not as GitStore left it, or that cannot be found out.
 func unsafeRepository(id git.RepositoryID, cause error) error {
+	for _, failure := range []syscall.Errno{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(cause, failure) {
+			return disk.Error(cause)
+		}
+	}
 	return errs.Wrap(cause, errs.ReasonUnsafeRepository,
 		"repository \""+id.String()+"\" was altered on the disk and is not opened: ask the operator to look at the log",
 		errs.MetaRepository, id.String())
@@ -199,11 +207,7 @@ func (r *repo) setPolicy(policy *repository.Policy) error {
 	if err := r.writer.closedWith(); err != nil {
 		return err
 	}
-	m, err := readMetadata(r.dir)
-	if err != nil {
-		return unsafeRepository(r.id, err)
-	}
-	m.Policy = nil
+	m := metadata{ID: r.id.String(), ObjectFormat: r.objects.format.String(), CreatedAt: r.createdAt}
 	if policy != nil {
 		spec := policyMetadata(policy.Spec())
 		m.Policy = &spec
