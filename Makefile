@@ -109,7 +109,7 @@ test-embed: ## Run the embedder's program, a module of its own
 
 .PHONY: test-tools
 test-tools: ## Run the tests of what checks the Kubernetes manifests and the OpenAPI document, modules of their own
-	go test -C tools/kubecheck ./...
+	go test -C tools/kubecheck -count 1 ./...
 	go test -C tools/openapi ./lint
 
 .PHONY: chromium
@@ -222,7 +222,7 @@ lint-openapi:
 .PHONY: lint-kubernetes
 lint-kubernetes:
 	go vet -C tools/kubecheck .
-	go run -C tools/kubecheck . $(CURDIR)/deploy/kubernetes
+	go run -C tools/kubecheck . $(CURDIR)/deploy/kubernetes $(CURDIR)/docs/configuration.md
 
 .PHONY: lint-go
 lint-go: $(LINT)

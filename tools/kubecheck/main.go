@@ -1,5 +1,6 @@
 // The command kubecheck checks a directory of Kubernetes manifests without a cluster: every file is named in
-// kustomization.yaml, every object has only fields that its type has, and every selector finds pods of the directory.
+// kustomization.yaml, every object has only fields that its type has, every selector finds pods of the directory, and
+// every variable is a setting that the documentation of the services lists.
 package main
 
 import (
@@ -10,7 +11,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -25,11 +29,11 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: kubecheck DIRECTORY")
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: kubecheck DIRECTORY CONFIGURATION.md")
 		os.Exit(2)
 	}
-	if err := check(os.Args[1]); err != nil {
+	if err := check(os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -60,8 +64,12 @@ type manifests struct {
 	later     []func() error
 }
 
-func check(dir string) error {
+func check(dir, configuration string) error {
 	const name = "kustomization.yaml"
+	all, err := readSettings(configuration)
+	if err != nil {
+		return err
+	}
 	var k kustomization
 	data, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
@@ -94,7 +102,7 @@ func check(dir string) error {
 	for _, p := range m.pods {
 		for _, c := range p.spec.Containers {
 			images[c.Image] = true
-			errs = append(errs, hardened(p.spec, c))
+			errs = append(errs, hardened(p.spec, c), all.check(p.spec, c))
 		}
 	}
 	for _, image := range k.Images {
@@ -149,6 +157,10 @@ func (m *manifests) add(document []byte) error {
 	case "apps/v1 StatefulSet":
 		o := &appsv1.StatefulSet{}
 		err = strict.UnmarshalStrict(document, o)
+		// Each pod has a volume for each claim, as if it named them.
+		for _, claim := range o.Spec.VolumeClaimTemplates {
+			o.Spec.Template.Spec.Volumes = append(o.Spec.Template.Spec.Volumes, corev1.Volume{Name: claim.Name})
+		}
 		m.workload(t.Kind, o.Name, o.Spec.Selector, o.Spec.Template)
 		m.later = append(m.later, func() error {
 			if m.services[o.Spec.ServiceName] == nil {
@@ -293,6 +305,64 @@ func hardened(pod corev1.PodSpec, c corev1.Container) error {
 		if probe != nil && (probe.HTTPGet == nil || !hasPort(c, probe.HTTPGet.Port)) {
 			return fmt.Errorf("container %s is probed at a port that it does not have", c.Name)
 		}
+	}
+	for _, mount := range c.VolumeMounts {
+		if !slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name }) {
+			return fmt.Errorf("container %s mounts %s, which is no volume of its pod", c.Name, mount.Name)
+		}
+	}
+	return nil
+}
+
+// settings are the variables of each service with their defaults. A service has the name of its image.
+type settings map[string]map[string]string
+
+// setting is a row of a service's table: flag, variable, default.
+var setting = regexp.MustCompile("^\\| `--[a-z-]+` \\| `(GITSTORE_[A-Z_]+)` \\| (?:`([^`]+)`|–) \\|")
+
+func readSettings(file string) (settings, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	all, service := settings{}, ""
+	for line := range strings.Lines(string(data)) {
+		if heading, ok := strings.CutPrefix(line, "## "); ok {
+			service = strings.TrimSpace(heading)
+			all[service] = map[string]string{}
+		} else if row := setting.FindStringSubmatch(line); row != nil && service != "" {
+			all[service][row[1]] = row[2]
+		}
+	}
+	return all, nil
+}
+
+// check checks that a container is given only settings that its service has, and that it is not killed while it drains.
+func (s settings) check(pod corev1.PodSpec, c corev1.Container) error {
+	if len(s[c.Image]) == 0 {
+		return fmt.Errorf("container %s: the documentation has no settings of %s", c.Name, c.Image)
+	}
+	values := maps.Clone(s[c.Image])
+	for _, v := range c.Env {
+		if _, ok := values[v.Name]; !ok && strings.HasPrefix(v.Name, "GITSTORE_") {
+			return fmt.Errorf("container %s: %s has no setting %s", c.Name, c.Image, v.Name)
+		}
+		values[v.Name] = v.Value
+	}
+	var drain time.Duration
+	for _, name := range []string{"GITSTORE_DRAIN_DELAY", "GITSTORE_DRAIN_TIMEOUT"} {
+		d, err := time.ParseDuration(values[name])
+		if err != nil {
+			return fmt.Errorf("container %s: %s of %s: %w", c.Name, name, c.Image, err)
+		}
+		drain += d
+	}
+	grace := 30 * time.Second
+	if pod.TerminationGracePeriodSeconds != nil {
+		grace = time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second
+	}
+	if grace <= drain {
+		return fmt.Errorf("container %s is killed after %v, and may drain for %v", c.Name, grace, drain)
 	}
 	return nil
 }

@@ -7,10 +7,13 @@ import (
 	"testing"
 )
 
-const base = "../../deploy/kubernetes"
+const (
+	base          = "../../deploy/kubernetes"
+	configuration = "../../docs/configuration.md"
+)
 
 func TestTheBaseIsRight(t *testing.T) {
-	if err := check(base); err != nil {
+	if err := check(base, configuration); err != nil {
 		t.Error(err)
 	}
 }
@@ -30,6 +33,12 @@ func TestMistakesAreFound(t *testing.T) {
 		"image that is writable": {"api.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "may write"},
 		"root":                   {"git-service.yaml", "runAsNonRoot: true", "runAsNonRoot: false", "may run as root"},
 		"probe of no port":       {"api.yaml", "path: /healthz, port: http", "path: /healthz, port: events", "does not have"},
+		"mount of no volume":     {"git-service.yaml", "{name: data, mountPath", "{name: other, mountPath", "mounts other"},
+		"setting of nobody":      {"api.yaml", "GITSTORE_EVENTS_URL", "GITSTORE_EVENT_URL", "gitstore-api has no setting GITSTORE_EVENT_URL"},
+		"setting of the other":   {"git-service.yaml", "GITSTORE_DRAIN_TIMEOUT, value: 20s", "GITSTORE_CATALOGS, value: shop", "gitstore-git-service has no setting"},
+		"service of nobody":      {"api.yaml", "image: gitstore-api", "image: other", "no settings of other"},
+		"kill while it drains":   {"api.yaml", "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: 25", "killed after 25s"},
+		"drain of the default":   {"git-service.yaml", "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: 20", "may drain for 20s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -44,7 +53,7 @@ func TestMistakesAreFound(t *testing.T) {
 			if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(data), test.old, test.new)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := check(dir); err == nil || !strings.Contains(err.Error(), test.want) {
+			if err := check(dir, configuration); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
