@@ -477,6 +477,34 @@ func TestTheWebPage(t *testing.T) {
 		s.commit(t, "shop", commit{Branch: "main", Message: "Mend it", Actions: []action{{Action: "delete", Path: "products/broken.md"}}})
 		b.sees("main", "All documents are in order")
 	})
+	on("changes that arrive while a view is made are shown by one more", func(t *testing.T, b *browser) {
+		b.visit("shop/history")
+		b.sees("aside [role=status]", "as they happen")
+		value[any](b, `{
+			window.real = fetch;
+			window.views = 0;
+			const opened = new Promise((open) => { window.answer = open; });
+			window.fetch = async (url, o) => {
+				if (String(url).includes("/commits?")) window.views++;
+				await opened;
+				return window.real(url, o);
+			};
+			null;
+		}`)
+		write := func(message string) string {
+			return s.commit(t, "shop", commit{Branch: "main", Message: message, Actions: []action{upsert("notes/fast.md", message)}}).CommitID[:10]
+		}
+		b.sees("aside li", write("The first of many"))
+		poll[bool](b, `() => window.views === 1`)
+		for _, message := range []string{"The second of many", "The third of many"} {
+			b.sees("aside li", write(message))
+		}
+		value[any](b, `window.answer(); null`)
+		b.sees("main td", "The third of many")
+		poll[bool](b, `() => window.views > 1`)
+		assert.Equal(t, 2.0, value[float64](b, `window.views`))
+		value[any](b, `window.fetch = window.real; null`)
+	})
 	on("what a repository holds does not run", func(t *testing.T, b *browser) {
 		evil := `<img src=x onerror="window.ran=1"><script>window.ran=1</script>`
 		s.commit(t, "shop", commit{Branch: "main", Message: evil, Actions: []action{

@@ -19,6 +19,25 @@ const tabOf = { document: "catalog", edit: "catalog", file: "files", commit: "hi
 const main = document.getElementById("main");
 let running = new AbortController();
 
+// What changes while a view is made, and in the moment after, is shown by one more view: a busy repository neither holds the view up nor has it ask all the time.
+const pause = 300;
+let making = false, stale = false, resting;
+
+/** refresh shows what has changed. */
+function refresh() {
+  stale = true;
+  if (!making && !resting) show({ keepFocus: true });
+}
+
+/** made ends the making of a view. */
+function made() {
+  making = false;
+  resting = setTimeout(() => {
+    resting = undefined;
+    if (stale) show({ keepFocus: true });
+  }, pause);
+}
+
 /** place reads the address behind "#". */
 function place() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
@@ -30,12 +49,14 @@ async function show({ keepFocus } = {}) {
   running.abort();
   running = new AbortController();
   const { signal } = running;
+  clearTimeout(resting);
+  [making, stale, resting] = [true, false, undefined];
   let at;
   try { at = place(); } catch { at = { repository: "", view: "-", params: {} }; } // the address is malformed
   const { repository, view, params } = at;
   if (!keepFocus) document.getElementById("nav").replaceChildren(...(repository ? [h("strong", null, repository), ...tabs.map(([name, title]) =>
     link(title, repository, name, { at: params.at }, { "aria-current": (tabOf[view] ?? view) === name && "page" }))] : []));
-  watch(repository, () => { if (view !== "edit") show({ keepFocus: true }); });
+  watch(repository, () => { if (view !== "edit") refresh(); });
   main.setAttribute("aria-busy", "true");
   let content;
   try {
@@ -48,6 +69,7 @@ async function show({ keepFocus } = {}) {
       h("button", { type: "button", onclick: () => show() }, "Try again")];
   }
   if (signal.aborted) return;
+  made();
   main.removeAttribute("aria-busy");
   const restore = keepFocus ? keepInput() : () => { main.focus({ preventScroll: true }); scrollTo(0, 0); };
   main.replaceChildren(...flat(content));
