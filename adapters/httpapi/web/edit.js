@@ -39,7 +39,7 @@ export async function form(repository, { kind, id, at = "" }, signal) {
       const target = id ? path : below(repository, "catalog", "documents", kind);
       await (dryRun ? call : once)(id ? "PATCH" : "POST", target, { params, body: changes, headers: id ? { "If-Match": etag } : {} });
       if (dryRun) return tell(notice("good", h("p", null, "The catalog would be in order with this.")));
-      if (message.isConnected) location.hash = address(repository, "document", { kind, id: id ?? changes.id, at: at || branch }); // else somebody went elsewhere meanwhile
+      if (message.isConnected) location.hash = address(repository, "document", { kind, id: id ?? changes.id, at: branch }); // else somebody went elsewhere meanwhile
     } catch (e) {
       tell(refusal(repository, e, branch), ...(e.current ? [conflict(e.current, e.etag)] : []));
       for (const name of [e.field, ...(e.problems ?? []).map((p) => p.field)]) mark(controls, name);
