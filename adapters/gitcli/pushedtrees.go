@@ -38,8 +38,15 @@ func (p *push) checkTrees(ctx context.Context, q *quarantine, links bool) error 
 		return nil
 	}
 	check := &treeCheck{ctx: ctx, objects: q.objects, links: links, seen: map[git.ObjectID]int{}}
+	commits := &lineWriter{each: func(line string) error {
+		id, err := git.ParseObjectID(line)
+		if err != nil {
+			return err
+		}
+		return check.look(id)
+	}}
 	// Parents come first: what a commit has of them was looked at.
-	err := p.repo.store.runner.Exchange(ctx, q.dir, command.Git("rev-list", "--stdin", "--topo-order", "--reverse"), q.news(p.newIDs()), check)
+	err := p.repo.store.runner.Exchange(ctx, q.dir, command.Git("rev-list", "--stdin", "--topo-order", "--reverse"), q.news(p.newIDs()), commits)
 	if err != nil || check.refused == nil {
 		return err
 	}
@@ -50,14 +57,12 @@ func (p *push) checkTrees(ctx context.Context, q *quarantine, links bool) error 
 	return check.refused
 }
 
-// treeCheck looks at commits, whose ids are written to it in lines.
+// treeCheck looks at commits.
 type treeCheck struct {
 	ctx     context.Context
 	objects *objects
 	links   bool
-	// rest is the beginning of a line whose end did not come yet.
-	rest   []byte
-	commit git.ObjectID
+	commit  git.ObjectID
 	// places are still to be looked at.
 	places []place
 	// seen is of the trees that have been, and will be, looked at how long the path to them is, the longest.
@@ -93,22 +98,25 @@ func (d *directory) join(name string) string {
 	return name
 }
 
+// lineWriter calls each with every line that is written to it, and fails as it does.
+type lineWriter struct {
+	each func(string) error
+	// rest is the beginning of a line whose end did not come yet.
+	rest []byte
+}
+
 // Write implements io.Writer.
-func (t *treeCheck) Write(b []byte) (int, error) {
-	t.rest = append(t.rest, b...)
+func (w *lineWriter) Write(b []byte) (int, error) {
+	w.rest = append(w.rest, b...)
 	for {
-		line, rest, ok := bytes.Cut(t.rest, []byte("\n"))
+		line, rest, ok := bytes.Cut(w.rest, []byte("\n"))
 		if !ok {
 			return len(b), nil
 		}
-		id, err := git.ParseObjectID(string(line))
-		if err == nil {
-			err = t.look(id)
-		}
-		if err != nil {
+		if err := w.each(string(line)); err != nil {
 			return 0, err
 		}
-		t.rest = rest
+		w.rest = rest
 	}
 }
 

@@ -1,14 +1,19 @@
 package gitcli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/catfile"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
@@ -65,40 +70,131 @@ func (q *quarantine) drop() {
 func (q *quarantine) receive(ctx context.Context, in io.Reader) (complaints []string, err error) {
 	r := q.repo
 	checked, check := io.Pipe()
-	type outcome struct {
-		objects int64
-		err     error
-	}
-	found := make(chan outcome, 1)
+	var contents *packfile.Contents
+	var wrong error
+	found := make(chan struct{})
 	go func() {
-		n, err := packfile.Check(checked, r.objects.format, r.store.packLimits())
-		_ = checked.CloseWithError(err) // ends the reading; nil is of no consequence, as there is nothing left to write
-		found <- outcome{n, err}
+		defer close(found)
+		contents, wrong = packfile.Check(checked, r.objects.format, r.store.packLimits())
+		_ = checked.CloseWithError(wrong) // ends the reading; nil is of no consequence, as there is nothing left to write
 	}()
 	var named strings.Builder
 	source := &checkedReader{r: in, check: check}
-	err = r.store.runner.Exchange(ctx, q.dir, command.Git("index-pack", "--stdin", "--fix-thin", "--strict", "--no-rev-index"), source, &named)
+	whole := &withholding{r: bufio.NewReaderSize(source, copySize), release: func() error {
+		if <-found; wrong != nil {
+			return wrong
+		}
+		return q.addBases(ctx, contents)
+	}}
+	err = r.store.runner.Exchange(ctx, q.dir, command.Git("index-pack", "--stdin", "--fix-thin", "--strict", "--no-rev-index"), whole, &named)
 	_ = check.CloseWithError(io.ErrUnexpectedEOF) // without consequence if the input was read to its end
-	o := <-found
+	<-found
 	exit, ended := errors.AsType[*command.ExitError](err)
 	switch {
 	case source.err != nil && !errors.Is(source.err, io.EOF):
 		return nil, &inputError{source.err}
-	case source.err != nil && o.err != nil:
-		return nil, o.err // git says less
+	case source.err != nil && wrong != nil:
+		return nil, wrong // git says less
 	case ended:
 		return q.refused(exit)
 	case err != nil:
 		return nil, err
-	case o.objects == 0:
+	case contents.Objects == 0:
 		return nil, nil
 	}
 	name, ok := strings.CutPrefix(strings.TrimSpace(named.String()), "pack\t")
 	if !ok {
 		return nil, errs.New(errs.ReasonInternal, "git did not say what it made of a pack")
 	}
-	q.pack = packfile.Adopt(r.packDir(), filepath.Join(q.dir, "objects", "pack", "pack-"+name))
+	path := filepath.Join(q.dir, "objects", "pack", "pack-"+name)
+	if err := q.checkLarge(ctx, path+".idx", contents.Large); err != nil {
+		return nil, err
+	}
+	q.pack = packfile.Adopt(r.packDir(), path)
 	return nil, nil
+}
+
+// addBases holds what git adds to a thin pack to the limits: the objects of the repository of which deltas are made.
+func (q *quarantine) addBases(ctx context.Context, contents *packfile.Contents) error {
+	return eachInfo(ctx, q.repo.objects.reader, slices.Collect(maps.Keys(contents.Bases)), func(base catfile.Info) error {
+		if base.ID.IsZero() {
+			return nil // the pack has it, or git finds out that nobody does
+		}
+		return contents.Add(base.Size)
+	})
+}
+
+// checkLarge holds what the large deltas of a pack make to the limits of their types, of which only git knows now.
+func (q *quarantine) checkLarge(ctx context.Context, index string, offsets []int64) error {
+	if len(offsets) == 0 {
+		return nil
+	}
+	f, err := os.Open(index)
+	if err != nil {
+		return disk.Error(err)
+	}
+	defer func() { _ = f.Close() }()
+	var ids []git.ObjectID
+	lines := &lineWriter{each: func(line string) error {
+		offset, rest, _ := strings.Cut(line, " ")
+		text, _, _ := strings.Cut(rest, " ")
+		at, err := strconv.ParseInt(offset, 10, 64)
+		if err != nil {
+			return err
+		}
+		if _, ok := slices.BinarySearch(offsets, at); !ok {
+			return nil
+		}
+		id, err := git.ParseObjectID(text)
+		ids = append(ids, id)
+		return err
+	}}
+	showIndex := command.Git("show-index").WithFormat("--object-format=", q.repo.objects.format)
+	if err := q.repo.store.runner.Exchange(ctx, q.dir, showIndex, f, lines); err != nil {
+		return err
+	}
+	if err := q.open(ctx); err != nil {
+		return err
+	}
+	limits := q.repo.store.packLimits()
+	return eachInfo(ctx, q.objects.reader, ids, func(made catfile.Info) error { return limits.Object(made.Type, made.Size) })
+}
+
+// eachInfo calls fn with what is told of each of the objects, a few at a time in memory.
+func eachInfo(ctx context.Context, reader *catfile.Reader, ids []git.ObjectID, fn func(catfile.Info) error) error {
+	for some := range slices.Chunk(ids, 1000) {
+		infos, err := reader.Infos(ctx, some)
+		if err != nil {
+			return err
+		}
+		for _, info := range infos {
+			if err := fn(info); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// withholding passes on all but the last byte, and that one when release says so: git goes on to make something of a pack as
+// soon as it has all of it.
+type withholding struct {
+	r       *bufio.Reader
+	release func() error
+}
+
+// Read implements io.Reader.
+func (w *withholding) Read(b []byte) (int, error) {
+	ahead, err := w.r.Peek(2)
+	if err == nil {
+		return w.r.Read(b[:min(len(b), w.r.Buffered()-1)])
+	}
+	if errors.Is(err, io.EOF) {
+		if failed := w.release(); failed != nil {
+			return 0, failed
+		}
+	}
+	return copy(b, ahead), err
 }
 
 // checkedReader passes on what was checked. At its end the check has come to its end, too.
@@ -186,6 +282,9 @@ func (q *quarantine) connected(ctx context.Context, ids []git.ObjectID) (bool, e
 
 // open gives access to the objects.
 func (q *quarantine) open(ctx context.Context) error {
+	if q.objects != nil {
+		return nil
+	}
 	s := q.repo.store
 	reader, err := s.pool.Open(ctx, q.dir)
 	if err == nil {

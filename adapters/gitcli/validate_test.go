@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"context"
 	"crypto/sha1"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"iter"
@@ -400,22 +401,28 @@ func TestSymbolicLinksAndSubmodulesAreNotPushed(t *testing.T) {
 // handmade is a pack that no git would make.
 type handmade struct {
 	bytes.Buffer
-	n byte
+	n uint32
 }
 
 func (p *handmade) add(kind git.ObjectType, content string) git.ObjectID {
+	p.entry(byte(kind), "", content)
+	return git.SHA1.HashObject(kind, []byte(content))
+}
+
+// entry adds what gitformat-pack(5) has for a kind, with what names the base of a delta.
+func (p *handmade) entry(kind byte, base, content string) {
 	size := len(content)
-	head := []byte{byte(kind)<<4 | byte(size&15)}
+	head := []byte{kind<<4 | byte(size&15)}
 	for size >>= 4; size > 0; size >>= 7 {
 		head[len(head)-1] |= 0x80
 		head = append(head, byte(size&127))
 	}
 	p.Write(head)
+	p.WriteString(base)
 	w := zlib.NewWriter(p)
 	_, _ = io.WriteString(w, content)
 	_ = w.Close()
 	p.n++
-	return git.SHA1.HashObject(kind, []byte(content))
 }
 
 func (p *handmade) tree(entries ...git.TreeEntry) git.ObjectID {
@@ -439,7 +446,7 @@ func (p *handmade) within(tree git.ObjectID, levels int, name string) git.Object
 }
 
 func (p *handmade) pack() string {
-	whole := append([]byte{'P', 'A', 'C', 'K', 0, 0, 0, 2, 0, 0, 0, p.n}, p.Bytes()...)
+	whole := append(binary.BigEndian.AppendUint32([]byte("PACK\x00\x00\x00\x02"), p.n), p.Bytes()...)
 	sum := sha1.Sum(whole)
 	return string(append(whole, sum[:]...))
 }

@@ -3,6 +3,7 @@ package packfile
 import (
 	"bufio"
 	"compress/flate"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -39,39 +40,80 @@ const (
 	freeInflated = 64 << 20
 )
 
-// Check reads a pack up to its end, before anything is made of it, and holds it to the limits. It returns how many objects
-// the pack has. It fails with INVALID_PACK for what is not a pack, cut short or followed by something else, with
-// PACK_TOO_LARGE, and as the reader does. What the objects are, and the checksums, are left to git.
-func Check(r io.Reader, f git.ObjectFormat, limits Limits) (objects int64, err error) {
-	c := &checker{limits: limits, count: countingReader{r: r, limit: limits.Bytes}}
-	c.in = bufio.NewReaderSize(&c.count, 64<<10)
-	if objects, err = c.header(); err != nil {
-		return 0, err
+// Object holds an object of size bytes to the limits. It fails with PACK_TOO_LARGE.
+func (l Limits) Object(t git.ObjectType, size int64) error {
+	switch t {
+	case git.BlobObject:
+		if size > l.Blob {
+			return packTooLarge("a file of %d bytes is larger than the limit of %d", size, l.Blob)
+		}
+	case git.CommitObject, git.TagObject:
+		if size > maxMessage {
+			return packTooLarge("a commit or tag of %d bytes is larger than the limit of %d: write a shorter message", size, maxMessage)
+		}
+	case git.TreeObject:
+		if size > maxWhole {
+			return packTooLarge("a tree of %d bytes is larger than the limit of %d", size, maxWhole)
+		}
 	}
-	for i := range objects {
+	return nil
+}
+
+// Contents are what a pack has, as far as it tells without git.
+type Contents struct {
+	// Objects is how many objects the pack has.
+	Objects int64
+	// Large are the offsets, in ascending order, of the deltas that make something which may be above the limit of its type,
+	// depending on what that is: it has to be held to [Limits.Object] when git knows.
+	Large []int64
+	// Bases are the objects that deltas name. Those that the pack lacks are to be added to it, and told to [Contents.Add].
+	Bases map[git.ObjectID]bool
+	// made is how much all objects make.
+	made int64
+}
+
+// Add counts an object of size bytes that is added to the pack as the base of a delta. It fails with PACK_TOO_LARGE.
+func (c *Contents) Add(size int64) error {
+	if size > maxWhole {
+		return largeDelta()
+	}
+	return c.make(size)
+}
+
+// Check reads a pack up to its end, before anything is made of it, and holds it to the limits. It fails with INVALID_PACK for
+// what is not a pack, cut short or followed by something else, with PACK_TOO_LARGE, and as the reader does. What the objects
+// are, and the checksums, are left to git.
+func Check(r io.Reader, f git.ObjectFormat, limits Limits) (*Contents, error) {
+	c := &checker{limits: limits, count: countingReader{r: r, limit: limits.Bytes}, Contents: &Contents{Bases: map[git.ObjectID]bool{}}}
+	c.in = bufio.NewReaderSize(&c.count, 64<<10)
+	if err := c.header(); err != nil {
+		return nil, err
+	}
+	for i := range c.Objects {
 		if err := c.object(f); err != nil {
-			return 0, c.explain(err, fmt.Sprintf("object %d of %d", i+1, objects))
+			return nil, c.explain(err, fmt.Sprintf("object %d of %d", i+1, c.Objects))
 		}
 	}
 	if _, err := c.in.Discard(f.Size()); err != nil {
-		return 0, c.explain(err, "its checksum")
+		return nil, c.explain(err, "its checksum")
 	}
 	if _, err := c.in.ReadByte(); !errors.Is(err, io.EOF) {
 		if err == nil {
 			err = invalidPack("something follows the pack")
 		}
-		return 0, c.explain(err, "its end")
+		return nil, c.explain(err, "its end")
 	}
-	return objects, nil
+	return c.Contents, nil
 }
 
 type checker struct {
+	*Contents
 	limits Limits
 	count  countingReader
 	in     *bufio.Reader
 	zr     io.ReadCloser
-	// inflated is how much came out of what was read, and made how much all objects make.
-	inflated, made int64
+	// inflated is how much came out of what was read.
+	inflated int64
 }
 
 // countingReader counts what is read, up to a limit.
@@ -107,19 +149,22 @@ func (c *checker) explain(err error, part string) error {
 	return err
 }
 
-func (c *checker) header() (int64, error) {
+func largeDelta() error {
+	return packTooLarge("a file of more than %d bytes comes as a delta, which takes too much memory: push it with git -c core.bigFileThreshold=%dm push", maxWhole, maxWhole>>21)
+}
+
+func (c *checker) header() error {
 	var h [packHeaderLen]byte
 	if _, err := io.ReadFull(c.in, h[:]); err != nil {
-		return 0, c.explain(err, "its header")
+		return c.explain(err, "its header")
 	}
 	if string(h[:4]) != "PACK" || binary.BigEndian.Uint32(h[4:]) != packVersion && binary.BigEndian.Uint32(h[4:]) != 3 {
-		return 0, invalidPack("its header is not that of a pack")
+		return invalidPack("its header is not that of a pack")
 	}
-	objects := int64(binary.BigEndian.Uint32(h[8:]))
-	if objects > c.limits.Objects {
-		return 0, packTooLarge("the push has %d objects, more than the limit of %d: push the history in parts, the oldest commits first", objects, c.limits.Objects)
+	if c.Objects = int64(binary.BigEndian.Uint32(h[8:])); c.Objects > c.limits.Objects {
+		return packTooLarge("the push has %d objects, more than the limit of %d: push the history in parts, the oldest commits first", c.Objects, c.limits.Objects)
 	}
-	return objects, nil
+	return nil
 }
 
 // Types of the entries of a pack that are not objects of their own (gitformat-pack(5)).
@@ -130,41 +175,38 @@ const (
 
 // object reads one entry.
 func (c *checker) object(f git.ObjectFormat) error {
+	offset := c.count.n - int64(c.in.Buffered())
 	kind, size, err := c.entryHeader()
 	if err != nil {
 		return err
 	}
 	switch kind {
-	case byte(git.BlobObject):
-		if size > c.limits.Blob {
-			return packTooLarge("a file of %d bytes is larger than the limit of %d", size, c.limits.Blob)
+	case byte(git.CommitObject), byte(git.TreeObject), byte(git.BlobObject), byte(git.TagObject):
+		if err := c.limits.Object(git.ObjectType(kind), size); err != nil {
+			return err
 		}
-	case byte(git.CommitObject), byte(git.TagObject):
-		if size > maxMessage {
-			return packTooLarge("a commit or tag of %d bytes is larger than the limit of %d: write a shorter message", size, maxMessage)
+		if err := c.make(size); err != nil {
+			return err
 		}
-	case byte(git.TreeObject):
-		if size > maxWhole {
-			return packTooLarge("a tree of %d bytes is larger than the limit of %d", size, maxWhole)
-		}
+		return c.inflate(size, io.Discard)
 	case offsetDelta:
 		if _, err := c.varint(); err != nil {
 			return err
 		}
+		return c.delta(offset, size)
 	case refDelta:
-		if _, err := c.in.Discard(f.Size()); err != nil {
+		var raw [sha256.Size]byte
+		if _, err := io.ReadFull(c.in, raw[:f.Size()]); err != nil {
 			return err
 		}
-	default:
-		return invalidPack(fmt.Sprintf("an entry has the unknown type %d", kind))
+		base, err := git.ObjectIDFromBytes(raw[:f.Size()])
+		if err != nil {
+			return invalidPack("the base of a delta is no object")
+		}
+		c.Bases[base] = true
+		return c.delta(offset, size)
 	}
-	if kind == offsetDelta || kind == refDelta {
-		return c.delta(size)
-	}
-	if err := c.make(size); err != nil {
-		return err
-	}
-	return c.inflate(size, io.Discard)
+	return invalidPack(fmt.Sprintf("an entry has the unknown type %d", kind))
 }
 
 // entryHeader reads the type and size of an entry.
@@ -203,7 +245,7 @@ func (c *checker) varint() (n int, err error) {
 }
 
 // make counts what an object makes.
-func (c *checker) make(size int64) error {
+func (c *Contents) make(size int64) error {
 	if c.made += size; c.made > maxMade {
 		return packTooLarge("the objects of the push have more than %d bytes together: push the history in parts, the oldest commits first", int64(maxMade))
 	}
@@ -211,7 +253,7 @@ func (c *checker) make(size int64) error {
 }
 
 // delta reads a delta of size bytes, which begins with the sizes of its base and its result.
-func (c *checker) delta(size int64) error {
+func (c *checker) delta(offset, size int64) error {
 	if size > maxWhole {
 		return packTooLarge("a delta of %d bytes is larger than the limit of %d", size, maxWhole)
 	}
@@ -228,7 +270,10 @@ func (c *checker) delta(size int64) error {
 		return invalidPack("a delta does not tell the size of its result")
 	}
 	if base > maxWhole || result > maxWhole {
-		return packTooLarge("a file of more than %d bytes comes as a delta, which takes too much memory: push it with git -c core.bigFileThreshold=%dm push", maxWhole, maxWhole>>21)
+		return largeDelta()
+	}
+	if int64(result) > min(c.limits.Blob, maxMessage) {
+		c.Large = append(c.Large, offset)
 	}
 	return c.make(int64(result))
 }

@@ -79,9 +79,9 @@ func TestAPackOfGitIsTaken(t *testing.T) {
 		r.FastImport([]byte("blob\nmark :1\ndata 10000\n" + strings.Repeat("a line\n\n\n\n", 1000) + "\ncommit refs/heads/main\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\nM 100644 :1 a\n" +
 			"commit refs/heads/main\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\nM 100644 inline a\ndata 9999\n" + strings.Repeat("a line\n\n\n\n", 1000)[1:] + "\ndone\n"))
 		pack := r.Git([]byte("HEAD\n"), "pack-objects", "--revs", "--stdout", "--delta-base-offset", "--quiet")
-		objects, err := packfile.Check(iotest.OneByteReader(bytes.NewReader(pack)), format, ample)
+		contents, err := packfile.Check(iotest.OneByteReader(bytes.NewReader(pack)), format, ample)
 		require.NoError(t, err)
-		assert.Equal(t, int64(6), objects)
+		assert.Equal(t, int64(6), contents.Objects)
 		for n := range pack {
 			_, err := packfile.Check(bytes.NewReader(pack[:n]), format, ample)
 			require.True(t, errs.Is(err, errs.ReasonInvalidPack), "cut to %d bytes: %v", n, err)
@@ -120,6 +120,33 @@ func TestWhatAPackBecomesIsLimited(t *testing.T) {
 	}
 	_, err := packfile.Check(strings.NewReader(packOf(many...)), git.SHA1, ample)
 	assert.ErrorContains(t, err, "have more than 8589934592 bytes together")
+}
+
+func TestWhatIsAddedToAThinPackCountsAsWhatItMakes(t *testing.T) {
+	once, twice := delta(t, 5, 64<<20), delta(t, 5, 5)
+	contents, err := packfile.Check(strings.NewReader(packOf(once, twice, twice)), git.SHA1, ample)
+	require.NoError(t, err)
+	base, err := git.ObjectIDFromBytes(bytes.Repeat([]byte("i"), git.SHA1.Size()))
+	require.NoError(t, err)
+	assert.Equal(t, map[git.ObjectID]bool{base: true}, contents.Bases)
+	for range 126 {
+		require.NoError(t, contents.Add(64<<20))
+	}
+	assert.ErrorContains(t, contents.Add(64<<20), "have more than 8589934592 bytes together")
+	assert.ErrorContains(t, contents.Add(64<<20+1), "comes as a delta")
+}
+
+func TestDeltasAreToldThatMayMakeTooMuch(t *testing.T) {
+	limits := ample
+	pack := packOf(delta(t, 5, 1<<20), delta(t, 5, 1<<20+1), delta(t, 5, 1<<10), delta(t, 5, 1<<20+1))
+	size := int64(len(delta(t, 5, 1<<20+1)))
+	contents, err := packfile.Check(strings.NewReader(pack), git.SHA1, limits)
+	require.NoError(t, err)
+	assert.Equal(t, []int64{12 + int64(len(delta(t, 5, 1<<20))), int64(len(pack)-git.SHA1.Size()) - size}, contents.Large, "a commit may not have as much")
+	limits.Blob = 1 << 10
+	contents, err = packfile.Check(strings.NewReader(pack), git.SHA1, limits)
+	require.NoError(t, err)
+	assert.Len(t, contents.Large, 3, "a file may not have as much")
 }
 
 func TestWhatIsNoPackIsTold(t *testing.T) {

@@ -1,0 +1,78 @@
+package gitcli_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/adapters/gitcli"
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// delta adds a delta that says its base has baseSize bytes, and makes of it the insertion and times copies of its first
+// length bytes.
+func (p *handmade) delta(base git.ObjectID, baseSize int, insertion string, times, length int) {
+	content := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(baseSize)), uint64(len(insertion)+times*length))
+	for rest := insertion; rest != ""; {
+		n := min(len(rest), 127)
+		content = append(append(content, byte(n)), rest[:n]...)
+		rest = rest[n:]
+	}
+	for range times {
+		content = append(content, 0xf0, byte(length), byte(length>>8), byte(length>>16))
+	}
+	p.entry(7, string(base.Bytes()), string(content))
+}
+
+func TestWhatADeltaMakesIsHeldToTheLimitOfItsType(t *testing.T) {
+	s := newPushShop(t, gitcli.Options{MaxFileSize: 2 << 20})
+	const head = "author A <a@example.com> 1700000000 +0000\ncommitter A <a@example.com> 1700000000 +0000\n\n"
+	line := strings.Repeat("x", 1023) + "\n"
+
+	p := &handmade{}
+	tree := p.tree()
+	base := "tree " + tree.String() + "\n" + head + strings.Repeat(line, 900)
+	first := p.add(git.CommitObject, base)
+	insertion := "tree " + tree.String() + "\nparent " + first.String() + "\n" + head
+	p.delta(first, len(base), insertion, 10, len(base))
+	second := git.SHA1.HashObject(git.CommitObject, []byte(insertion+strings.Repeat(base, 10)))
+	_, report := s.push(p.pack(), "", move("refs/heads/main", git.ObjectID{}, second))
+	require.Contains(t, report, "unpack a commit or tag of 9217522 bytes is larger than the limit of 1048576")
+	require.False(t, s.has("refs/heads/main"))
+
+	file := strings.Repeat(line, 1000)
+	withFile := func(times int) (pack string, head git.ObjectID) {
+		p := &handmade{}
+		from := p.add(git.BlobObject, file)
+		p.delta(from, len(file), "", times, len(file))
+		to := git.SHA1.HashObject(git.BlobObject, bytes.Repeat([]byte(file), times))
+		head = p.commit(p.tree(git.TreeEntry{Name: "a", Mode: git.ModeRegular, ID: from}, git.TreeEntry{Name: "b", Mode: git.ModeRegular, ID: to}))
+		return p.pack(), head
+	}
+	pack, to := withFile(3)
+	_, report = s.push(pack, "", move("refs/heads/main", git.ObjectID{}, to))
+	require.Contains(t, report, "unpack a file of 3072000 bytes is larger than the limit of 2097152")
+	require.False(t, s.has("refs/heads/main"))
+	pack, to = withFile(2)
+	_, report = s.push(pack, "", move("refs/heads/main", git.ObjectID{}, to))
+	require.Contains(t, report, "ok refs/heads/main\n", "a file may be larger than a commit")
+}
+
+func TestWhatGitAddsToAThinPackIsHeldToTheLimits(t *testing.T) {
+	s := newPushShop(t, gitcli.Options{})
+	content := strings.Repeat("large", 13<<20)
+	head := commit(t, s.repo, upsert(path(t, "large"), content), upsert(path(t, "small"), "small")).Commit
+	push := func(base string, baseSize int) string {
+		p := &handmade{}
+		p.delta(git.SHA1.HashObject(git.BlobObject, []byte(base)), baseSize, "new", 0, 0)
+		to := p.commit(p.tree(git.TreeEntry{Name: "a", Mode: git.ModeRegular, ID: git.SHA1.HashObject(git.BlobObject, []byte("new"))}), head)
+		_, report := s.push(p.pack(), "", move("refs/heads/other", git.ObjectID{}, to))
+		return report
+	}
+	require.Contains(t, push(content, len("small")), "unpack a file of more than 67108864 bytes comes as a delta", "whatever the delta says")
+	require.False(t, s.has("refs/heads/other"))
+	require.Contains(t, push("small", len("small")), "ok refs/heads/other\n")
+}
