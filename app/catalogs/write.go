@@ -534,22 +534,10 @@ func (out *draft) newProblems(base *catalog.Snapshot) []catalog.Problem {
 // newProblems yields the problems that next has and the base, if there is one, has not: those of the files that changed, then
 // those of others, which may be their consequence.
 func newProblems(base, next *catalog.Snapshot, changed func(git.TreePath) bool) iter.Seq[catalog.Problem] {
-	type identity struct {
-		path           git.TreePath
-		reason         catalog.Reason
-		field, message string
-	}
-	identify := func(p catalog.Problem) identity { return identity{p.Path, p.Reason, p.Field, p.Message} }
 	return func(yield func(catalog.Problem) bool) {
-		known := map[identity]bool{}
-		if base != nil {
-			for p := range base.Problems() {
-				known[identify(p)] = true
-			}
-		}
 		for _, own := range []bool{true, false} {
-			for p := range next.Problems() {
-				if changed(p.Path) == own && !known[identify(p)] && !yield(p) {
+			for p := range catalog.NewProblems(base, next) {
+				if changed(p.Path) == own && !yield(p) {
 					return
 				}
 			}

@@ -313,6 +313,7 @@ func (b *builder) problemsOf(d *Document) []Problem {
 	for _, k := range d.unique() {
 		if owner := b.first(k.key); owner != d {
 			r.problem(place(k.field), k.field, k.reason, "the %s %.80q is that of %s as well: of several documents the first by path has it", k.field, k.value, clip(owner.Path.String()))
+			r.problems[len(r.problems)-1].about = k.value
 		}
 	}
 	for _, ref := range d.references() {

@@ -127,6 +127,8 @@ type Problem struct {
 	Reason Reason
 	// Message says what is wrong and what to do, for people.
 	Message string
+	// about is the value that is at fault, where the message says more than that.
+	about string
 }
 
 // Reason identifies a problem for programs. Its text is part of the contract.

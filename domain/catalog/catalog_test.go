@@ -440,3 +440,63 @@ func BenchmarkBuild(b *testing.B) {
 	})
 	runtime.KeepAlive(changes)
 }
+
+func TestNewProblemsAreThoseThatWereNotThereBefore(t *testing.T) {
+	product := func(id, slug string) string {
+		return "---\nid: " + id + "\nsku: " + strings.ToUpper(id) + "\nslug: " + slug + "\ntitle: P\ncategory: c\nprice: \"1.00\"\ncurrency: EUR\nstatus: active\ninventory_status: in_stock\n---\n"
+	}
+	collection := func(skus ...string) string {
+		return "---\nid: col\nslug: col\ntitle: C\nproducts: [" + strings.Join(skus, ", ") + "]\n---\n"
+	}
+	gone := func(n int) (skus []string) {
+		for i := range n {
+			skus = append(skus, fmt.Sprintf("GONE%02d", i))
+		}
+		return skus
+	}
+	const c, col = "categories/c.md", "collections/col.md"
+	category := "---\nid: c\nslug: c\ntitle: C\n---\n"
+	for what, tt := range map[string]struct {
+		before, after map[string]string
+		reasons       []catalog.Reason
+	}{
+		"a reference that is broken moves to the front": {
+			map[string]string{c: category, "products/a.md": product("a", "a"), col: collection("GONE1", "A", "GONE2")},
+			map[string]string{c: category, "products/a.md": product("a", "a"), col: collection("GONE2", "A")}, nil,
+		},
+		"one comes before those that are broken": {
+			map[string]string{c: category, "products/a.md": product("a", "a"), col: collection("GONE1")},
+			map[string]string{c: category, "products/a.md": product("a", "a"), col: collection("A", "GONE1")}, nil,
+		},
+		"another one breaks": {
+			map[string]string{c: category, col: collection("GONE1")},
+			map[string]string{c: category, col: collection("GONE2", "GONE1")}, []catalog.Reason{catalog.ReasonBrokenReference},
+		},
+		"one is broken twice": {
+			map[string]string{c: category, col: collection("GONE1")},
+			map[string]string{c: category, col: collection("GONE1", "GONE1")}, []catalog.Reason{catalog.ReasonBrokenReference},
+		},
+		"one of more than are kept is repaired": {
+			map[string]string{c: category, "products/a.md": product("a", "a"), col: collection(gone(60)...)},
+			map[string]string{c: category, "products/a.md": product("a", "a"), col: collection(append([]string{"A"}, gone(60)[1:]...)...)}, nil,
+		},
+		"the first of three that have one slug goes": {
+			map[string]string{c: category, "products/a.md": product("a", "s"), "products/b.md": product("b", "s"), "products/d.md": product("d", "s")},
+			map[string]string{c: category, "products/b.md": product("b", "s"), "products/d.md": product("d", "s")}, nil,
+		},
+		"a slug becomes another that is taken": {
+			map[string]string{c: category, "products/a.md": product("a", "s"), "products/b.md": product("b", "s"), "products/d.md": product("d", "t")},
+			map[string]string{c: category, "products/a.md": product("a", "s"), "products/b.md": product("b", "s"), "products/d.md": product("d", "s")},
+			[]catalog.Reason{catalog.ReasonDuplicateSlug},
+		},
+	} {
+		var reasons []catalog.Reason
+		for p := range catalog.NewProblems(build(tt.before), build(tt.after)) {
+			reasons = append(reasons, p.Reason)
+		}
+		assert.Equal(t, tt.reasons, reasons, what)
+	}
+	for p := range catalog.NewProblems(nil, build(map[string]string{col: collection("GONE1")})) {
+		assert.Equal(t, catalog.ReasonBrokenReference, p.Reason)
+	}
+}
