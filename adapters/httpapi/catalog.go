@@ -225,6 +225,18 @@ func strongTag(content []byte) string {
 	return `"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
+// documentTag is the ETag of what is said of a document. Its blob stands in front: a document was read with the same content
+// however it was shaped, and whatever else was said of it.
+func documentTag(d *catalog.Document, said []byte) string {
+	return `"` + d.Blob.String() + "." + strings.Trim(strongTag(said), `"`) + `"`
+}
+
+// readAs reports whether a document was read as it is, by an ETag without its quotes, or by its blob.
+func readAs(tag string, d *catalog.Document) bool {
+	blob, _, _ := strings.Cut(tag, ".")
+	return blob == d.Blob.String()
+}
+
 // answerVersion sends JSON of a catalog, unless the caller has it.
 func (a *api) answerVersion(c *call, of *catalogs.Catalog, etag string, body func() ([]byte, error)) error {
 	h := c.w.Header()

@@ -320,7 +320,7 @@ func (e *encodedDocuments) of(d *catalog.Document) *encodedDocument {
 		return known.(*encodedDocument)
 	}
 	line := encodeLine(documentView(d))
-	kept, known := e.byDocument.LoadOrStore(key, &encodedDocument{line: line, object: line[:len(line)-1], etag: strongTag(line)})
+	kept, known := e.byDocument.LoadOrStore(key, &encodedDocument{line: line, object: line[:len(line)-1], etag: documentTag(d, line)})
 	if !known {
 		runtime.AddCleanup(d, func(key weak.Pointer[catalog.Document]) { e.byDocument.Delete(key) }, key)
 	}

@@ -320,7 +320,7 @@ func (a *api) getDocument(c *call, l documentList) error {
 		object = shape.of(object, func() []byte { return e.bodyHTML(d) })
 	}
 	line := append(slices.Clip(object), '\n')
-	return a.answerVersion(c, found, strongTag(line), func() ([]byte, error) { return line, nil })
+	return a.answerVersion(c, found, documentTag(d, line), func() ([]byte, error) { return line, nil })
 }
 
 // wholeObject is a document on its own.

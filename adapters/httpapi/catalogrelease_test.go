@@ -181,6 +181,7 @@ func TestBadReleasesAreRefused(t *testing.T) {
 		{"rollback to an unknown release", "POST", releases + "/9.9.9/rollback", "{}", 404, "REF_NOT_FOUND", "", nil},
 		{"rollback to no version", "POST", releases + "/main/rollback", "{}", 400, "INVALID_ARGUMENT", "version", nil},
 		{"rollback below the highest", "POST", releases + "/1.0.0/rollback", `{"version":"1.5.0"}`, 400, "INVALID_ARGUMENT", "version", nil},
+		{"rollback that would not be live", "POST", releases + "/1.0.0/rollback", `{"version":"2.1.0-rc.1"}`, 400, "INVALID_ARGUMENT", "version", nil},
 		{"rollback to a version that exists", "POST", releases + "/1.0.0/rollback", `{"version":"2.0.0"}`, 409, "REF_EXISTS", "version", nil},
 		{"rollback that cannot be told from its retry", "POST", releases + "/1.0.0/rollback", `{"request_id":"6f9619ff-8b86-d011-b42d-00cf4fc964ff"}`, 400, "INVALID_ARGUMENT", "version", nil},
 		{"comparison with nothing", "GET", shopCatalog + "/diff?to=main", "", 400, "INVALID_ARGUMENT", "from", nil},

@@ -389,8 +389,7 @@ func (a *api) documentCondition(c *call, l documentList) (func(*catalog.Snapshot
 		if d == nil {
 			return withStatus(http.StatusPreconditionFailed, errs.New(errs.ReasonDocumentNotFound, "there is no such document, and If-Match wants one", errs.MetaField, "If-Match"))
 		}
-		known := []string{d.Blob.String(), strings.Trim(a.encoded.of(d).etag, `"`), strings.Trim(a.wholeTag(s, d, l), `"`)}
-		if tags.any || slices.ContainsFunc(tags.strong, func(tag string) bool { return slices.Contains(known, tag) }) {
+		if tags.any || slices.ContainsFunc(tags.strong, func(tag string) bool { return readAs(tag, d) }) {
 			return nil
 		}
 		return a.conditionFailed(s, d, l, blobMoved(h.Get("If-Match"), d.Blob))
@@ -399,7 +398,7 @@ func (a *api) documentCondition(c *call, l documentList) (func(*catalog.Snapshot
 
 // wholeTag is the ETag of a document on its own.
 func (a *api) wholeTag(s *catalog.Snapshot, d *catalog.Document, l documentList) string {
-	return strongTag(append(a.wholeObject(s, d, l), '\n'))
+	return documentTag(d, append(a.wholeObject(s, d, l), '\n'))
 }
 
 // conditionFailed is a 412 with the document as it is.
@@ -414,7 +413,7 @@ func (a *api) answerWritten(c *call, l documentList, result *catalogs.WriteResul
 	written := result.Documents[0]
 	object := append(a.wholeObject(result.Snapshot, written.Document, l), '\n')
 	h := c.w.Header()
-	h.Set("ETag", strongTag(object))
+	h.Set("ETag", documentTag(written.Document, object))
 	h.Set("Content-Type", "application/json")
 	status := http.StatusOK
 	if written.Action == catalogs.CreateDocument && !dryRun {

@@ -126,6 +126,47 @@ func TestAWriteThatExpectsAnotherVersionGetsTheOneThatIs(t *testing.T) {
 	w.delete(shopCatalog+"/products/b?expected_head="+strings.Repeat("1", 40)).problem(http.StatusConflict, "REF_MOVED")
 }
 
+func TestADocumentIsWrittenOverHoweverItWasRead(t *testing.T) {
+	w := openShop(t, smallShop())
+	for i, shape := range []string{"", "&fields=title", "&body=none", "&body=html"} {
+		for _, path := range []string{"/products/a", "/categories/root"} {
+			tag := w.get(shopCatalog + path + "?at=main" + shape).wants(http.StatusOK).header.Get("ETag")
+			w.patch(shopCatalog+path, fmt.Sprintf(`{"title":"Title %d"}`, i), header("If-Match", tag)).wants(http.StatusOK)
+			w.patch(shopCatalog+path, `{"title":"Late"}`, header("If-Match", tag)).problem(http.StatusPreconditionFailed, "BLOB_MOVED")
+		}
+	}
+	// What is below a category is told with it, and is not what its editor read.
+	tag := w.get(shopCatalog + "/categories/root?at=main").header.Get("ETag")
+	w.post(shopCatalog+"/categories", `{"id":"third","slug":"third","title":"Third","parent":"root"}`).wants(http.StatusCreated)
+	if now := w.get(shopCatalog + "/categories/root?at=main").header.Get("ETag"); now == tag {
+		t.Error("an answer with another category below has the same ETag")
+	}
+	w.patch(shopCatalog+"/categories/root", `{"title":"Whole"}`, header("If-Match", tag)).wants(http.StatusOK)
+}
+
+func TestANullIsNoFieldOfWhatIsPut(t *testing.T) {
+	w := openShop(t, smallShop())
+	const product = newProduct + `,"tags":null,"fields":{"gtin":null}}`
+	w.put(shopCatalog+"/products/e", product).wants(http.StatusCreated)
+	created, head := w.file("products/slug-e.md"), w.head()
+	w.put(shopCatalog+"/products/e", product).wants(http.StatusOK)
+	if got := w.file("products/slug-e.md"); got != created || w.head() != head || strings.Contains(got, "null") {
+		t.Errorf("the same product again makes\n%s\nof\n%s", got, created)
+	}
+}
+
+func TestARetryIsAnsweredAsTheFirstRequestThoughNothingIsLeftToDo(t *testing.T) {
+	w := openShop(t, smallShop())
+	const id = "request_id=6f9619ff-8b86-d011-b42d-00cf4fc964ff"
+	first := w.put(shopCatalog+"/products/a?"+id, strings.Replace(newProduct, `"e"`, `"a"`, 1)+"}").wants(http.StatusOK)
+	w.patch(shopCatalog+"/products/b", `{"title":"Another"}`).wants(http.StatusOK)
+	head := w.head()
+	again := w.put(shopCatalog+"/products/a?"+id, strings.Replace(newProduct, `"e"`, `"a"`, 1)+"}").wants(http.StatusOK)
+	if made, told := first.header.Get("GitStore-Commit"), again.header.Get("GitStore-Commit"); told != made || w.head() != head {
+		t.Errorf("the first made %s, its retry tells %s, the head is %s", made, told, w.head())
+	}
+}
+
 func TestAnInvalidDocumentIsRefusedWithAllThatIsWrong(t *testing.T) {
 	w := openShop(t, smallShop())
 	head := w.head()

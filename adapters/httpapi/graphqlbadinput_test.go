@@ -212,6 +212,29 @@ func TestAnAnswerDoesNotOutgrowItsLimit(t *testing.T) {
 	}
 }
 
+func TestAMutationThatWasDoneIsNotAnsweredAsRefused(t *testing.T) {
+	files := map[string]string{}
+	var changes []any
+	for i := range 10 {
+		id := fmt.Sprintf("p%d", i)
+		files["products/"+id+".md"] = productFile(id, "none", "") + strings.Repeat("word\n", 200_000)
+		changes = append(changes, map[string]any{"action": "PATCH", "document": map[string]any{"product": map[string]any{"documentId": id, "title": "New"}}})
+	}
+	w := openShop(t, files)
+	a := w.gql(`mutation($c:[DocumentChangeInput!]!){changeDocuments(repository:"shop",changes:$c){documents{document{body}}commitId}}`, map[string]any{"c": changes})
+	told := a.code("QUERY_TOO_COMPLEX")
+	if data, has := a.json()["data"]; !has || data != nil {
+		t.Errorf("data is %v, %t: %.200s", data, has, a.body)
+	}
+	head := w.gql(`{catalog(repository:"shop",at:"main"){commitId}}`, nil).data()
+	if made := member(told, "extensions", "metadata")["commit_ids"]; made != member(head, "catalog")["commitId"] {
+		t.Errorf("told of %v, the head is %v", made, head)
+	}
+	if title := member(w.gql(`{catalog(repository:"shop",at:"main"){product(documentId:"p3"){title}}}`, nil).data(), "catalog", "product")["title"]; title != "New" {
+		t.Errorf("the title is %v", title)
+	}
+}
+
 // faulty are catalogs that fail so.
 type faulty struct {
 	httpapi.Catalogs

@@ -194,9 +194,9 @@ type Rollback struct {
 }
 
 // Rollback makes an earlier release the highest again: a new tag of the same commit, so that every file is as it was, byte
-// for byte. Branches stay as they are, and so does what was changed on them since. It fails with CATALOG_NOT_FOUND,
-// REF_NOT_FOUND if there is no such release, INVALID_ARGUMENT for a version that is none or is not higher than all releases,
-// and as [ports.Committer.PublishRelease] does.
+// for byte. Branches stay as they are, and so does what was changed on them since. Nothing is validated: it was released before.
+// It fails with CATALOG_NOT_FOUND, REF_NOT_FOUND if there is no such release, INVALID_ARGUMENT for a version that is none or
+// would not be what is live, and as [ports.Committer.PublishRelease] does.
 func (f *Follower) Rollback(ctx context.Context, id git.RepositoryID, r Rollback) (ports.ReleaseResult, error) {
 	d, err := f.deskOf(ctx, id, &ports.CommitFiles{})
 	if err != nil {
@@ -250,6 +250,9 @@ func (d *desk) versionOfRollback(ctx context.Context, r Rollback) (version.Versi
 	v, err := parseVersion(r.Version)
 	if err != nil {
 		return none, err
+	}
+	if v.IsPrerelease() && !top.IsPrerelease() && !d.feed.target.View.Prereleases {
+		return none, errs.InvalidField(errs.ReasonInvalidArgument, "version", "%s is a pre-release, and %s would stay what is live: give the version of a release", v, top)
 	}
 	made, err := d.madeBefore(ctx, v, r.RequestID)
 	if err == nil && made == nil && v.Compare(top) <= 0 {

@@ -120,11 +120,32 @@ func (f *Follower) Write(ctx context.Context, id git.RepositoryID, w Write) (*Wr
 	if err := w.check(); err != nil {
 		return nil, err
 	}
-	if base, found, err := d.baseOfRequest(ctx, w.Commit); err != nil {
-		return nil, err
-	} else if found {
+	result, err := d.writeOnHead(ctx, w)
+	if w.Commit.RequestID == "" || err == nil && !result.Commit.NoOp && !result.Commit.Replayed || err != nil && !isRefusal(err) {
+		return result, err
+	}
+	// A request that was made before is refused, or has nothing to do, for what it did itself.
+	base, found, lost := d.baseOfRequest(ctx, w.Commit)
+	switch {
+	case lost != nil:
+		return nil, lost
+	case found:
 		return d.writeOn(ctx, base, w)
 	}
+	return result, err
+}
+
+// isRefusal reports whether a write failed for what is there and not for want of a service.
+func isRefusal(err error) bool {
+	switch errs.KindOf(err) {
+	case errs.Invalid, errs.NotFound, errs.Exists, errs.Conflict:
+		return true
+	}
+	return false
+}
+
+// writeOnHead makes the write on the head of the branch, anew as long as that moves meanwhile.
+func (d *desk) writeOnHead(ctx context.Context, w Write) (*WriteResult, error) {
 	for attempt := 1; ; attempt++ {
 		base, err := d.head(ctx, w.Commit.Branch)
 		if err != nil {
@@ -213,17 +234,13 @@ func (d *desk) head(ctx context.Context, branch git.RefName) (*catalog.Snapshot,
 	return c.snapshot(), err
 }
 
-// requestsListed is how many commits are listed to find a request before its changes are judged. Of an older one they may
-// be refused for what it did itself; the git-service knows it all the same.
-const requestsListed = 1000
-
 // baseOfRequest finds what the commit was built on that was made for the request before. Made again on that, the same write
 // is the same commit, and another one is found out.
 func (d *desk) baseOfRequest(ctx context.Context, req ports.CommitFiles) (*catalog.Snapshot, bool, error) {
 	if req.RequestID == "" {
 		return nil, false, nil
 	}
-	_, commits, err := d.feed.repo.ListCommits(ctx, ports.ListCommits{Revision: git.AtRef(req.Branch), FirstParent: true, Limit: requestsListed})
+	_, commits, err := d.feed.repo.ListCommits(ctx, ports.ListCommits{Revision: git.AtRef(req.Branch), FirstParent: true, Limit: rules.RequestWindow})
 	if errs.Is(err, errs.ReasonRefNotFound) {
 		return nil, false, nil
 	}

@@ -41,6 +41,7 @@ func (d *Document) Apply(content []byte, e Edit) ([]byte, error) {
 	root := d.root()
 	var target *yaml.Node
 	if e.Replace {
+		dropNulls(wanted, root)
 		target = inOrderOf(d.settled(root, wanted), root)
 	} else {
 		target = mergePatch(root, d.settled(root, wanted))
@@ -86,7 +87,7 @@ func Format(path git.TreePath, e Edit) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	dropNulls(fields)
+	dropNulls(fields, nil)
 	if formatOf(path) == formatJSON {
 		var out bytes.Buffer
 		if err := json.Indent(&out, appendJSON(nil, fields), "", "  "); err != nil {
@@ -223,11 +224,16 @@ func mergePatch(current, patch *yaml.Node) *yaml.Node {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// dropNulls takes the members out of an object that are null.
-func dropNulls(n *yaml.Node) {
+func isNullMember(m *yaml.Node, key string) bool {
+	n := lookUp(m, key)
+	return n != nil && isNull(n)
+}
+
+// dropNulls takes the members out of an object that are null, but for those that are in a document already.
+func dropNulls(n, root *yaml.Node) {
 	kept := n.Content[:0]
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if !isNull(n.Content[i+1]) {
+		if root != nil && isNullMember(root, n.Content[i].Value) || !isNull(n.Content[i+1]) {
 			kept = append(kept, n.Content[i], n.Content[i+1])
 		}
 	}

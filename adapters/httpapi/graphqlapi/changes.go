@@ -125,6 +125,7 @@ func (s *session) write(repository string, changes []map[string]any, commit map[
 		if result, err = s.executor.catalogs.Write(ctx, id, w); err != nil {
 			return err
 		}
+		s.made = append(s.made, result.Commit.Commit.String())
 		in.changes = w.Changes
 		in.catalog = &Catalog{
 			Catalog: &catalogs.Catalog{Repository: id, Snapshot: result.Snapshot}, in: s, at: revisionOf(w, result), written: result.Commit.Commit,
@@ -182,8 +183,12 @@ func (mutation) RollBack(ctx context.Context, repository string, release map[str
 func (s *session) released(repository string, release func(context.Context, git.RepositoryID) (ports.ReleaseResult, error)) (out *ReleasePayload, err error) {
 	err = s.repository(repository, func(ctx context.Context, id git.RepositoryID, _ ports.GitRepository) error {
 		result, err := release(ctx, id)
+		if err != nil {
+			return err
+		}
 		out = &ReleasePayload{Release: &Release{result.Tag, repository, s}}
-		return err
+		s.made = append(s.made, out.Release.CommitID().String())
+		return nil
 	})
 	if err != nil {
 		return nil, inGraphQL(err)

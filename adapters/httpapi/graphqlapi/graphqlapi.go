@@ -99,12 +99,15 @@ func (x *Executor) Execute(ctx context.Context, r Request) Answer {
 	ctx = graphql.WithOperationContext(ctx, op)
 	ctx = graphql.WithResponseContext(ctx, s.present, op.RecoverFunc)
 	response := x.schema.Exec(ctx)(ctx)
+	list, data := graphql.GetErrors(ctx), []byte(response.Data)
 	if s.exhausted {
-		return s.refused(errAnswerTooLarge)
+		if len(s.made) == 0 {
+			return s.refused(errAnswerTooLarge)
+		}
+		list, data = append(gqlerror.List{s.explain(s.errDoneAndTooLarge())}, list...), []byte("null")
 	}
-	list := graphql.GetErrors(ctx)
 	list = list[:min(len(list), maxErrors)]
-	out := Answer{Executed: true, Older: s.older, Body: encode(response.Data, list)}
+	out := Answer{Executed: true, Older: s.older, Body: encode(data, list)}
 	if len(list) > 0 {
 		out.Failure = reported(list[0])
 	}

@@ -3,6 +3,7 @@ package graphqlapi
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/gitstore-dev/gitstore/app/markdown"
@@ -26,6 +27,8 @@ type session struct {
 	opened map[opening]*Catalog
 	// older reports that a page is of the commit of a page before.
 	older bool
+	// made are the ids of the commits that the mutations so far led to.
+	made []string
 
 	mu        sync.Mutex
 	left      int
@@ -68,6 +71,13 @@ func listed[T any](ctx context.Context, items []T) ([]T, error) {
 
 var errAnswerTooLarge = errs.New(errs.ReasonQueryTooComplex,
 	fmt.Sprintf("the answer would hold more than %d MiB: ask for fewer documents by first, or without body and fields", maxAnswer>>20))
+
+// errDoneAndTooLarge is what becomes of an answer that does not fit when what it answers is done.
+func (s *session) errDoneAndTooLarge() error {
+	return errs.New(errs.ReasonQueryTooComplex,
+		fmt.Sprintf("what was asked for was done, but the answer would hold more than %d MiB: read the documents by themselves", maxAnswer>>20),
+		"commit_ids", strings.Join(s.made, ","))
+}
 
 // bodyHTML renders the body of a document once.
 func (s *session) bodyHTML(d *catalog.Document) (string, error) {
