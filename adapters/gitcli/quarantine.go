@@ -228,7 +228,12 @@ func (e *inputError) Unwrap() error { return e.error }
 
 var (
 	badObject = regexp.MustCompile(`(?m)^error: object ([0-9a-f]{40,64}): (\w+): ([ -~]{1,200})$`)
-	badPack   = regexp.MustCompile(`(?m)^fatal: ([ -.0-~]{1,200})$`) // without "/": no directory is told
+	// badPack is by what git index-pack ends that found something wrong with the pack. What else it ends by is no fault of the
+	// client. There is no "/" in it: no directory is told.
+	badPack = regexp.MustCompile(`(?m)^fatal: ((?:did not receive expected object |early EOF|fsck error |invalid (?:blob|commit|tag|tree)|object |pack has |` +
+		`pack is corrupted|pack signature |pack version |confusion beyond insanity|Not all child objects |REF_DELTA |SHA-1 appears |SHA1 COLLISION |The same object )[ -.0-~]{0,200})$`)
+	// lacking is by what git rev-list ends that does not find an object, or another one in its place.
+	lacking = regexp.MustCompile(`(?m)^fatal: (?:bad object |bad tree object |entry '|missing \w+ object |Failed to traverse parents )`)
 )
 
 // errLacking is the cause of a refusal of a push that refers to objects which are not there.
@@ -237,25 +242,24 @@ var errLacking = errors.New("objects are missing")
 // maxComplaints is the most objects that a client is told of.
 const maxComplaints = 20
 
-// refused returns what git found wrong with the pack.
+// refused returns what git found wrong with the pack, exit itself if that is not why it ended.
 func (q *quarantine) refused(exit *command.ExitError) (complaints []string, err error) {
-	if errs.Is(exit, errs.ReasonStorageFull) {
-		return nil, errs.From(exit)
+	m := badPack.FindStringSubmatch(exit.Said)
+	if m == nil {
+		return nil, exit
 	}
 	for _, m := range badObject.FindAllStringSubmatch(exit.Said, maxComplaints) {
 		complaints = append(complaints, "object "+m[1]+": "+m[3]+" ("+m[2]+")")
 	}
-	switch m := badPack.FindStringSubmatch(exit.Said); {
+	switch {
 	case len(complaints) > 0:
 		return complaints, errs.New(errs.ReasonInvalidPack, "git fsck refuses "+complaints[0])
-	case m != nil && strings.HasPrefix(m[1], "did not receive expected object "):
+	case strings.HasPrefix(m[1], "did not receive expected object "):
 		return nil, errs.Wrap(errLacking, errs.ReasonInvalidPack, "the push lacks object "+strings.TrimPrefix(m[1], "did not receive expected object ")+", to which it refers")
-	case m != nil && strings.HasPrefix(m[1], "SHA1 COLLISION"):
+	case strings.HasPrefix(m[1], "SHA"):
 		return nil, errs.New(errs.ReasonSHA1Collision, "an object is crafted to collide under SHA-1")
-	case m != nil:
-		return nil, errs.Wrap(exit, errs.ReasonInvalidPack, "git refuses the pack: "+m[1])
 	}
-	return nil, errs.Wrap(exit, errs.ReasonInvalidPack, "git refuses the pack")
+	return nil, errs.Wrap(exit, errs.ReasonInvalidPack, "git refuses the pack: "+m[1])
 }
 
 // news are the revisions, for a standard input, of what the ids lead to and the refs of the repository do not.
@@ -274,7 +278,7 @@ func (q *quarantine) news(ids []git.ObjectID) io.Reader {
 // connected reports whether all that the ids lead to is there, as far as the refs of the repository do not lead to it.
 func (q *quarantine) connected(ctx context.Context, ids []git.ObjectID) (bool, error) {
 	err := q.repo.store.runner.Exchange(ctx, q.dir, command.Git("rev-list", "--objects", "--quiet", "--stdin"), q.news(ids), io.Discard)
-	if _, ended := errors.AsType[*command.ExitError](err); ended {
+	if exit, ended := errors.AsType[*command.ExitError](err); ended && lacking.MatchString(exit.Said) {
 		return false, nil
 	}
 	return err == nil, err

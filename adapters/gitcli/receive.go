@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -260,7 +261,11 @@ func (p *push) concealed(ctx context.Context, err error) error {
 	if e.Kind != errs.Internal && e.Kind != errs.Corrupt {
 		return e
 	}
-	p.repo.store.logger.ErrorContext(ctx, "a push failed", "repository", p.repo.id.String(), "error", err, "cause", errors.Unwrap(e))
+	said := ""
+	if exit, ok := errors.AsType[*command.ExitError](err); ok {
+		said = exit.Said
+	}
+	p.repo.store.logger.ErrorContext(ctx, "a push failed", "repository", p.repo.id.String(), "error", err, "cause", errors.Unwrap(e), "stderr", said)
 	return errs.New(e.Reason, "internal error: ask the operator to look at the log")
 }
 

@@ -3,12 +3,14 @@ package gitcli_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
+	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 )
 
@@ -75,4 +77,24 @@ func TestWhatGitAddsToAThinPackIsHeldToTheLimits(t *testing.T) {
 	require.Contains(t, push(content, len("small")), "unpack a file of more than 67108864 bytes comes as a delta", "whatever the delta says")
 	require.False(t, s.has("refs/heads/other"))
 	require.Contains(t, push("small", len("small")), "ok refs/heads/other\n")
+}
+
+func TestAFailureOfGitIsNotTheClients(t *testing.T) {
+	head, pack := elsewhere(t, "x")
+	for _, tt := range []struct{ command, does, logged string }{
+		{"index-pack", "kill -9 $$", "signal: killed"},
+		{"index-pack", "echo fatal: Out of memory, malloc failed >&2; exit 128", "Out of memory, malloc failed"},
+		{"index-pack", "echo fatal: read error on input: Input/output error >&2; exit 128", "read error on input"},
+		{"rev-list", "kill -9 $$", "signal: killed"},
+		{"rev-list", "echo fatal: packed object 1234 is corrupt >&2; exit 128", "packed object 1234 is corrupt"},
+	} {
+		s := newPushShop(t, gitcli.Options{GitPath: scripted(t, fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = %s ]; then %s; fi\nexec git \"$@\"\n", tt.command, tt.does))})
+		_, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
+		require.Contains(t, report, "ng refs/heads/main internal error: ask the operator to look at the log\n", "%+v", tt)
+		require.Contains(t, s.log.String(), tt.logged)
+		require.Equal(t, map[errs.Reason]int64{errs.ReasonInternal: 1}, s.Stats().PushesRefused, "%+v", tt)
+	}
+	s := newPushShop(t, gitcli.Options{GitPath: scripted(t, "#!/bin/sh\nif [ $1 = rev-list ]; then echo fatal: unable to write file: No space left on device >&2; exit 128; fi\nexec git \"$@\"\n")})
+	_, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
+	require.Contains(t, report, "ng refs/heads/main the disk is full")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os/exec"
 	"sync"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -26,7 +27,8 @@ func (e *ExitError) Unwrap() error { return e.err }
 // Exchange runs the command in the bare repository dir to its end: feeds it what in has and passes what it prints on to
 // out, neither faster than the other side takes it. It reads in from this goroutine, up to its end or that of the command,
 // and writes out from another one. It fails with what in or out fails with, with CANCELED or DEADLINE_EXCEEDED if the
-// context ends, and with an [*ExitError]; whichever is first ends the command.
+// context ends, and with an [*ExitError]; whichever is first ends the command. One that somebody else killed fails as in
+// [Runner.Output].
 func (r *Runner) Exchange(ctx context.Context, dir string, c Command, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -58,10 +60,13 @@ func (r *Runner) Exchange(ctx context.Context, dir string, c Command, in io.Read
 		return written
 	case ctx.Err() != nil:
 		return errs.From(context.Cause(ctx))
-	case ended != nil:
-		return &ExitError{Said: p.child.said.String(), err: r.describe(c, ended, p.child)}
+	case ended == nil:
+		return nil
 	}
-	return nil
+	if exit, ok := errors.AsType[*exec.ExitError](ended); !ok || !exit.Exited() {
+		return r.failure(ctx, c, ended, p.child)
+	}
+	return &ExitError{Said: p.child.said.String(), err: r.describe(c, ended, p.child)}
 }
 
 // feed writes what in has to the standard input of the process, and returns what in fails with. A process that has ended
