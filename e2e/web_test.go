@@ -65,11 +65,11 @@ func openBrowser(t *testing.T, home string) *browser {
 	require.NoError(t, chromedp.Listen(ctx, b.heard))
 	dialogs := chromedp.Events(ctx, page.JavascriptDialogOpening)
 	b.answering.Go(func() {
-		for _, err := range dialogs {
+		for dialog, err := range dialogs {
 			if err != nil {
 				return
 			}
-			_, _ = chromedp.Call(ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})
+			_, _ = chromedp.Call(ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true, PromptText: dialog.DefaultPrompt})
 		}
 	})
 	return b
@@ -223,7 +223,7 @@ func exampleCatalog(t testing.TB) (actions []action) {
 const guji = "products/coffee/single-origin/east-africa/ethiopia-guji-shakiso.md"
 
 func TestTheWebPage(t *testing.T) {
-	s := startSystem(t, "GITSTORE_CATALOGS=shop,by-browser,empty")
+	s := startSystem(t, "GITSTORE_CATALOGS=shop,by-browser,empty,drafts@head:drafts,early@live:prereleases")
 	s.createRepository(t, "shop")
 	s.commit(t, "shop", commit{Branch: "main", Message: "Import the catalog", Actions: exampleCatalog(t)})
 	eventually(t, "the catalog is not there", func() error {
@@ -481,6 +481,80 @@ func TestTheWebPage(t *testing.T) {
 		b.click("main", "Roll back to 1.0.0")
 		b.sees("#told", "Released 1.1.1, whose files are those of 1.0.0")
 		b.sees("main td strong", "1.1.1")
+	})
+	category := func(repository, branch, title string) {
+		s.commit(t, repository, commit{Branch: branch, Message: title, Actions: []action{upsert("categories/a.md", "---\nid: a\nslug: a\ntitle: "+title+"\n---\n")}})
+	}
+	on("what is released, compared and edited is the branch that is followed", func(t *testing.T, b *browser) {
+		s.createRepository(t, "drafts")
+		category("drafts", "main", "Other")
+		s.post(t, inRepository("drafts", "/branches"), map[string]string{"name": "drafts", "target": "main"}).wants(t, http.StatusCreated)
+		category("drafts", "drafts", "First")
+		eventually(t, "the catalog is not there", func() error { return s.serves(t, catalogTarget("drafts", "/categories/a")) })
+		b.visit("drafts/releases")
+		b.sees("main", "Nothing has been released yet")
+		b.click("main", "Publish")
+		b.sees("main td strong", "1.0.0")
+		category("drafts", "drafts", "Second")
+		b.click("main", "What is new since 1.0.0")
+		b.sees("main td ins", "Second")
+		b.visit("drafts/edit?kind=Category&id=a&at=v1.0.0")
+		b.sees("main", "On branch drafts")
+	})
+	on("versions follow the highest, and a release that is tried again is made once", func(t *testing.T, b *browser) {
+		s.createRepository(t, "early")
+		category("early", "main", "First")
+		s.tag(t, "early", "v1.0.0", "main")
+		category("early", "main", "Second")
+		s.tag(t, "early", "v2.0.0-rc.1", "main")
+		s.post(t, inRepository("early", "/branches"), map[string]string{"name": "v1.0.0", "target": "main"}).wants(t, http.StatusCreated)
+		eventually(t, "the catalog is not there", func() error { return s.serves(t, catalogTarget("early", "/categories/a")) })
+		proposes := func(version string) {
+			t.Helper()
+			poll[bool](b, `(version) => document.getElementById("version")?.value === version`, version)
+		}
+		b.visit("early/releases")
+		proposes("2.0.0")
+		b.click("main", "changes")
+		b.sees("main h1", "From v1.0.0 to v2.0.0-rc.1")
+		b.sees("main td del", "First")
+		b.visit("early/releases")
+		proposes("2.0.0")
+		b.fill("From", "v1.0.0")
+		b.do(chromedp.KeyEvent(kb.Enter))
+		b.sees("main td del", "First")
+		type page struct {
+			Next string `json:"next_page_token"`
+		}
+		b.visit("early/releases?page=" + url.QueryEscape(into[page](t, s.get(t, inRepository("early", "/releases?page_size=1"))).Next))
+		b.sees("main td strong", "1.0.0")
+		proposes("2.0.0")
+		lose := func(path string) {
+			value[any](b, `{ const real = fetch; window.fetch = async (url, o) => { const a = await real(url, o); if (o?.method !== "POST" || !url.pathname.endsWith("`+path+`") || o.body.includes("dry_run")) return a; window.fetch = real; throw new TypeError("lost"); }; null }`)
+		}
+		lose("/rollback")
+		b.click("main", "Roll back to 1.0.0")
+		b.sees("[role=alert]", "cannot be reached")
+		b.visit("early/releases")
+		b.sees("main td strong", "2.0.0")
+		b.click("main", "Roll back to 1.0.0")
+		b.sees("#told", "Released 2.0.0, whose files are those of 1.0.0")
+		proposes("2.1.0")
+		lose("/releases")
+		b.click("main", "Publish")
+		b.sees("[role=alert]", "cannot be reached")
+		b.sees("main td strong", "2.1.0")
+		proposes("2.1.0")
+		b.click("main", "Publish")
+		b.sees("#told", "Released 2.1.0.")
+		proposes("2.2.0")
+		var versions []string
+		for _, r := range list[struct {
+			Version string `json:"version"`
+		}](t, s.client, inRepository("early", "/releases"), 10) {
+			versions = append(versions, r.Version)
+		}
+		assert.Equal(t, []string{"2.1.0", "2.0.0", "2.0.0-rc.1", "1.0.0"}, versions)
 	})
 	on("changes and problems arrive live", func(t *testing.T, b *browser) {
 		b.visit("shop/history")

@@ -1,4 +1,4 @@
-import { below, filePath, get, isMap, unlessEmpty } from "./api.js";
+import { below, filePath, get, isMap, missing, unlessEmpty } from "./api.js";
 import { address, facts, field, h, link, notice, shortID, table } from "./dom.js";
 import { branchesOf, revision } from "./files.js";
 
@@ -6,6 +6,12 @@ const builtIn = ["Product", "Category", "Collection"];
 
 /** documentPath is where the API has a document. */
 export const documentPath = (repository, kind, id) => below(repository, "catalog", "documents", kind, id);
+
+/** branchOf is the branch that the service writes to and releases: the one that the catalog follows, else the default one. */
+export async function branchOf(repository, signal) {
+  const [status, info] = await Promise.all([get(below(repository, "catalog"), {}, { signal }).catch(missing), get(below(repository), {}, { signal })]);
+  return status?.view.match(/^head:(.+)/)?.[1] ?? info.default_branch;
+}
 
 const columns = { Product: ["sku", "price", "status", "inventory_status"], Category: ["parent", "position"], Collection: [] };
 

@@ -24,6 +24,9 @@ export function address(repository, view = "", params = {}) {
   return "#/" + encodeURIComponent(repository) + (view && "/" + view) + (query && "?" + query);
 }
 
+/** tagRef is the ref of a tag: of a short name a branch is meant if there is one. */
+export const tagRef = (name) => "refs/tags/" + name;
+
 /** table of rows, each a list of cells; a cell is what it shows, or a td. */
 export function table(heads, rows, empty) {
   if (rows.length === 0) return h("p", { class: "muted" }, empty);

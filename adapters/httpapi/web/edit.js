@@ -1,5 +1,5 @@
 import { below, call, get, isMap, once, parse, unlessEmpty } from "./api.js";
-import { documentPath } from "./catalog.js";
+import { branchOf, documentPath } from "./catalog.js";
 import { address, field, h, link, notice, tell } from "./dom.js";
 import { refusal } from "./releases.js";
 
@@ -19,7 +19,7 @@ const fixed = ["kind", "path", "path_base64", "blob_id", "ancestors", "children"
 export async function form(repository, { kind, id, at = "" }, signal) {
   const status = await unlessEmpty(repository, get(below(repository, "catalog"), { at }, { signal }), {}, signal);
   // Edits go to a branch: the one that is shown, else the one that the service chooses.
-  const branch = status.ref?.startsWith("refs/heads/") ? status.ref.slice(11) : (await get(below(repository), {}, { signal })).default_branch;
+  const branch = status.ref?.startsWith("refs/heads/") ? status.ref.slice(11) : await branchOf(repository, signal);
   const path = documentPath(repository, kind, id ?? "");
   let etag, old = starts[kind] ?? { id: "", slug: "", title: "", fields: {}, body: "" };
   if (id) {

@@ -1,5 +1,5 @@
 import { below, call, get, missing } from "./api.js";
-import { facts, field, h, link, notice, number, shortID, table, tell, time } from "./dom.js";
+import { facts, field, h, link, notice, number, shortID, table, tagRef, tell, time } from "./dom.js";
 
 export async function repositories(_, { page = "" }, signal) {
   const { items, next_page_token: next } = await get("/v1/repositories", { page_size: 100, page_token: page }, { signal });
@@ -36,8 +36,8 @@ export async function overview(repository, { at = "" }, signal) {
       [link("history", repository, "history", { at: b.name }), " · ", link("catalog", repository, "catalog", { at: b.name })]]), "There is no branch yet: the first commit makes one."),
     branches.next_page_token && h("p", { class: "muted" }, "There are more than these."),
     h("h2", null, "Tags"),
-    table(["Tag", "Commit", "More"], tags.items.map((t) => [link(t.name, repository, "files", { at: t.name }), link(shortID(t.commit_id), repository, "commit", { id: t.commit_id }),
-      link("catalog", repository, "catalog", { at: t.name })]), "There is none yet."),
+    table(["Tag", "Commit", "More"], tags.items.map((t) => [link(t.name, repository, "files", { at: tagRef(t.name) }), link(shortID(t.commit_id), repository, "commit", { id: t.commit_id }),
+      link("catalog", repository, "catalog", { at: tagRef(t.name) })]), "There is none yet."),
     tags.next_page_token && h("p", { class: "muted" }, "There are more than these."),
     h("h2", null, "Clone"), h("pre", null, "git clone " + location.origin + "/git/" + repository + ".git")];
 }
