@@ -112,17 +112,19 @@ func (o *objects) Tag(ctx context.Context, id git.ObjectID) (*git.Tag, error) {
 
 // Peel implements [git.ObjectReader].
 func (o *objects) Peel(ctx context.Context, id git.ObjectID) (git.ObjectID, git.ObjectType, error) {
-	for {
-		v, t, err := o.load(ctx, id)
+	at := id
+	for range git.MaxTagDepth + 1 {
+		v, t, err := o.load(ctx, at)
 		if err != nil {
 			return git.ObjectID{}, 0, err
 		}
 		tag, ok := v.(*git.Tag)
 		if !ok {
-			return id, t, nil
+			return at, t, nil
 		}
-		id = tag.Target
+		at = tag.Target
 	}
+	return git.ObjectID{}, 0, git.TooDeep(id)
 }
 
 // Tree implements [git.ObjectReader].

@@ -75,7 +75,7 @@ func (s *Store) ReceivePack(ctx context.Context, id git.RepositoryID, _ git.Prot
 	if len(req.commands) == 0 {
 		return nil
 	}
-	p := &push{repo: r, req: req, reply: &receiveReply{req: req, out: out}}
+	p := &push{repo: r, req: req, reply: &receiveReply{req: req, out: out}, moves: repository.Moves{}}
 	err = p.make(ctx, in)
 	if ctx.Err() != nil {
 		return errs.From(context.Cause(ctx))
@@ -97,6 +97,8 @@ type push struct {
 	repo  *repo
 	req   *receiveRequest
 	reply *receiveReply
+	// moves are the moves of branches that were judged: whoever writes next does not wait for it a second time.
+	moves repository.Moves
 	// unpacked is why the pack was not taken; nil if it was, or there was none.
 	unpacked error
 	// refused is why a command of req was not carried out, by its index.
@@ -213,7 +215,7 @@ func (p *push) moveUnder(ctx context.Context, q *quarantine, policy repository.P
 
 // plan judges the commands on a draft and notes why some are refused.
 func (p *push) plan(ctx context.Context, d *draft) ([]repository.RefChange, error) {
-	asked := repository.Push{Atomic: p.req.atomic}
+	asked := repository.Push{Atomic: p.req.atomic, Moves: p.moves}
 	var at []int
 	for i, c := range p.req.commands {
 		p.refused[i] = c.refused

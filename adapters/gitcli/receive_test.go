@@ -12,6 +12,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
 )
 
 // delta adds a delta that says its base has baseSize bytes, and makes of it the insertion and times copies of its first
@@ -97,4 +98,30 @@ func TestAFailureOfGitIsNotTheClients(t *testing.T) {
 	s := newPushShop(t, gitcli.Options{GitPath: scripted(t, "#!/bin/sh\nif [ $1 = rev-list ]; then echo fatal: unable to write file: No space left on device >&2; exit 128; fi\nexec git \"$@\"\n")})
 	_, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
 	require.Contains(t, report, "ng refs/heads/main the disk is full")
+}
+
+func TestHistoryIsNotReadAgainWhileTheRepositoryIsHeld(t *testing.T) {
+	s := newPushShop(t, gitcli.Options{})
+	const commits = 300
+	var stream strings.Builder
+	for i := range commits {
+		fmt.Fprintf(&stream, "commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 1\nx\n", 1_700_000_000+i)
+	}
+	require.NoError(t, s.Import(t.Context(), shopID(t), strings.NewReader(stream.String()+"done\n")))
+	from := value[ports.Resolved](t)(s.repo.ResolveRevision(t.Context(), git.Head())).Commit
+	to, pack := elsewhere(t, "x")
+	release, err := s.HoldWriter(shopID(t))
+	require.NoError(t, err)
+	report := make(chan string)
+	go func() {
+		defer close(report)
+		_, got := s.push(pack, "", move("refs/heads/main", from, to))
+		report <- got
+	}()
+	require.NoError(t, s.WaitUntilQueued(shopID(t), 0))
+	before := s.Stats().CacheReads
+	require.Greater(t, before, int64(commits), "whether commits are dropped is found out first")
+	release()
+	require.Contains(t, <-report, "ok refs/heads/main\n")
+	require.Less(t, s.Stats().CacheReads-before, int64(commits))
 }

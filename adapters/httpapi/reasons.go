@@ -170,7 +170,7 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"Send an action, or allow_empty.",
 	},
 	errs.ReasonNotACommit: {
-		"The revision leads to an object that is not a commit.",
+		"The revision leads to an object that is not a commit, or to one over more than 8 tags.",
 		"Name a branch, a commit, or a tag of a commit.",
 	},
 	errs.ReasonNotAFile: {

@@ -1,6 +1,21 @@
 package git
 
-import "context"
+import (
+	"context"
+	"strconv"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+)
+
+// MaxTagDepth is the most tags, each of the one before, that lead to an object. Nobody reads without an end what somebody
+// made.
+const MaxTagDepth = 8
+
+// TooDeep is the failure of a reader to peel what has more tags than that on top of it.
+func TooDeep(id ObjectID) error {
+	return errs.New(errs.ReasonNotACommit, "object "+id.String()+" is more than "+strconv.Itoa(MaxTagDepth)+" tags, each of the next one: tag the commit itself",
+		errs.MetaObject, id.String())
+}
 
 // ObjectReader reads objects whole. The rules of the domain (looking up a path, walking history, editing a tree) are
 // written over it, so that every implementation of the ports shares them. What it returns may be shared between
@@ -8,7 +23,8 @@ import "context"
 type ObjectReader interface {
 	// Format returns the repository's object format.
 	Format() ObjectFormat
-	// Peel follows tags to their end and returns what is there and its type. It fails with OBJECT_NOT_FOUND.
+	// Peel follows tags to their end and returns what is there and its type. It fails with OBJECT_NOT_FOUND, and with
+	// NOT_A_COMMIT for more than [MaxTagDepth] tags.
 	Peel(ctx context.Context, id ObjectID) (ObjectID, ObjectType, error)
 	// Tag reads an annotated tag. It fails with OBJECT_NOT_FOUND, also for an object of another type.
 	Tag(ctx context.Context, id ObjectID) (*Tag, error)

@@ -16,7 +16,13 @@ type Push struct {
 	Updates []git.RefUpdate
 	// Atomic applies all updates or none.
 	Atomic bool
+	// Moves, if not nil, remembers which moves drop commits, so that a push which is judged again does not read history again.
+	Moves Moves
 }
+
+// Moves tells of moves of branches, from where to where, whether they drop commits. That does not change, whatever becomes of
+// the branches.
+type Moves map[[2]git.ObjectID]bool
 
 // Push returns the ref changes of the updates that can be made, and for each update why it cannot be, nil if it is. An update
 // to where the ref is makes no change. What keeps the push from being judged at all is the last result.
@@ -26,7 +32,7 @@ func (p Push) Push(ctx context.Context, d Draft) (changes []RefChange, refused [
 	failed := false
 	for i, u := range p.Updates {
 		u.Force = true
-		change, why := updateRef(ctx, d, u)
+		change, why := updateRef(ctx, d, u, p.Moves)
 		if why == nil {
 			why = made.add(change)
 		}

@@ -125,7 +125,7 @@ func UpdateRefs(ctx context.Context, d Draft, updates []git.RefUpdate) ([]RefCha
 	changes := make([]RefChange, 0, len(updates))
 	among := newNames(d.Policy(), len(updates))
 	for _, u := range updates {
-		change, err := updateRef(ctx, d, u)
+		change, err := updateRef(ctx, d, u, nil)
 		if err == nil {
 			err = among.add(change)
 		}
@@ -161,7 +161,7 @@ func checkUpdates(updates []git.RefUpdate) error {
 	return nil
 }
 
-func updateRef(ctx context.Context, d Draft, u git.RefUpdate) (RefChange, error) {
+func updateRef(ctx context.Context, d Draft, u git.RefUpdate, moves Moves) (RefChange, error) {
 	if !u.Name.IsBranch() && !u.Name.IsTag() {
 		return RefChange{}, u.Name.CheckWritable()
 	}
@@ -182,7 +182,7 @@ func updateRef(ctx context.Context, d Draft, u git.RefUpdate) (RefChange, error)
 		return change, err
 	}
 	var err error
-	change.Forced, err = dropsCommits(ctx, d, change)
+	change.Forced, err = moves.dropCommits(ctx, d, change)
 	if err == nil && change.Forced && !u.Force {
 		err = errs.New(errs.ReasonNotFastForward, "moving "+change.Name.String()+" would drop commits: merge first, or force it",
 			errs.MetaRef, change.Name.String(), errs.MetaActual, change.Old.String())
@@ -193,12 +193,19 @@ func updateRef(ctx context.Context, d Draft, u git.RefUpdate) (RefChange, error)
 	return change, err
 }
 
-// dropsCommits reports whether a branch moves to a commit that does not descend from where it is.
-func dropsCommits(ctx context.Context, d Draft, c RefChange) (bool, error) {
+// dropCommits reports whether a branch moves to a commit that does not descend from where it is.
+func (m Moves) dropCommits(ctx context.Context, d Draft, c RefChange) (bool, error) {
 	if !c.Name.IsBranch() || c.Old.IsZero() {
 		return false, nil
 	}
+	move := [2]git.ObjectID{c.Old, c.New}
+	if drops, known := m[move]; known {
+		return drops, nil
+	}
 	forward, err := history.IsAncestor(ctx, d, c.Old, c.New)
+	if err == nil && m != nil {
+		m[move] = !forward
+	}
 	return !forward, err
 }
 

@@ -30,6 +30,7 @@ var packCases = []testCase{
 	{"a ref that moved meanwhile is refused, and others are not", pushOfAMovedRef},
 	{"an atomic push moves all refs or none", atomicPush},
 	{"a push moves what UpdateRefs would", pushOfOddRefs},
+	{"a push of tags of tags is taken up to a depth", pushOfTagsOfTags},
 	{"a push that lacks objects is refused", pushWithHoles},
 	{"a damaged pack is refused, and nothing is left of it", damagedPacks},
 	{"objects that git would not check out are refused", crookedObjects},
@@ -380,6 +381,25 @@ func pushOfOddRefs(c *tc) {
 	if len(got) != 3 || got[1] != "ok refs/heads/x" || !strings.HasPrefix(got[2], "ng refs/heads/x/y ") {
 		c.Errorf("%q", got)
 	}
+}
+
+func pushOfTagsOfTags(c *tc) {
+	c.packs(c.store)
+	r := c.createWith(create("a", "1"))
+	p := &pushed{c: c}
+	commit := p.commit(r.head(), "a", "2")
+	tagged := []git.ObjectID{commit}
+	for t := git.CommitObject; len(tagged) <= git.MaxTagDepth+1; t = git.TagObject {
+		of := tagged[len(tagged)-1]
+		tagged = append(tagged, p.put(git.TagObject, (&git.Tag{Target: of, TargetType: t, Name: "v1", Tagger: ada(epoch), Message: "Tag\n"}).Encode()))
+	}
+	deepest, deeper := tagged[git.MaxTagDepth], tagged[git.MaxTagDepth+1]
+	got := r.push(c.commands("", command(git.ObjectID{}, deepest, "refs/tags/deepest", c.format), command(git.ObjectID{}, deeper, "refs/tags/deeper", c.format)) + p.pack())
+	if len(got) != 3 || got[1] != "ok refs/tags/deepest" || !strings.HasPrefix(got[2], "ng refs/tags/deeper ") || !strings.Contains(got[2], "more than 8 tags") {
+		c.Errorf("%q", got)
+	}
+	c.equal("deepest", r.at(revision("deepest")), commit)
+	c.equal("tags", len(r.refs(ports.RefQuery{Patterns: []string{"refs/tags/*"}})), 1)
 }
 
 func pushWithHoles(c *tc) {

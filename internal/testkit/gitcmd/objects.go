@@ -49,20 +49,22 @@ func (o *Objects) Format() git.ObjectFormat { return o.format }
 
 // Peel implements [git.ObjectReader].
 func (o *Objects) Peel(ctx context.Context, id git.ObjectID) (git.ObjectID, git.ObjectType, error) {
-	for {
-		obj, ok := o.byID[id]
+	at := id
+	for range git.MaxTagDepth + 1 {
+		obj, ok := o.byID[at]
 		if !ok {
-			return git.ObjectID{}, 0, missing(errs.ReasonObjectNotFound, id)
+			return git.ObjectID{}, 0, missing(errs.ReasonObjectNotFound, at)
 		}
 		if obj.t != git.TagObject {
-			return id, obj.t, nil
+			return at, obj.t, nil
 		}
-		tag, err := o.Tag(ctx, id)
+		tag, err := o.Tag(ctx, at)
 		if err != nil {
 			return git.ObjectID{}, 0, err
 		}
-		id = tag.Target
+		at = tag.Target
 	}
+	return git.ObjectID{}, 0, git.TooDeep(id)
 }
 
 // Tag implements [git.ObjectReader].

@@ -55,20 +55,22 @@ func (r reader) Format() git.ObjectFormat { return r.format }
 
 // Peel implements [git.ObjectReader].
 func (r reader) Peel(ctx context.Context, id git.ObjectID) (git.ObjectID, git.ObjectType, error) {
-	for {
-		o, ok := r.get(id)
+	at := id
+	for range git.MaxTagDepth + 1 {
+		o, ok := r.get(at)
 		if !ok {
-			return git.ObjectID{}, 0, notHere(errs.ReasonObjectNotFound, id)
+			return git.ObjectID{}, 0, notHere(errs.ReasonObjectNotFound, at)
 		}
 		if o.kind != git.TagObject {
-			return id, o.kind, nil
+			return at, o.kind, nil
 		}
-		t, err := r.Tag(ctx, id)
+		t, err := r.Tag(ctx, at)
 		if err != nil {
 			return git.ObjectID{}, 0, err
 		}
-		id = t.Target
+		at = t.Target
 	}
+	return git.ObjectID{}, 0, git.TooDeep(id)
 }
 
 // Tag implements [git.ObjectReader].
