@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +38,9 @@ type browser struct {
 	// asked are the hosts that the page sent requests to, wrong what it told of errors.
 	asked map[string]bool
 	wrong []string
+	// dialogs are the kinds of those that the page opened; declines has them answered with no.
+	dialogs  []string
+	declines bool
 }
 
 // visitWait is how long a page may take to show what is waited for.
@@ -69,10 +74,34 @@ func openBrowser(t *testing.T, home string) *browser {
 			if err != nil {
 				return
 			}
-			_, _ = chromedp.Call(ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true, PromptText: dialog.DefaultPrompt})
+			b.mu.Lock()
+			b.dialogs = append(b.dialogs, string(dialog.Type))
+			accept := !b.declines
+			b.mu.Unlock()
+			_, _ = chromedp.Call(ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: accept, PromptText: dialog.DefaultPrompt})
 		}
 	})
 	return b
+}
+
+// answers does what opens a dialog of a kind, which is accepted or declined.
+func (b *browser) answers(kind string, accept bool, do func()) {
+	b.t.Helper()
+	b.mu.Lock()
+	b.dialogs, b.declines = nil, !accept
+	b.mu.Unlock()
+	do()
+	eventually(b.t, "no dialog is opened", func() error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if !slices.Contains(b.dialogs, kind) {
+			return fmt.Errorf("the dialogs were %q", b.dialogs)
+		}
+		return nil
+	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.declines = false
 }
 
 func (b *browser) heard(event any) {
@@ -377,6 +406,52 @@ func TestTheWebPage(t *testing.T) {
 		b.click("main", "Save")
 		b.sees("main dd", "12345678901234567891")
 		assert.Equal(t, strings.NewReplacer("t: a", "t: b", "67890\n", "67891\n").Replace(large), string(s.get(t, fileTarget("shop", "collections/large.md")).wants(t, http.StatusOK).body))
+	})
+	on("what is not saved is given up by nobody unasked", func(t *testing.T, b *browser) {
+		edited := func() {
+			t.Helper()
+			poll[bool](b, `() => location.hash.startsWith("#/shop/edit") && document.getElementById("edit-slug")?.value === "kept"`)
+		}
+		s.commit(t, "shop", commit{Branch: "main", Message: "Be kept", Actions: []action{upsert("collections/keep.md", "---\nid: keep\nslug: keep\ntitle: Keep\n---\n")}})
+		b.visit("shop/edit?kind=Collection&id=keep")
+		b.sees("main h1", "Edit Keep")
+		b.fill("slug", "kept")
+		b.answers("confirm", false, func() { b.click("nav", "Files") })
+		edited()
+		b.answers("beforeunload", false, func() { value[any](b, `setTimeout(() => location.reload()); null`) })
+		edited()
+		b.answers("confirm", true, func() { b.click("nav", "Files") })
+		b.sees("main h1", "Files")
+		b.visit("shop/edit?kind=Collection&id=keep")
+		b.sees("main h1", "Edit Keep")
+		b.fill("slug", "kept")
+		b.mu.Lock()
+		b.dialogs = nil
+		b.mu.Unlock()
+		b.click("main", "Save")
+		b.sees("main dd", "kept")
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		assert.Empty(t, b.dialogs)
+	})
+	on("a document is deleted as it was read", func(t *testing.T, b *browser) {
+		s.commit(t, "shop", commit{Branch: "main", Message: "Be there", Actions: []action{upsert("collections/gone.md", "---\nid: gone\nslug: gone\ntitle: Gone\n---\n")}})
+		b.visit("shop/edit?kind=Collection&id=gone")
+		b.sees("main h1", "Edit Gone")
+		s.call(t, "PATCH", catalogTarget("shop", "/collections/gone"), strings.NewReader(`{"title":"Still there"}`), "Content-Type", "application/merge-patch+json").wants(t, http.StatusOK)
+		press := func() {
+			value[any](b, `[...document.querySelectorAll("main button")].find(e => e.innerText === "Delete").focus(); null`)
+			b.do(chromedp.KeyEvent(kb.Enter))
+		}
+		b.answers("confirm", true, press)
+		b.sees("#told li", "Still there")
+		b.click("#told", "Merge")
+		b.sees("#told", "Your fields are kept")
+		b.fill("Message of the commit", "Let it go")
+		b.answers("confirm", true, press)
+		b.sees("main h1", "Catalog")
+		s.get(t, fileTarget("shop", "collections/gone.md")).wants(t, http.StatusNotFound)
+		assert.Equal(t, "Let it go\n", s.history(t, "shop")[0].Message)
 	})
 	on("a save that is tried again is made once", func(t *testing.T, b *browser) {
 		b.visit("shop/edit?kind=Product&id=prod-1002")

@@ -15,6 +15,18 @@ const choices = {
 };
 const fixed = ["kind", "path", "path_base64", "blob_id", "ancestors", "children", "body_html"];
 
+let edited = () => false;
+
+/** unsaved reports whether the form that is shown holds what is saved nowhere. */
+export const unsaved = () => edited();
+
+/** mayLeave asks before what is not saved is given up. */
+export function mayLeave() {
+  const leaves = !unsaved() || confirm("Leave without saving? What you changed is lost.");
+  if (leaves) edited = () => false;
+  return leaves;
+}
+
 /** form edits a document, or makes a new one if it has no id. What is saved is checked by the service before it is committed. */
 export async function form(repository, { kind, id, at = "" }, signal) {
   const status = await unlessEmpty(repository, get(below(repository, "catalog"), { at }, { signal }), {}, signal);
@@ -39,11 +51,25 @@ export async function form(repository, { kind, id, at = "" }, signal) {
       const target = id ? path : below(repository, "catalog", "documents", kind);
       await (dryRun ? call : once)(id ? "PATCH" : "POST", target, { params, body: changes, headers: id ? { "If-Match": etag } : {} });
       if (dryRun) return tell(notice("good", h("p", null, "The catalog would be in order with this.")));
-      if (message.isConnected) location.hash = address(repository, "document", { kind, id: id ?? changes.id, at: branch }); // else somebody went elsewhere meanwhile
-    } catch (e) {
-      tell(refusal(repository, e, branch), ...(e.current ? [conflict(e.current, e.etag)] : []));
-      for (const name of [e.field, ...(e.problems ?? []).map((p) => p.field)]) mark(controls, name);
-    }
+      written(address(repository, "document", { kind, id: id ?? changes.id, at: branch }));
+    } catch (e) { refused(e); }
+  };
+  const remove = async () => {
+    if (!confirm("Delete " + (old.title || id) + " from branch " + branch + "?")) return;
+    tell();
+    try {
+      await once("DELETE", path, { params: { branch, message: message.value }, headers: { "If-Match": etag } });
+      written(address(repository, "catalog", { kind, at: branch }));
+    } catch (e) { refused(e); }
+  };
+  const written = (next) => {
+    if (!message.isConnected) return; // somebody went elsewhere meanwhile
+    edited = () => false;
+    location.hash = next;
+  };
+  const refused = (e) => {
+    tell(refusal(repository, e, branch), ...(e.current ? [conflict(e.current, e.etag)] : []));
+    for (const name of [e.field, ...(e.problems ?? []).map((p) => p.field)]) mark(controls, name);
   };
   // Of two editors the second sees what the first did, and decides field by field.
   const conflict = (current, currentTag) => {
@@ -62,12 +88,13 @@ export async function form(repository, { kind, id, at = "" }, signal) {
       h("button", { type: "button", onclick: take }, "Merge"));
   };
 
+  edited = () => message.isConnected && [...controls.values()].some((c) => !c.untouched());
   return [h("h1", null, id ? "Edit " + (old.title || id) : "New " + kind.toLowerCase()),
     h("p", { class: "muted" }, at && at !== branch && at !== "refs/heads/" + branch && "What is shown is " + at + ". ", "On branch " + branch + (id ? ", in " + old.path : "")),
     h("form", { onsubmit: (e) => { e.preventDefault(); send(false); } },
       [...controls].map(([name, c]) => field(name, c.element, c.help)), field("Message of the commit", message),
       h("p", { class: "bar" }, h("button", { type: "button", onclick: () => send(true) }, "Check"), h("button", { class: "main" }, "Save"),
-        id && link("Cancel", repository, "document", { kind, id, at })))];
+        id && [link("Cancel", repository, "document", { kind, id, at }), h("button", { type: "button", onclick: remove }, "Delete")]))];
 }
 
 /** control is an input for a value, which it reads back as the type that it was. */

@@ -105,7 +105,9 @@ function keepInput() {
 const nameOf = (e) => [e.tagName, e.getAttribute("href"), (e.querySelector("summary")?.firstChild ?? e).textContent].join("\n");
 
 document.getElementById("skip").addEventListener("click", () => main.focus());
-addEventListener("hashchange", () => {
+addEventListener("beforeunload", (e) => { if (edit.unsaved()) e.preventDefault(); });
+addEventListener("hashchange", (e) => {
+  if (!edit.mayLeave()) return history.pushState(null, "", e.oldURL);
   tell();
   show();
 });
