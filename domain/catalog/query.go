@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 )
@@ -138,7 +140,7 @@ func (s *Snapshot) Find(ctx context.Context, q Query, after string) (iter.Seq2[*
 	if len(q.Sort) == 0 {
 		return matches, nil
 	}
-	return q.sorted(matches), nil
+	return s.sorted(q, matches), nil
 }
 
 func (q *Query) check(s *Snapshot) error {
@@ -410,19 +412,82 @@ func (o FieldOrder) compare(a, b sortKey) int {
 }
 
 // sorted yields the matches in order, when they are asked for.
-func (q *Query) sorted(matches iter.Seq2[*Document, error]) iter.Seq2[*Document, error] {
+func (s *Snapshot) sorted(q Query, matches iter.Seq2[*Document, error]) iter.Seq2[*Document, error] {
 	return func(yield func(*Document, error) bool) {
-		all, err := q.inOrder(matches)
-		if err != nil {
-			yield(nil, err)
-			return
+		key := q.key()
+		all, known := s.orders.get(key)
+		if !known {
+			var err error
+			if all, err = q.inOrder(matches); err != nil {
+				yield(nil, err)
+				return
+			}
+			s.orders.put(key, all)
 		}
-		for _, e := range all {
-			if !yield(e.document, nil) {
+		for _, d := range all {
+			if !yield(d, nil) {
 				return
 			}
 		}
 	}
+}
+
+// knownOrders are what the last queries with a Sort found: the pages of a listing come one by one, and many ask for the same.
+type knownOrders struct {
+	mu sync.Mutex
+	// entries are in the order of their last use, the latest last.
+	entries []knownOrder
+}
+
+type knownOrder struct {
+	key       string
+	documents []*Document
+}
+
+// maxOrders is how many are kept, each of up to 8 bytes for each document of the catalog.
+const maxOrders = 8
+
+func (o *knownOrders) get(key string) ([]*Document, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	i := slices.IndexFunc(o.entries, func(e knownOrder) bool { return e.key == key })
+	if i < 0 {
+		return nil, false
+	}
+	e := o.entries[i]
+	o.entries = append(slices.Delete(o.entries, i, i+1), e)
+	return e.documents, true
+}
+
+func (o *knownOrders) put(key string, documents []*Document) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.entries = append(o.entries, knownOrder{key, documents})
+	if len(o.entries) > maxOrders {
+		o.entries = slices.Delete(o.entries, 0, 1)
+	}
+}
+
+// key tells queries apart.
+func (q *Query) key() string {
+	text := func(s *string) []string {
+		if s == nil {
+			return nil
+		}
+		return []string{*s}
+	}
+	parts := [][]string{
+		{string(q.Kind), q.Currency, q.PriceMin, q.PriceMax, q.Text},
+		text(q.ID), text(q.SKU), text(q.Slug), text(q.Category), text(q.CategoryTree), text(q.Collection), text(q.Parent),
+		q.Status, q.InventoryStatus, q.Tags,
+	}
+	for _, c := range q.Where {
+		parts = append(parts, []string{c.Field, string(c.Operator), c.Value})
+	}
+	for _, o := range q.Sort {
+		parts = append(parts, []string{o.Field, strconv.FormatBool(o.Descending)})
+	}
+	return fmt.Sprintf("%q", parts)
 }
 
 // sortedDocument is a document with what it is ordered by.
@@ -431,7 +496,7 @@ type sortedDocument struct {
 	keys     []sortKey
 }
 
-func (q *Query) inOrder(matches iter.Seq2[*Document, error]) ([]sortedDocument, error) {
+func (q *Query) inOrder(matches iter.Seq2[*Document, error]) ([]*Document, error) {
 	var all []sortedDocument
 	for d, err := range matches {
 		if err != nil {
@@ -451,5 +516,9 @@ func (q *Query) inOrder(matches iter.Seq2[*Document, error]) ([]sortedDocument, 
 		}
 		return strings.Compare(a.document.ID, b.document.ID)
 	})
-	return all, nil
+	documents := make([]*Document, len(all))
+	for i, e := range all {
+		documents[i] = e.document
+	}
+	return documents, nil
 }

@@ -137,6 +137,31 @@ func TestConditionsAndOrdersAreReadAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
+func TestWhatQueriesFoundInOrderIsKeptApart(t *testing.T) {
+	files := maps.Collect(catalogdata.New(1, catalogdata.Options{Products: 300}).Files())
+	s := build(files)
+	value := func(v string) *string { return &v }
+	queries := []catalog.Query{
+		{}, {Sort: []catalog.FieldOrder{{Field: "price", Descending: true}}}, {Sort: []catalog.FieldOrder{{Field: "price"}, {Field: "title"}}},
+		{ID: value("")}, {SKU: value("")}, {Slug: value("")}, {Category: value(catalogdata.CategoryID(1))}, {CategoryTree: value(catalogdata.CategoryID(0))},
+		{Collection: value("")}, {Parent: value("")}, {Status: []string{"active"}}, {InventoryStatus: []string{"in_stock"}}, {Tags: []string{"x"}},
+		{Currency: "EUR"}, {PriceMin: "100"}, {PriceMax: "100"}, {Text: "steel"},
+		{Where: []catalog.FieldCondition{{Field: "price", Operator: "<", Value: "50"}}}, {Where: []catalog.FieldCondition{{Field: "price", Operator: ">", Value: "50"}}},
+	}
+	for _, q := range queries {
+		q.Kind = catalog.KindProduct
+		if q.Sort == nil {
+			q.Sort = []catalog.FieldOrder{{Field: "price"}}
+		}
+		find(t, s, catalog.Query{Kind: catalog.KindProduct, Sort: []catalog.FieldOrder{{Field: "price"}}}, "")
+		// Another snapshot of the same files has found nothing before.
+		want := find(t, build(files), q, "")
+		for range 2 {
+			assert.Equal(t, want, find(t, s, q, ""), "%+v", q)
+		}
+	}
+}
+
 func BenchmarkFind(b *testing.B) {
 	for _, products := range []int{9900, 99_000} {
 		files := maps.Collect(catalogdata.New(1, catalogdata.Options{Products: products}).Files())

@@ -36,6 +36,7 @@ type Snapshot struct {
 	kinds *btree.Map[string, struct{}]
 
 	fields *knownFields
+	orders *knownOrders
 }
 
 // knownFields are the names that [Snapshot.Fields] found.
@@ -64,7 +65,7 @@ func empty() *Snapshot {
 		copying: &sync.Mutex{}, schemas: schemas{}, counts: map[Kind]int{},
 		files: &btree.Map[string, *file]{}, raw: &btree.Map[string, Change]{}, links: &btree.Map[string, []Problem]{},
 		keys: &btree.Map[string, *Document]{}, listed: &btree.Map[string, *Document]{}, uses: &btree.Map[string, *Document]{}, kinds: &btree.Map[string, struct{}]{},
-		fields: newKnownFields(),
+		fields: newKnownFields(), orders: &knownOrders{},
 	}
 }
 
@@ -75,7 +76,7 @@ func (s *Snapshot) edit(commit git.ObjectID) *Snapshot {
 	return &Snapshot{
 		commit: commit, copying: &sync.Mutex{}, schemas: maps.Clone(s.schemas), counts: maps.Clone(s.counts),
 		files: s.files.Copy(), raw: s.raw.Copy(), links: s.links.Copy(), keys: s.keys.Copy(), listed: s.listed.Copy(), uses: s.uses.Copy(), kinds: s.kinds.Copy(),
-		fields: newKnownFields(),
+		fields: newKnownFields(), orders: &knownOrders{},
 	}
 }
 
