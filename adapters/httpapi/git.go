@@ -168,9 +168,18 @@ func (a *api) gitUploadPack(c *call) error {
 	return a.serveGit(c, git.UploadPackService, ports.MaxUploadRequest, "fetch less at once", a.opts.Packs.UploadPack)
 }
 
-// gitReceivePack sets no limit of its own: the git-service knows how large a push may be, and says so in the push's report.
+// maxZippedPush is the most that the body of a push may have, before and behind gzip, if it is compressed. Packs are compressed
+// already: git never does it again, other clients do so to small requests.
+const maxZippedPush = 8 << 20
+
+// gitReceivePack sets no limit of its own to what is not compressed: the git-service knows how large a push may be, and says so
+// in the push's report.
 func (a *api) gitReceivePack(c *call) error {
-	return a.serveGit(c, git.ReceivePackService, math.MaxInt64-1, "", a.opts.Packs.ReceivePack)
+	limit, advice := int64(math.MaxInt64-1), ""
+	if isZipped(c.r.Header) {
+		limit, advice = maxZippedPush, "push without Content-Encoding, as git does"
+	}
+	return a.serveGit(c, git.ReceivePackService, limit, advice, a.opts.Packs.ReceivePack)
 }
 
 // packCall is a call of [ports.PackTransport] that takes a request.
@@ -218,10 +227,14 @@ func (a *api) refuseGit(out *gitAnswer, err error) error {
 // maxGitError is the most of a message that one pkt-line takes along, in bytes.
 const maxGitError = 1000
 
+func isZipped(header http.Header) bool {
+	encoding := header.Get("Content-Encoding")
+	return encoding == "gzip" || encoding == "x-gzip"
+}
+
 // openGzip is [body.open] for a body that may be compressed with gzip, and then has the limit before and after.
 func (b *body) openGzip(header http.Header, limit int64, advice string) (io.Reader, error) {
-	encoding := header.Get("Content-Encoding")
-	if encoding != "gzip" && encoding != "x-gzip" {
+	if !isZipped(header) {
 		return b, b.open(header, limit, advice)
 	}
 	header = header.Clone()

@@ -129,6 +129,11 @@ func TestABodyOfGitMayBeCompressedWithinALimit(t *testing.T) {
 		a := c.post(uploadPath, body, ofType("upload-pack"), gz).wants(http.StatusOK)
 		assert.Regexp(t, `^[0-9a-f]{4}ERR the request body is not what gzip makes`, string(a.body), what)
 	}
+
+	c.post(receivePath, zipped(t, strings.Repeat("0", 8<<20)), ofType("receive-pack"), gz).wants(http.StatusOK)
+	assert.Len(t, p.request, 8<<20)
+	bomb = c.post(receivePath, zipped(t, strings.Repeat("0", 8<<20+1)), ofType("receive-pack"), gz).wants(http.StatusOK)
+	assert.Equal(t, "005e\x03the request body is larger than 8388608 bytes: push without Content-Encoding, as git does0000", string(bomb.body))
 	c.post(uploadPath, "x", ofType("upload-pack"), header("Content-Encoding", "br")).wants(http.StatusUnsupportedMediaType)
 	for _, kind := range []string{"", "text/plain", "application/x-git-receive-pack-request"} {
 		c.post(uploadPath, "0000", header("Content-Type", kind)).wants(http.StatusUnsupportedMediaType)
