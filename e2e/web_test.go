@@ -269,6 +269,10 @@ func TestTheWebPage(t *testing.T) {
 		b.t = t
 	}
 
+	// described is what is read out with a control besides its label.
+	described := func(id string) string {
+		return value[string](b, `document.getElementById("`+id+`").getAttribute("aria-describedby").split(" ").map(id => document.getElementById(id).innerText).join(" ")`)
+	}
 	on("the guide is followed", func(t *testing.T, b *browser) {
 		guide, err := os.ReadFile(filepath.Join("..", "docs", "guide.md"))
 		require.NoError(t, err)
@@ -326,9 +330,11 @@ func TestTheWebPage(t *testing.T) {
 		b.sees("[role=alert] td", "INVALID_PRICE")
 		b.sees("[role=alert] td", guji)
 		assert.Equal(t, "true", value[string](b, `document.getElementById("edit-price").getAttribute("aria-invalid")`))
+		assert.Contains(t, described("edit-price"), `"much"`)
 		b.fill("price", "14.25")
 		b.click("main", "Check")
-		b.sees("[role=status]", "would be in order")
+		b.sees("#told", "would be in order")
+		assert.Empty(t, described("edit-price"))
 		assert.Equal(t, before, gujiNow(), "a check wrote")
 		b.fill("Message of the commit", "Raise a price")
 		b.click("main", "Save")
@@ -706,6 +712,23 @@ func TestTheWebPage(t *testing.T) {
 			assert.Empty(t, value[[]string](b, `[...document.querySelectorAll("[onclick], [tabindex]:not([tabindex='0'], [tabindex='-1'])")].map(e => e.outerHTML)`), place)
 		}
 		assert.Equal(t, "en", value[string](b, `document.documentElement.lang`))
+	})
+	on("what is told and what is needed is read out", func(t *testing.T, b *browser) {
+		b.visit("shop/edit?kind=Product")
+		b.sees("main h1", "New product")
+		assert.Equal(t, []string{"id", "slug", "title", "sku", "category", "price", "currency"}, value[[]string](b, `[...document.querySelectorAll("main :required")].map(e => e.labels[0].innerText)`))
+		assert.Contains(t, described("edit-tags"), "One in a line")
+		// What is put into a region is read out if the region was there before.
+		const region = `[told.ariaLive, told.checkVisibility(), told.childElementCount].join()`
+		assert.Equal(t, "polite,true,0", value[string](b, region))
+		b.click("main", "Check")
+		b.sees("#told", "the id is missing")
+		assert.Contains(t, described("edit-id"), "the id is missing")
+		b.visit("shop/releases")
+		b.fill("Version", "one")
+		b.click("main", "Check")
+		b.sees("#told", "no Semantic Version")
+		assert.Contains(t, described("version"), "no Semantic Version")
 	})
 	on("it is light and dark", func(t *testing.T, b *browser) {
 		background := func(scheme string) string {

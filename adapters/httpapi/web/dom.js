@@ -45,17 +45,26 @@ export const time = (t) => h("time", { datetime: t, title: t }, new Date(t).toLo
 export const shortID = (id) => h("code", { title: id }, id.slice(0, 10));
 
 /** notice tells of something; a bad one is read out at once. */
-export const notice = (kind, ...children) => h("div", { class: "notice " + kind, role: kind === "bad" ? "alert" : "status" }, children);
+export const notice = (kind, ...children) => h("div", { class: "notice " + kind, role: kind === "bad" && "alert" }, children);
 
-/** tell shows notices above the view, until the next one. */
+/** tell shows notices above the view, until the next one. They are read out: the place for them is always there. */
 export function tell(...notices) {
   const told = document.getElementById("told");
   told.replaceChildren(...notices);
   told.firstChild?.scrollIntoView({ block: "nearest" });
 }
 
-/** field is a labelled control. */
+/** field is a labelled control, with what helps to fill it in and room for what is wrong with it. */
 export function field(label, control, help) {
   control.id ||= "field-" + label.replace(/\W+/g, "-");
-  return h("div", { class: "field" }, h("label", { for: control.id }, label), control, help && h("small", { class: "muted" }, help));
+  const notes = [help && h("small", { class: "muted", id: control.id + "-help" }, help), h("small", { class: "error", id: control.id + "-error" })].filter(Boolean);
+  control.setAttribute("aria-describedby", notes.map((n) => n.id).join(" "));
+  return h("div", { class: "field" }, h("label", { for: control.id }, label), control, notes);
+}
+
+/** fault says at the control of a field what is wrong with it, if anything is. */
+export function fault(control, ...texts) {
+  if (texts.length) control.setAttribute("aria-invalid", "true");
+  else control.removeAttribute("aria-invalid");
+  control.parentElement.querySelector(".error").textContent = texts.join("; ");
 }

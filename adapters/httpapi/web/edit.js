@@ -1,6 +1,6 @@
 import { below, call, get, isMap, once, parse, unlessEmpty } from "./api.js";
 import { branchOf, documentPath } from "./catalog.js";
-import { address, field, h, link, notice, tell } from "./dom.js";
+import { address, fault, field, h, link, notice, tell } from "./dom.js";
 import { refusal } from "./releases.js";
 
 // A new document of a kind has these fields to fill in.
@@ -13,6 +13,7 @@ const choices = {
   status: ["active", "draft", "archived"],
   inventory_status: ["in_stock", "low_stock", "out_of_stock", "preorder", "made_to_order"],
 };
+const required = (kind) => ["id", ...(starts[kind] ? ["slug", "title"] : []), ...(kind === "Product" ? ["sku", "category", "price", "currency"] : [])];
 const fixed = ["kind", "path", "path_base64", "blob_id", "ancestors", "children", "body_html"];
 
 let edited = () => false;
@@ -39,11 +40,12 @@ export async function form(repository, { kind, id, at = "" }, signal) {
     [old, etag] = [answer.value, answer.headers.get("ETag")];
   }
   const controls = new Map(Object.entries(old).filter(([name]) => !fixed.includes(name) && !(id && name === "id")).map(([name, value]) => [name, control(name, value)]));
+  if (!id) for (const name of required(kind)) controls.get(name).element.required = true;
   const message = h("input", { id: "commit-message", autocomplete: "off", placeholder: (id ? "Change " : "Add ") + kind.toLowerCase() });
 
   const send = async (dryRun) => {
     tell();
-    for (const c of controls.values()) c.element.removeAttribute("aria-invalid");
+    for (const c of controls.values()) fault(c.element);
     try {
       const changes = read(controls, old, !id);
       if (id && Object.keys(changes).length === 0) return tell(notice("", h("p", null, "Nothing is changed.")));
@@ -69,7 +71,11 @@ export async function form(repository, { kind, id, at = "" }, signal) {
   };
   const refused = (e) => {
     tell(refusal(repository, e, branch), ...(e.current ? [conflict(e.current, e.etag)] : []));
-    for (const name of [e.field, ...(e.problems ?? []).map((p) => p.field)]) mark(controls, name);
+    const here = [{ field: e.field, message: e.message }, ...(e.problems ?? []).filter((p) => !id || p.path === old.path)];
+    for (const [name, c] of controls) {
+      const faults = here.filter((p) => controlOf(controls, p.field) === name);
+      if (faults.length) fault(c.element, ...faults.map((p) => p.message));
+    }
   };
   // Of two editors the second sees what the first did, and decides field by field.
   const conflict = (current, currentTag) => {
@@ -130,9 +136,10 @@ function read(controls, old, isNew) {
   for (const [name, c] of controls) {
     if (!isNew && c.untouched()) continue;
     let value;
-    try { value = c.read(); } catch (e) { mark(controls, name); throw new Error(name + " is no JSON: " + e.message); }
-    if (name === "fields" && !isMap(value)) { mark(controls, name); throw new Error("fields has to be an object"); }
-    if (typeof value === "number" && !Number.isFinite(value)) { mark(controls, name); throw new Error(name + " has to be a number"); }
+    const refuse = (message) => { throw Object.assign(new Error(name + message), { field: name }); };
+    try { value = c.read(); } catch (e) { refuse(" is no JSON: " + e.message); }
+    if (name === "fields" && !isMap(value)) refuse(" has to be an object");
+    if (typeof value === "number" && !Number.isFinite(value)) refuse(" has to be a number");
     const same = JSON.stringify(value) === JSON.stringify(old[name]);
     if (isNew ? ["\"\"", "[]", "{}"].includes(JSON.stringify(value)) : same) continue;
     changes[name] = isNew ? value : name === "fields" ? mergePatch(old[name] ?? {}, value) : value === "" && name !== "body" ? null : value;
@@ -161,8 +168,8 @@ function mergePatch(from, to) {
   return patch;
 }
 
-/** mark shows which control a problem is about. */
-function mark(controls, name) {
-  const c = controls.get((name ?? "").split(/[.[]/, 1)[0]) ?? (name && controls.get("fields"));
-  c?.element.setAttribute("aria-invalid", "true");
+/** controlOf is the name of the control that a field is in. */
+function controlOf(controls, field) {
+  const name = (field ?? "").split(/[.[]/, 1)[0];
+  return controls.has(name) ? name : name && "fields";
 }

@@ -1,5 +1,5 @@
 import { below, call, get, missing } from "./api.js";
-import { facts, field, h, link, notice, number, shortID, table, tagRef, tell, time } from "./dom.js";
+import { facts, fault, field, h, link, notice, number, shortID, table, tagRef, tell, time } from "./dom.js";
 
 export async function repositories(_, { page = "" }, signal) {
   const { items, next_page_token: next } = await get("/v1/repositories", { page_size: 100, page_token: page }, { signal });
@@ -15,10 +15,14 @@ function creation() {
   const id = h("input", { required: true, pattern: "[a-z0-9][a-z0-9\\-]{0,62}", title: "a to z, 0 to 9 and -, at most 63", autocomplete: "off", id: "new-repository" });
   const create = async (e) => {
     e.preventDefault();
+    fault(id);
     try {
       await call("POST", "/v1/repositories", { body: { id: id.value } });
       location.hash = "#/" + encodeURIComponent(id.value);
-    } catch (err) { tell(notice("bad", h("p", null, err.message))); }
+    } catch (err) {
+      tell(notice("bad", h("p", null, err.message)));
+      if (err.field === "id") fault(id, err.message);
+    }
   };
   return [h("h2", null, "New repository"), h("form", { class: "bar", onsubmit: create }, field("Name", id), h("button", null, "Create"))];
 }

@@ -1,6 +1,6 @@
 import { below, call, get, missing, once } from "./api.js";
 import { branchOf, problemTable } from "./catalog.js";
-import { address, field, h, link, notice, shortID, table, tagRef, tell, time } from "./dom.js";
+import { address, fault, field, h, link, notice, shortID, table, tagRef, tell, time } from "./dom.js";
 import { catchUp } from "./live.js";
 
 export async function list(repository, { page = "" }, signal) {
@@ -49,12 +49,16 @@ function publication(repository, highest, branch) {
   const version = h("input", { name: "version", required: true, value: unanswered.get(path) ?? next(highest?.version), id: "version", autocomplete: "off" });
   const message = h("input", { name: "message", id: "message", autocomplete: "off" });
   const send = async (dryRun) => {
+    fault(version);
     try {
       const body = { version: version.value, message: message.value };
       const made = dryRun ? (await call("POST", path, { body: { ...body, dry_run: true } })).value : await release(path, body);
       if (!dryRun) document.getElementById("version")?.form.reset(); // the form may be shown anew by now
       tell(notice("good", h("p", null, dryRun ? "The catalog is in order, and can be released as " + made.version + "." : "Released " + made.version + ".")));
-    } catch (e) { tell(refusal(repository, e)); }
+    } catch (e) {
+      tell(refusal(repository, e));
+      if (e.field === "version") fault(version, e.message);
+    }
   };
   return [h("h2", null, "Publish"), h("form", { class: "bar", onsubmit: (e) => { e.preventDefault(); send(false); } }, field("Version", version), field("Message", message),
     h("button", { type: "button", onclick: () => send(true) }, "Check"), h("button", { class: "main" }, "Publish"),
