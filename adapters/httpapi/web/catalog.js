@@ -41,13 +41,13 @@ export async function list(repository, params, signal) {
 function search(repository, params, kinds, kind) {
   const kindInput = h("select", { name: "kind", id: "kind" }, kinds.map((k) => h("option", { selected: k === kind }, k)));
   const q = h("input", { type: "search", name: "q", value: params.q ?? "", id: "words" });
-  const filter = h("input", { name: "filter", value: params.filter ?? "", id: "filter", placeholder: "attributes.net_weight_g>=250" });
+  const filter = h("textarea", { name: "filter", id: "filter", rows: 2, cols: 30, placeholder: "attributes.net_weight_g>=250" }, params.filter ?? "");
   const sort = h("input", { name: "sort", value: params.sort ?? "", id: "sort", placeholder: "-price,title" });
   const go = (e) => {
     e.preventDefault();
     location.hash = address(repository, "catalog", { ...params, kind: kindInput.value, q: q.value, filter: filter.value, sort: sort.value, page: "" });
   };
-  return h("form", { class: "bar", role: "search", onsubmit: go }, field("Kind", kindInput), field("Words", q), field("Field is", filter), field("Sort by", sort), h("button", { class: "main" }, "Search"));
+  return h("form", { class: "bar", role: "search", onsubmit: go }, field("Kind", kindInput), field("Words", q), field("Field is", filter, "One condition in a line."), field("Sort by", sort), h("button", { class: "main" }, "Search"));
 }
 
 export async function document(repository, { kind, id, at = "" }, signal) {
