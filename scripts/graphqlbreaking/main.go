@@ -4,9 +4,9 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -36,7 +36,8 @@ func fail(why any) {
 }
 
 func load(dir string) (*ast.Schema, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.graphqls"))
+	tree := os.DirFS(dir)
+	files, err := fs.Glob(tree, "*.graphqls")
 	if err == nil && len(files) == 0 {
 		err = fmt.Errorf("%s has no .graphqls files", dir)
 	}
@@ -45,7 +46,7 @@ func load(dir string) (*ast.Schema, error) {
 	}
 	var sources []*ast.Source
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		text, err := fs.ReadFile(tree, file)
 		if err != nil {
 			return nil, err
 		}
