@@ -46,6 +46,11 @@ func (s *Store) WaitUntilQueued(id git.RepositoryID, n int) error {
 // RemoveAll removes what is left of a deleted repository.
 func RemoveAll(ctx context.Context, dir string) error { return removeAll(ctx, dir) }
 
+// HoldMaintenance keeps repositories from being maintained until release.
+func (s *Store) HoldMaintenance(ctx context.Context) (release func(), err error) {
+	return func() { s.maintaining.Release(1) }, s.maintaining.Acquire(ctx, 1)
+}
+
 // Maintaining reports whether a repository is maintained just now.
 func (s *Store) Maintaining() bool {
 	if !s.maintaining.TryAcquire(1) {

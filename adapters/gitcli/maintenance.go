@@ -25,23 +25,28 @@ const (
 	packWeight  = 1 << 20
 )
 
-// packsAdded maintains the repository in the background when it has gathered enough packs.
+// packsAdded maintains the repository in the background when it has gathered enough packs, after others whose turn it is.
+// If that fails it is tried again half as many packs later, and not with each: what keeps it from being done may stay.
 func (r *repo) packsAdded(packs []*packfile.Pack) {
 	r.size.changed()
 	var weight int64
 	for _, p := range packs {
 		weight += 1 + p.Bytes()/packWeight
 	}
-	if r.newPacks.Add(weight) < repackAfter {
+	if r.newPacks.Add(weight) < repackAfter || !r.due.CompareAndSwap(false, true) {
 		return
 	}
-	if r.store.maintaining.TryAcquire(1) {
+	r.store.background.Go(func() {
+		if r.store.maintaining.Acquire(r.store.ctx, 1) != nil {
+			return // the next start counts the packs
+		}
+		defer r.store.maintaining.Release(1)
+		r.due.Store(false)
 		r.newPacks.Store(0)
-		r.store.background.Go(func() {
-			defer r.store.maintaining.Release(1)
-			r.maintain(r.store.ctx)
-		})
-	}
+		if r.writer.closedWith() == nil && r.maintain(r.store.ctx) != nil {
+			r.newPacks.Add(repackAfter / 2)
+		}
+	})
 }
 
 // unindexed is the weight of the packs that came after the repository was maintained.
@@ -62,7 +67,7 @@ func (r *repo) unindexed() (weight int64) {
 
 // maintain makes packs fewer and writes what git needs to read them fast: an index of all of them with a bitmap of what
 // each of some commits leads to, and the graph of commits. No writer waits for it.
-func (r *repo) maintain(ctx context.Context) {
+func (r *repo) maintain(ctx context.Context) error {
 	begin := time.Now()
 	defer r.size.changed()
 	err := r.rollUp(ctx)
@@ -71,7 +76,7 @@ func (r *repo) maintain(ctx context.Context) {
 	}
 	r.store.maintained(time.Since(begin), err)
 	if err == nil {
-		return
+		return nil
 	}
 	r.store.logger.WarnContext(ctx, "maintenance ended early; it is done again later", "repository", r.id.String(), "error", err)
 	r.exclusive.Lock()
@@ -84,6 +89,7 @@ func (r *repo) maintain(ctx context.Context) {
 			}
 		}
 	}
+	return err
 }
 
 // rollUp makes one pack of the small ones, so that what is left grows geometrically and an object is rewritten only a

@@ -38,7 +38,9 @@ type repo struct {
 	requests  requestIndex
 	// newPacks is the weight of the packs since the repository was last maintained.
 	newPacks atomic.Int64
-	size     sizeCache
+	// due is whether the repository waits for being maintained.
+	due  atomic.Bool
+	size sizeCache
 	// ownPolicy is nil for a repository that has none.
 	ownPolicy atomic.Pointer[repository.Policy]
 }

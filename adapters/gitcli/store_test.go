@@ -699,6 +699,38 @@ func TestRepositoryIsMaintainedBeforeItHasTooManyPacks(t *testing.T) {
 	assert.Zero(t, again.Stats().Maintenances, "what was maintained is maintained again")
 }
 
+func TestARepositoryIsMaintainedAfterTheOneThatIsJustNow(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	r := createShop(t, s)
+	release, err := s.HoldMaintenance(t.Context())
+	require.NoError(t, err)
+	for i := range 60 {
+		commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(i)))
+	}
+	require.Zero(t, s.Stats().Maintenances)
+	release()
+	require.Eventually(t, func() bool { return s.Stats().Maintenances == 1 }, time.Minute, time.Millisecond)
+}
+
+func TestMaintenanceThatFailedIsTriedAgainBeforeThereAreTwiceAsManyPacks(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "broken")
+	require.NoError(t, os.WriteFile(broken, nil, 0o600))
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), GitPath: scripted(t, "#!/bin/sh\nif [ \"$1\" = multi-pack-index ] && [ -e "+broken+" ]; then exit 1; fi\nexec git \"$@\"\n")})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := createShop(t, s)
+	for i := range 50 {
+		commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(i)))
+	}
+	require.Eventually(t, func() bool { return s.Stats().MaintenancesFailed == 1 && !s.Maintaining() }, time.Minute, time.Millisecond)
+	require.NoError(t, os.Remove(broken))
+	for i := range 30 {
+		commit(t, r, upsert(path(t, "b.md"), fmt.Sprint(i)))
+	}
+	require.Eventually(t, func() bool { return s.Stats().Maintenances == 2 }, time.Minute, time.Millisecond)
+	require.Equal(t, int64(1), s.Stats().MaintenancesFailed)
+}
+
 func TestAPushedOrLargePackIsIndexedAtOnce(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	noise := make([]byte, 50<<20)
