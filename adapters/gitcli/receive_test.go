@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/testkit/gitcmd"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -124,4 +127,30 @@ func TestHistoryIsNotReadAgainWhileTheRepositoryIsHeld(t *testing.T) {
 	release()
 	require.Contains(t, <-report, "ok refs/heads/main\n")
 	require.Less(t, s.Stats().CacheReads-before, int64(commits))
+}
+
+func TestHooksInARepositoryAreNotRun(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	shop := pushShop{Store: s, t: t, repo: createShop(t, s)}
+	head := commit(t, shop.repo, upsert(path(t, "a.md"), "1")).Commit
+	dir, ran := repositoryDir(t, root), filepath.Join(t.TempDir(), "ran")
+	hooks := filepath.Join(dir, "hooks")
+	require.NoError(t, os.MkdirAll(hooks, 0o700))
+	for _, name := range []string{"pre-receive", "update", "proc-receive", "reference-transaction", "post-receive", "post-update", "push-to-checkout", "pre-auto-gc"} {
+		require.NoError(t, os.WriteFile(filepath.Join(hooks, name), []byte("#!/bin/sh\ntouch "+ran+"\n"), 0o700))
+	}
+	gitcmd.Run(t, nil, "--git-dir="+dir, "update-ref", "refs/notes/x", head.String())
+	require.FileExists(t, ran, "git runs them")
+	require.NoError(t, os.Remove(ran))
+
+	require.NoError(t, s.Close())
+	shop.Store = openStore(t, root)
+	to, pack := elsewhere(t, "x")
+	_, report := shop.push(pack, "atomic", move("refs/heads/x", git.ObjectID{}, to), move("refs/tags/x", git.ObjectID{}, to))
+	require.Contains(t, report, "ok refs/heads/x\n")
+	_, report = shop.push("", "delete-refs", move("refs/heads/x", to, git.ObjectID{}))
+	require.Contains(t, report, "ok refs/heads/x\n")
+	commit(t, shop.Repository(shopID(t)), upsert(path(t, "a.md"), "2"))
+	require.NoFileExists(t, ran)
 }
