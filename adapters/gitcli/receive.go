@@ -239,19 +239,20 @@ func (p *push) plan(ctx context.Context, d *draft) ([]repository.RefChange, erro
 // answer tells the client what came of the push, and the log.
 func (p *push) answer(ctx context.Context, in io.Reader, err error) error {
 	if err != nil {
-		for i := range p.refused {
+		err = p.concealed(ctx, err)
+	}
+	for i, why := range p.refused {
+		switch {
+		case err != nil:
 			p.refused[i] = err
+		case why != nil:
+			p.refused[i] = p.concealed(ctx, why)
 		}
 	}
 	unpacked := "ok"
 	if p.unpacked != nil {
-		unpacked = oneLine(p.concealed(ctx, p.unpacked))
+		unpacked = oneLine(err) // it is why the push failed
 		p.repo.store.drain(in)
-	}
-	for i, why := range p.refused {
-		if why != nil {
-			p.refused[i] = p.concealed(ctx, why)
-		}
 	}
 	p.count(ctx)
 	return p.reply.report(unpacked, p.refused)

@@ -96,6 +96,7 @@ func TestAFailureOfGitIsNotTheClients(t *testing.T) {
 		_, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
 		require.Contains(t, report, "ng refs/heads/main internal error: ask the operator to look at the log\n", "%+v", tt)
 		require.Contains(t, s.log.String(), tt.logged)
+		require.Equal(t, 1, strings.Count(s.log.String(), "a push failed"), "it is logged once")
 		require.Equal(t, map[errs.Reason]int64{errs.ReasonInternal: 1}, s.Stats().PushesRefused, "%+v", tt)
 	}
 	s := newPushShop(t, gitcli.Options{GitPath: scripted(t, "#!/bin/sh\nif [ $1 = rev-list ]; then echo fatal: unable to write file: No space left on device >&2; exit 128; fi\nexec git \"$@\"\n")})
