@@ -141,9 +141,8 @@ func allFaults() []fault {
 // last lets a fault last for a while.
 func (s *storm) last() { wait(s.t.Context(), time.Duration(300+s.random.IntN(1200))*time.Millisecond) }
 
-// lastLong lets a fault last for longer than any attempt of a client, and than it takes both services to notice that nothing
-// answers on a connection.
-func (s *storm) lastLong() { wait(s.t.Context(), 20*time.Second) }
+// lastLong lets a fault last for longer than any attempt of a client.
+func (s *storm) lastLong() { wait(s.t.Context(), attemptTime+2*time.Second) }
 
 func (s *storm) restartGit() {
 	s.Git.Shutdown(s.t.Context())
