@@ -112,19 +112,11 @@ func (o *objects) Tag(ctx context.Context, id git.ObjectID) (*git.Tag, error) {
 
 // Peel implements [git.ObjectReader].
 func (o *objects) Peel(ctx context.Context, id git.ObjectID) (git.ObjectID, git.ObjectType, error) {
-	at := id
-	for range git.MaxTagDepth + 1 {
-		v, t, err := o.load(ctx, at)
-		if err != nil {
-			return git.ObjectID{}, 0, err
-		}
-		tag, ok := v.(*git.Tag)
-		if !ok {
-			return at, t, nil
-		}
-		at = tag.Target
-	}
-	return git.ObjectID{}, 0, git.TooDeep(id)
+	return git.Peel(id, func(id git.ObjectID) (git.ObjectType, *git.Tag, error) {
+		v, t, err := o.load(ctx, id)
+		tag, _ := v.(*git.Tag)
+		return t, tag, err
+	})
 }
 
 // Tree implements [git.ObjectReader].

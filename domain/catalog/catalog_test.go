@@ -500,3 +500,17 @@ func TestNewProblemsAreThoseThatWereNotThereBefore(t *testing.T) {
 		assert.Equal(t, catalog.ReasonBrokenReference, p.Reason)
 	}
 }
+
+func BenchmarkNewProblems(b *testing.B) {
+	files := map[string]string{}
+	for i := range 10_000 {
+		files[fmt.Sprintf("products/%05d.md", i)] = strings.NewReplacer("prod-1", fmt.Sprint("p", i), "MUG", fmt.Sprint("S", i), "slug: mug", fmt.Sprint("slug: s", i)).Replace(mug)
+	}
+	base := build(files) // its products are in a category that is not there
+	next := after(base, []catalog.Change{change("products/00000.md", strings.Replace(files["products/00000.md"], "Mug", "Cup", 1))})
+	for b.Loop() {
+		for p := range catalog.NewProblems(base, next) {
+			b.Fatal(p)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"iter"
 	"regexp"
+	"slices"
 )
 
 // NewProblems yields the problems of next that base, which may be nil, does not have, ordered as [Snapshot.Problems]. A
@@ -11,51 +12,61 @@ import (
 // kept, none is new.
 func NewProblems(base, next *Snapshot) iter.Seq[Problem] {
 	return func(yield func(Problem) bool) {
-		path, known := "", map[problemID]int(nil)
-		for p := range next.Problems() {
-			if at := p.Path.String(); known == nil || at != path {
-				path, known = at, base.problemsAt(at)
+		next.files.Scan(func(path string, f *file) bool {
+			problems := next.problemsIn(path, f)
+			before := base.problemsAt(path)
+			if len(problems) == 0 || slices.Equal(before, problems) {
+				return true
 			}
-			id := p.id()
-			switch {
-			case known[id] > 0:
-				known[id]--
-			case known[tooManyProblems] > 0:
-			case !yield(p):
-				return
+			known := idsOf(before)
+			for _, p := range problems {
+				id := p.id()
+				switch {
+				case known[id] > 0:
+					known[id]--
+				case base.hasMore(path):
+				case !yield(p):
+					return false
+				}
 			}
-		}
+			return true
+		})
 	}
+}
+
+func (s *Snapshot) problemsAt(path string) []Problem {
+	if s == nil {
+		return nil
+	}
+	f, ok := s.files.Get(path)
+	if !ok {
+		return nil
+	}
+	return s.problemsIn(path, f)
+}
+
+// hasMore reports whether the file at a path has more problems than are kept.
+func (s *Snapshot) hasMore(path string) bool {
+	if s == nil {
+		return false
+	}
+	linked, _ := s.links.Get(path)
+	f, ok := s.files.Get(path)
+	return len(linked) == maxProblems || ok && len(f.problems) == maxProblems
+}
+
+func idsOf(problems []Problem) map[problemID]int {
+	ids := map[problemID]int{}
+	for _, p := range problems {
+		ids[p.id()]++
+	}
+	return ids
 }
 
 // problemID tells the problems of a file apart.
 type problemID struct {
 	reason       Reason
 	field, about string
-}
-
-// tooManyProblems stands for those that are not kept.
-var tooManyProblems = problemID{about: "more"}
-
-func (s *Snapshot) problemsAt(path string) map[problemID]int {
-	ids := map[problemID]int{}
-	if s == nil {
-		return ids
-	}
-	var own []Problem
-	if f, ok := s.files.Get(path); ok {
-		own = f.problems
-	}
-	linked, _ := s.links.Get(path)
-	for _, some := range [][]Problem{own, linked} {
-		for _, p := range some {
-			ids[p.id()]++
-		}
-		if len(some) == maxProblems {
-			ids[tooManyProblems]++
-		}
-	}
-	return ids
 }
 
 // index is a place in a list, which is another one when something before it comes or goes.

@@ -444,8 +444,8 @@ type knownOrder struct {
 	documents []*Document
 }
 
-// maxOrders is how many are kept, each of up to 8 bytes for each document of the catalog.
-const maxOrders = 8
+// keptOrders is how many are kept, each of up to 8 bytes for each document of the catalog.
+const keptOrders = 8
 
 func (o *knownOrders) get(key string) ([]*Document, bool) {
 	o.mu.Lock()
@@ -463,7 +463,7 @@ func (o *knownOrders) put(key string, documents []*Document) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.entries = append(o.entries, knownOrder{key, documents})
-	if len(o.entries) > maxOrders {
+	if len(o.entries) > keptOrders {
 		o.entries = slices.Delete(o.entries, 0, 1)
 	}
 }

@@ -97,18 +97,7 @@ func (s *Snapshot) Counts() map[Kind]int {
 func (s *Snapshot) Problems() iter.Seq[Problem] {
 	return func(yield func(Problem) bool) {
 		s.files.Scan(func(path string, f *file) bool {
-			linked, _ := s.links.Get(path)
-			if len(f.problems)+len(linked) == 0 {
-				return true
-			}
-			all := slices.Concat(f.problems, linked)
-			slices.SortStableFunc(all, func(a, b Problem) int {
-				if a.Line != b.Line {
-					return a.Line - b.Line
-				}
-				return a.Column - b.Column
-			})
-			for _, p := range all {
+			for _, p := range s.problemsIn(path, f) {
 				if !yield(p) {
 					return false
 				}
@@ -116,6 +105,22 @@ func (s *Snapshot) Problems() iter.Seq[Problem] {
 			return true
 		})
 	}
+}
+
+// problemsIn returns the problems of the file at a path, ordered by their place.
+func (s *Snapshot) problemsIn(path string, f *file) []Problem {
+	linked, _ := s.links.Get(path)
+	if len(f.problems)+len(linked) == 0 {
+		return nil
+	}
+	all := slices.Concat(f.problems, linked)
+	slices.SortStableFunc(all, func(a, b Problem) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+	return all
 }
 
 // Document returns a document by its id, whatever its kind; nil if none is served.

@@ -11,9 +11,21 @@ import (
 // made.
 const MaxTagDepth = 8
 
-// TooDeep is the failure of a reader to peel what has more tags than that on top of it.
-func TooDeep(id ObjectID) error {
-	return errs.New(errs.ReasonNotACommit, "object "+id.String()+" is more than "+strconv.Itoa(MaxTagDepth)+" tags, each of the next one: tag the commit itself",
+// Peel follows tags from id to their end and returns what is there and its type. It asks read what each object is, and of a
+// tag for the tag. It fails as read does, and with NOT_A_COMMIT for more than [MaxTagDepth] tags.
+func Peel(id ObjectID, read func(ObjectID) (ObjectType, *Tag, error)) (ObjectID, ObjectType, error) {
+	at := id
+	for range MaxTagDepth + 1 {
+		t, tag, err := read(at)
+		if err != nil {
+			return ObjectID{}, 0, err
+		}
+		if t != TagObject {
+			return at, t, nil
+		}
+		at = tag.Target
+	}
+	return ObjectID{}, 0, errs.New(errs.ReasonNotACommit, "object "+id.String()+" is more than "+strconv.Itoa(MaxTagDepth)+" tags, each of the next one: tag the commit itself",
 		errs.MetaObject, id.String())
 }
 

@@ -49,22 +49,17 @@ func (o *Objects) Format() git.ObjectFormat { return o.format }
 
 // Peel implements [git.ObjectReader].
 func (o *Objects) Peel(ctx context.Context, id git.ObjectID) (git.ObjectID, git.ObjectType, error) {
-	at := id
-	for range git.MaxTagDepth + 1 {
-		obj, ok := o.byID[at]
+	return git.Peel(id, func(id git.ObjectID) (git.ObjectType, *git.Tag, error) {
+		obj, ok := o.byID[id]
 		if !ok {
-			return git.ObjectID{}, 0, missing(errs.ReasonObjectNotFound, at)
+			return 0, nil, missing(errs.ReasonObjectNotFound, id)
 		}
 		if obj.t != git.TagObject {
-			return at, obj.t, nil
+			return obj.t, nil, nil
 		}
-		tag, err := o.Tag(ctx, at)
-		if err != nil {
-			return git.ObjectID{}, 0, err
-		}
-		at = tag.Target
-	}
-	return git.ObjectID{}, 0, git.TooDeep(id)
+		tag, err := o.Tag(ctx, id)
+		return obj.t, tag, err
+	})
 }
 
 // Tag implements [git.ObjectReader].

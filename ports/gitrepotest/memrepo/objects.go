@@ -55,22 +55,17 @@ func (r reader) Format() git.ObjectFormat { return r.format }
 
 // Peel implements [git.ObjectReader].
 func (r reader) Peel(ctx context.Context, id git.ObjectID) (git.ObjectID, git.ObjectType, error) {
-	at := id
-	for range git.MaxTagDepth + 1 {
-		o, ok := r.get(at)
+	return git.Peel(id, func(id git.ObjectID) (git.ObjectType, *git.Tag, error) {
+		o, ok := r.get(id)
 		if !ok {
-			return git.ObjectID{}, 0, notHere(errs.ReasonObjectNotFound, at)
+			return 0, nil, notHere(errs.ReasonObjectNotFound, id)
 		}
 		if o.kind != git.TagObject {
-			return at, o.kind, nil
+			return o.kind, nil, nil
 		}
-		t, err := r.Tag(ctx, at)
-		if err != nil {
-			return git.ObjectID{}, 0, err
-		}
-		at = t.Target
-	}
-	return git.ObjectID{}, 0, git.TooDeep(id)
+		tag, err := r.Tag(ctx, id)
+		return o.kind, tag, err
+	})
 }
 
 // Tag implements [git.ObjectReader].
