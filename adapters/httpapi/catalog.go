@@ -221,14 +221,18 @@ func (a *api) pageTag(c *call, found *catalogs.Catalog) string {
 
 // strongTag is the entity tag of content, or of what stands for it.
 func strongTag(content []byte) string {
+	return `"` + digest(content) + `"`
+}
+
+func digest(content []byte) string {
 	sum := sha256.Sum256(content)
-	return `"` + hex.EncodeToString(sum[:16]) + `"`
+	return hex.EncodeToString(sum[:16])
 }
 
 // documentTag is the ETag of what is said of a document. Its blob stands in front: a document was read with the same content
 // however it was shaped, and whatever else was said of it.
 func documentTag(d *catalog.Document, said []byte) string {
-	return `"` + d.Blob.String() + "." + strings.Trim(strongTag(said), `"`) + `"`
+	return `"` + d.Blob.String() + "." + digest(said) + `"`
 }
 
 // readAs reports whether a document was read as it is, by an ETag without its quotes, or by its blob.

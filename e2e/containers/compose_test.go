@@ -40,10 +40,7 @@ func newCompose(t *testing.T) *compose {
 		require.NoError(t, err, "docker compose is missing: `make compose` installs it on Debian")
 		command = []string{"docker-compose"}
 	}
-	docker, err := testcontainers.NewDockerClientWithOpts(t.Context())
-	require.NoError(t, err)
-	c := &compose{docker, command, "gitstore-e2e-" + uuid.NewString()}
-	t.Cleanup(func() { _ = docker.Close() })
+	c := &compose{dockerClient(t), command, "gitstore-e2e-" + uuid.NewString()}
 	t.Cleanup(func() { c.run(context.WithoutCancel(t.Context()), t, "0", "down", "--volumes") })
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -264,14 +264,21 @@ func run(t *testing.T, opts ...gitstoretest.Option) *gitstoretest.GitStore {
 	return g
 }
 
+// dockerClient returns a client of the Docker Engine, which is closed when the test ends.
+func dockerClient(t *testing.T) *testcontainers.DockerClient {
+	t.Helper()
+	docker, err := testcontainers.NewDockerClientWithOpts(context.WithoutCancel(t.Context()))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = docker.Close() })
+	return docker
+}
+
 // checkBoundary checks that no API has a volume, a program but its own, or wrote anything since it was made.
 func checkBoundary(t *testing.T, apis ...*gitstoretest.API) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	defer cancel()
-	docker, err := testcontainers.NewDockerClientWithOpts(ctx)
-	require.NoError(t, err)
-	defer func() { _ = docker.Close() }()
+	docker := dockerClient(t)
 	for _, a := range apis {
 		inspected, err := docker.ContainerInspect(ctx, a.GetContainerID(), client.ContainerInspectOptions{})
 		require.NoError(t, err)

@@ -11,7 +11,6 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/exec"
 
 	"github.com/gitstore-dev/gitstore/gitstoretest"
@@ -20,9 +19,7 @@ import (
 // TestTheImagesAreAsDocumented looks at what a deployment relies on without setting it: user, health check, labels and size.
 func TestTheImagesAreAsDocumented(t *testing.T) {
 	g := run(t, gitstoretest.WithReplicas(1))
-	docker, err := testcontainers.NewDockerClientWithOpts(t.Context())
-	require.NoError(t, err)
-	defer func() { _ = docker.Close() }()
+	docker := dockerClient(t)
 	for _, image := range []struct {
 		name      string
 		container *gitstoretest.Container
