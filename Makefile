@@ -27,7 +27,7 @@ help: ## Show this list
 
 .PHONY: run
 run: build ## Build both services and run them on loopback with a sample catalog
-	@CGO_ENABLED=0 go build -o bin/run ./scripts/run
+	@CGO_ENABLED=0 go build -trimpath -o bin/run ./scripts/run
 	@exec bin/run
 
 .PHONY: build
@@ -81,7 +81,7 @@ up: compose images ## Run a git-service and three API replicas in containers, wi
 	@for port in $(PORTS); do \
 		curl -fsS -o /dev/null --retry 60 --retry-delay 1 --retry-all-errors http://127.0.0.1:$$port/readyz; \
 	done
-	@go run ./scripts/run -import http://127.0.0.1:$(firstword $(PORTS))
+	@CGO_ENABLED=0 go run -trimpath ./scripts/run -import http://127.0.0.1:$(firstword $(PORTS))
 	@echo 'GitStore is running; `make down` stops it. Three replicas serve the sample catalog:'
 	@for port in $(PORTS); do echo "curl http://127.0.0.1:$$port/v1/repositories/shop/files/README.md"; done
 

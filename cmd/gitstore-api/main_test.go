@@ -67,7 +67,7 @@ func TestUsage(t *testing.T) {
 // The binary and not the test's own: that one holds git adapters for other tests.
 func TestTheBinaryNeedsNeitherFilesNorPrograms(t *testing.T) {
 	bin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin+string(filepath.Separator), "./cmd/...")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", bin+string(filepath.Separator), "./cmd/...")
 	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

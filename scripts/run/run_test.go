@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	var err error
 	binaries, err = os.MkdirTemp("", "gitstore-run-")
 	exitOn(err)
-	build := exec.Command("go", "build", "-o", binaries+string(filepath.Separator), "./cmd/...")
+	build := exec.Command("go", "build", "-trimpath", "-o", binaries+string(filepath.Separator), "./cmd/...")
 	build.Dir, build.Env, build.Stderr = "../..", append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
 	exitOn(build.Run())
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
