@@ -122,7 +122,7 @@ type ourServer struct {
 
 // startOurs starts both services over a storage root.
 func startOurs(ctx context.Context, bin, root string) (_ *ourServer, err error) {
-	git, err := startService(ctx, filepath.Join(bin, "gitstore-git-service"), root, "--max-packs", "32")
+	git, err := startService(ctx, filepath.Join(bin, "gitstore-git-service"), root)
 	if err != nil {
 		return nil, err
 	}

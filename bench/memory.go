@@ -60,8 +60,8 @@ type service struct {
 	started time.Duration
 }
 
-// startService starts a git-service, with more arguments if there are some, and waits until it serves.
-func startService(ctx context.Context, binary, root string, args ...string) (*service, error) {
+// startService starts a git-service and waits until it serves.
+func startService(ctx context.Context, binary, root string) (*service, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -75,8 +75,7 @@ func startService(ctx context.Context, binary, root string, args ...string) (*se
 		return nil, err
 	}
 	s := &service{Store: client, grpc: address, events: events}
-	args = append([]string{"--data-dir", root, "--grpc-listen", address, "--events-listen", events, "--log-level", "error"}, args...)
-	s.cmd = exec.CommandContext(ctx, binary, args...)
+	s.cmd = exec.CommandContext(ctx, binary, "--data-dir", root, "--grpc-listen", address, "--events-listen", events, "--log-level", "error")
 	s.cmd.Stderr = os.Stderr
 	begin := time.Now()
 	if err := s.cmd.Start(); err != nil {

@@ -18,7 +18,8 @@ import (
 )
 
 // Limits bound how many calls are at work at a time, by the cost that the contract says they have. More calls wait for
-// their turn, up to [queueFactor] times as many; others, and those that waited for too long, are refused with QUEUE_FULL.
+// their turn, [queueFactor] times as many at most, of packs [packQueueFactor] times; others, and those that waited for too long, are
+// refused with QUEUE_FULL.
 // Calls that watch are not bounded: they wait for what happens and do no work. Zero values are the defaults.
 type Limits struct {
 	// Reads is for calls of cost CHEAP, and once more for those of cost READ. The default is 256.
@@ -40,8 +41,11 @@ type Limits struct {
 const (
 	// queueFactor is how many calls of a class may wait for each that may be at work.
 	queueFactor = 2
-	// packWait is for whoever clones or pushes: git repeats nothing by itself.
-	packWait = 30 * time.Second
+	// packQueueFactor is that of packs, of which few are at work while many clients come at once, and none of them comes back.
+	packQueueFactor = 8
+	// packWait is for whoever clones or pushes: git repeats nothing by itself. In that time those ahead have ended, or were broken
+	// off if their clients stopped.
+	packWait = 2 * time.Minute
 	// maxSpareLanes bounds the lanes that are kept for the next repositories.
 	maxSpareLanes = 64
 )
@@ -70,17 +74,17 @@ func newLimiters(limits Limits, reg prometheus.Registerer) limiters {
 	limits = limits.withDefaults()
 	all := limiters{}
 	for _, c := range []struct {
-		cost optionsv1.OperationCost
-		max  int
+		cost        optionsv1.OperationCost
+		max, factor int
 	}{
-		{optionsv1.OperationCost_OPERATION_COST_CHEAP, limits.Reads},
-		{optionsv1.OperationCost_OPERATION_COST_READ, limits.Reads},
-		{optionsv1.OperationCost_OPERATION_COST_HEAVY, limits.HeavyReads},
-		{optionsv1.OperationCost_OPERATION_COST_WRITE, limits.Writes},
-		{optionsv1.OperationCost_OPERATION_COST_PACK, limits.Packs},
+		{optionsv1.OperationCost_OPERATION_COST_CHEAP, limits.Reads, queueFactor},
+		{optionsv1.OperationCost_OPERATION_COST_READ, limits.Reads, queueFactor},
+		{optionsv1.OperationCost_OPERATION_COST_HEAVY, limits.HeavyReads, queueFactor},
+		{optionsv1.OperationCost_OPERATION_COST_WRITE, limits.Writes, queueFactor},
+		{optionsv1.OperationCost_OPERATION_COST_PACK, limits.Packs, packQueueFactor},
 	} {
 		class := strings.ToLower(strings.TrimPrefix(c.cost.String(), "OPERATION_COST_"))
-		all[c.cost] = newLimiter(class, c.max, limits.RepositoryShare, limits.QueueWait)
+		all[c.cost] = newLimiter(class, c.max, c.max*c.factor, limits.RepositoryShare, limits.QueueWait)
 	}
 	all.register(reg)
 	return all
@@ -134,9 +138,8 @@ type lane struct {
 	due bool
 }
 
-func newLimiter(class string, most, sharePercent int, wait time.Duration) *limiter {
+func newLimiter(class string, most, queue, sharePercent int, wait time.Duration) *limiter {
 	share := func(n int) int { return max(n*sharePercent/100, 1) }
-	queue := most * queueFactor
 	return &limiter{
 		class: class, max: most, share: share(most), queue: queue, queueShare: share(queue), wait: wait, lanes: map[string]*lane{},
 	}

@@ -77,7 +77,7 @@ func pending(t *testing.T, calls ...<-chan result) {
 
 func TestCallsWaitForTheirTurnInTheOrderTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 1, 100, time.Second)
+		l := newLimiter("read", 1, 2, 100, time.Second)
 		at := fill(t, l, "a", 1)[0]
 		first, second := queued(t.Context(), l, "a"), queued(t.Context(), l, "a")
 		pending(t, first, second)
@@ -91,7 +91,7 @@ func TestCallsWaitForTheirTurnInTheOrderTheyCame(t *testing.T) {
 
 func TestACallIsRefusedAtOnceIfTooManyWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 1, 100, time.Second)
+		l := newLimiter("read", 1, 2, 100, time.Second)
 		at := fill(t, l, "a", 1)
 		waiting := []<-chan result{queued(t.Context(), l, "a"), queued(t.Context(), l, "b")}
 		begin := time.Now()
@@ -108,7 +108,7 @@ func TestACallIsRefusedAtOnceIfTooManyWait(t *testing.T) {
 
 func TestACallThatWaitedForTooLongIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 1, 100, time.Second)
+		l := newLimiter("read", 1, 2, 100, time.Second)
 		at := fill(t, l, "a", 1)[0]
 		begin := time.Now()
 		_, err := l.enter(t.Context(), "a")
@@ -121,7 +121,7 @@ func TestACallThatWaitedForTooLongIsRefused(t *testing.T) {
 
 func TestACallThatIsGivenUpLeavesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 1, 100, time.Hour)
+		l := newLimiter("read", 1, 2, 100, time.Hour)
 		at := fill(t, l, "a", 1)[0]
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -136,7 +136,7 @@ func TestACallThatIsGivenUpLeavesTheQueue(t *testing.T) {
 
 func TestARepositoryGetsNoMoreThanItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 4, 50, time.Hour)
+		l := newLimiter("read", 4, 8, 50, time.Hour)
 		busy := fill(t, l, "busy", 2)
 		waiting := queued(t.Context(), l, "busy")
 		pending(t, waiting)
@@ -150,7 +150,7 @@ func TestARepositoryGetsNoMoreThanItsShare(t *testing.T) {
 
 func TestTheQueueOfARepositoryIsItsShareOfTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 4, 50, time.Hour)
+		l := newLimiter("read", 4, 8, 50, time.Hour)
 		at := append(fill(t, l, "busy", 2), fill(t, l, "other", 2)...)
 		var waiting []<-chan result
 		for range 4 {
@@ -166,7 +166,7 @@ func TestTheQueueOfARepositoryIsItsShareOfTheQueue(t *testing.T) {
 
 func TestRepositoriesTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 4, 100, time.Hour)
+		l := newLimiter("read", 4, 8, 100, time.Hour)
 		at := fill(t, l, "busy", 4)
 		busy := []<-chan result{queued(t.Context(), l, "busy"), queued(t.Context(), l, "busy"), queued(t.Context(), l, "busy")}
 		late := []<-chan result{queued(t.Context(), l, "late"), queued(t.Context(), l, "late")}
@@ -186,7 +186,7 @@ func TestRepositoriesTakeTurns(t *testing.T) {
 
 func TestTheLimitsHoldWhateverHappens(t *testing.T) {
 	const most, share = 8, 50
-	l := newLimiter("read", most, share, 5*time.Millisecond)
+	l := newLimiter("read", most, 2*most, share, 5*time.Millisecond)
 	var atWork atomic.Int64
 	var ofRepository [4]atomic.Int64
 	var callers sync.WaitGroup
@@ -243,7 +243,7 @@ func goodput(ctx context.Context, l *limiter, callers int) float64 {
 // Time is that of the bubble, so that nothing but the limiter decides.
 func TestTenTimesTheLoadLeavesTheGoodput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 4, 100, time.Second)
+		l := newLimiter("read", 4, 8, 100, time.Second)
 		peak := goodput(t.Context(), l, 4)
 		assert.InDelta(t, 400, peak, 5)
 		assert.Greater(t, goodput(t.Context(), l, 40), 0.95*peak)
@@ -255,7 +255,7 @@ func TestTenTimesTheLoadLeavesTheGoodput(t *testing.T) {
 }
 
 func TestACallThatFindsRoomTakesNoMemory(t *testing.T) {
-	l := newLimiter("read", 4, 50, time.Second)
+	l := newLimiter("read", 4, 8, 50, time.Second)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		ln, err := l.enter(t.Context(), "shop")
 		if err != nil {
@@ -263,6 +263,31 @@ func TestACallThatFindsRoomTakesNoMemory(t *testing.T) {
 		}
 		l.leave(ln)
 	}))
+}
+
+func TestManyWhoCloneOneRepositoryAtOnceAreAllServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiters(Limits{}, nil)[optionsv1.OperationCost_OPERATION_COST_PACK]
+		var clones sync.WaitGroup
+		for range 16 {
+			clones.Go(func() {
+				ln, err := l.enterWithin(t.Context(), "shop", packWait)
+				if assert.NoError(t, err) {
+					<-time.After(30 * time.Second)
+					l.leave(ln)
+				}
+			})
+		}
+		synctest.Wait()
+		running, waiting := l.load()
+		assert.Equal(t, 4, running)
+		assert.Equal(t, 12, waiting)
+		begin := time.Now()
+		others := fill(t, l, "other", 4)
+		assert.Zero(t, time.Since(begin), "another repository waits for them")
+		clones.Wait()
+		finish(t, l, others)
+	})
 }
 
 func TestEveryOperationButWatchingIsBounded(t *testing.T) {
@@ -274,7 +299,7 @@ func TestEveryOperationButWatchingIsBounded(t *testing.T) {
 
 // BenchmarkLimiter is what admission costs a call that finds room, with callers on all cores.
 func BenchmarkLimiter(b *testing.B) {
-	l := newLimiter("read", 256, 50, time.Second)
+	l := newLimiter("read", 256, 512, 50, time.Second)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
