@@ -55,9 +55,6 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, v git.Proto
 	lines := &uploadRequest{lines: pktline.NewReader(in), left: ports.MaxUploadRequest}
 	told := &answerWriter{w: out}
 	err = s.runner.Exchange(ctx, r.dir, uploadPack(v, false), lines, told)
-	if unsent := told.finish(); err == nil {
-		err = unsent
-	}
 	if _, ended := errors.AsType[*command.ExitError](err); ended && told.refused() {
 		return nil
 	}
@@ -134,46 +131,18 @@ func (u *uploadRequest) Read(b []byte) (int, error) {
 
 // answerWriter passes on what git answers, and remembers the end of it.
 type answerWriter struct {
-	w io.Writer
-	// line is the head of a line, which waits for the rest.
-	line []byte
+	w    io.Writer
 	tail []byte
 }
 
 // maxTail is as long as a pkt-line with an error of git may be.
 const maxTail = 1 << 10
 
-// lineHead is what git writes by itself before what a line of a pack holds: its length, and the band
-// (gitprotocol-pack(5), "Packfile Data").
-const lineHead = 5
-
-// Write implements io.Writer. The head of a line waits for the rest, which git writes at once: it would make a message,
-// and a chunk of HTTP, of its own. The empty lines by which git keeps a connection alive have no rest.
+// Write implements io.Writer.
 func (t *answerWriter) Write(b []byte) (int, error) {
-	if len(t.line) == 0 && len(b) == lineHead && lineLength(b) > lineHead {
-		t.line = append(t.line, b...)
-		return len(b), nil
-	}
-	whole := b
-	if len(t.line) > 0 {
-		t.line = append(t.line, b...)
-		whole, t.line = t.line, t.line[:0]
-	}
-	t.tail = append(t.tail, whole[max(0, len(whole)-maxTail):]...)
+	t.tail = append(t.tail, b[max(0, len(b)-maxTail):]...)
 	t.tail = t.tail[max(0, len(t.tail)-maxTail):]
-	if _, err := t.w.Write(whole); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
-
-// finish passes on what waits: git has ended, so nothing follows.
-func (t *answerWriter) finish() error {
-	if len(t.line) == 0 {
-		return nil
-	}
-	_, err := t.w.Write(t.line)
-	return err
+	return t.w.Write(b)
 }
 
 // lineLength is what a pkt-line at the beginning of b says that its length is, 0 if there is none.

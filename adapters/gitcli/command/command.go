@@ -304,7 +304,7 @@ type Process struct {
 	// Stdin is what the process reads; it is not buffered.
 	Stdin io.WriteCloser
 	// Stdout is what the process prints; it is not buffered.
-	Stdout io.ReadCloser
+	Stdout *os.File
 }
 
 // Start starts the command in the bare repository dir. The process lives until Close or Kill.
@@ -321,7 +321,7 @@ func (r *Runner) Start(dir string, c Command) (*Process, error) {
 	if err := p.Start(); err != nil {
 		return nil, errs.Wrap(err, errs.ReasonInternal, "git cannot be started")
 	}
-	return &Process{runner: r, child: p, args: c, Stdin: stdin, Stdout: stdout}, nil
+	return &Process{runner: r, child: p, args: c, Stdin: stdin, Stdout: stdout.(*os.File)}, nil // it is a pipe of the system
 }
 
 // Close ends the process by closing its standard input, waits for it, and kills it if it does not end by itself. It

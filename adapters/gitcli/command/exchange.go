@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"sync"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 )
@@ -42,7 +44,7 @@ func (r *Runner) Exchange(ctx context.Context, dir string, c Command, in io.Read
 	var written error
 	var writing sync.WaitGroup
 	writing.Go(func() {
-		if _, written = io.CopyBuffer(out, onlyReader{p.Stdout}, make([]byte, copyBuffer)); written != nil {
+		if written = p.pass(out); written != nil {
 			p.Kill()
 		}
 	})
@@ -80,7 +82,50 @@ func (p *Process) feed(in io.Reader) error {
 	return err
 }
 
-const copyBuffer = 64 << 10
+const copyBuffer = 128 << 10
+
+// gathering is how long what the process printed waits for more, to go along with it. A pack comes in pieces of 8 KiB, each
+// with a write of its own for the five bytes before it (hashfd_throughput and send_sideband in git's sources). Each piece
+// would be a message of gRPC and a chunk of HTTP, and passing those on cost more than making the pack.
+const gathering = 2 * time.Millisecond
+
+// pass writes to out what the process prints, up to its end.
+func (p *Process) pass(out io.Writer) error {
+	piece := make([]byte, copyBuffer)
+	for {
+		n, err := gather(p.Stdout, piece, gathering)
+		if n > 0 {
+			if _, err := out.Write(piece[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// gather reads what there is, and what comes within a moment after it while there is room.
+func gather(r *os.File, b []byte, moment time.Duration) (n int, err error) {
+	if n, err = r.Read(b); err != nil {
+		return n, err
+	}
+	if err = r.SetReadDeadline(time.Now().Add(moment)); err != nil {
+		return n, err
+	}
+	for n < len(b) && err == nil {
+		var more int
+		more, err = r.Read(b[n:])
+		n += more
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	return n, errors.Join(err, r.SetReadDeadline(time.Time{}))
+}
 
 // inputWriter tells failures to write from failures to read.
 type inputWriter struct {
