@@ -282,8 +282,8 @@ func (o *objects) keep(obj catfile.Object) (any, error) {
 	return v, err
 }
 
-// fetch reads those of the objects that are not in the cache into it, with one exchange. What is missing or malformed
-// is left for whoever asks for it.
+// fetch reads those of the objects that are not in the cache into it, with one exchange. What is missing or malformed, or
+// beyond what an exchange brings into memory, is left for whoever asks for it.
 func (o *objects) fetch(ctx context.Context, ids []git.ObjectID) error {
 	var missing []git.ObjectID
 	for _, id := range ids {
@@ -304,7 +304,7 @@ func (o *objects) fetch(ctx context.Context, ids []git.ObjectID) error {
 
 func (o *objects) keepAll(found []catfile.Object) {
 	for _, obj := range found {
-		if !obj.ID.IsZero() {
+		if obj.Content != nil || obj.Type == git.BlobObject {
 			_, _ = o.keep(obj)
 		}
 	}

@@ -25,6 +25,9 @@ const (
 	// dirStep is what the name of a directory and the slash behind it count for in a path of [git.MaxTreePath] bytes, or a multiple
 	// of it. So there are 64 places at most where a tree may lie deeper than before, and it is read no more often.
 	dirStep = 64
+	// treeCache is the most that the trees in memory weigh which a push brings or is compared with: those of a commit are mostly
+	// those of the one before it. They are not put into the store's cache, as they would drive out what others read.
+	treeCache = 8 << 20
 	// maxBases is with how many of its parents a merge is compared. What it has of the others counts as brought.
 	maxBases = 16
 )
@@ -37,16 +40,24 @@ func (p *push) checkTrees(ctx context.Context, q *quarantine, links bool) error 
 	if q == nil {
 		return nil
 	}
-	check := &treeCheck{ctx: ctx, objects: q.objects, links: links, seen: map[git.ObjectID]int{}}
+	trees := *q.objects
+	trees.cache = newObjectCache(treeCache)
+	check := &treeCheck{ctx: ctx, commits: q.objects, trees: &trees, links: links, seen: map[git.ObjectID]int{}}
+	var some []git.ObjectID
 	commits := &lineWriter{each: func(line string) error {
 		id, err := git.ParseObjectID(line)
-		if err != nil {
+		if some = append(some, id); err != nil || len(some) < maxAhead {
 			return err
 		}
-		return check.look(id)
+		err = check.look(some)
+		some = some[:0]
+		return err
 	}}
 	// Parents come first: what a commit has of them was looked at.
 	err := p.repo.store.runner.Exchange(ctx, q.dir, command.Git("rev-list", "--stdin", "--topo-order", "--reverse"), q.news(p.newIDs()), commits)
+	if err == nil {
+		err = check.look(some)
+	}
 	if err != nil || check.refused == nil {
 		return err
 	}
@@ -60,9 +71,9 @@ func (p *push) checkTrees(ctx context.Context, q *quarantine, links bool) error 
 // treeCheck looks at commits.
 type treeCheck struct {
 	ctx     context.Context
-	objects *objects
+	commits *objects
+	trees   *objects
 	links   bool
-	commit  git.ObjectID
 	// places are still to be looked at.
 	places []place
 	// seen is of the trees that have been, and will be, looked at how long the path to them is, the longest.
@@ -75,7 +86,7 @@ type treeCheck struct {
 
 // place is where a tree lies in a commit.
 type place struct {
-	tree git.ObjectID
+	commit, tree git.ObjectID
 	// bases are what the parents of the commit have there.
 	bases []git.ObjectID
 	dir   *directory
@@ -120,27 +131,40 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 	}
 }
 
-// look looks at a commit.
-func (t *treeCheck) look(id git.ObjectID) error {
-	c, err := t.objects.Commit(t.ctx, id)
-	if err != nil {
+// look looks at commits.
+func (t *treeCheck) look(ids []git.ObjectID) error {
+	if err := t.commits.fetch(t.ctx, ids); err != nil {
 		return err
 	}
-	root := place{tree: c.Tree}
-	for _, id := range c.Parents[:min(len(c.Parents), maxBases)] {
-		parent, err := t.objects.Commit(t.ctx, id)
+	for _, id := range ids {
+		c, err := t.commits.Commit(t.ctx, id)
 		if err != nil {
 			return err
 		}
-		root.bases = append(root.bases, parent.Tree)
+		root := place{commit: id, tree: c.Tree}
+		for _, id := range c.Parents[:min(len(c.Parents), maxBases)] {
+			parent, err := t.commits.Commit(t.ctx, id)
+			if err != nil {
+				return err
+			}
+			root.bases = append(root.bases, parent.Tree)
+		}
+		t.come(root)
 	}
-	t.commit = id
-	t.come(root)
 	for len(t.places) > 0 {
-		next := t.places[len(t.places)-1]
-		t.places = t.places[:len(t.places)-1]
-		if err := t.read(next); err != nil {
+		some := slices.Clone(t.places[max(0, len(t.places)-maxAhead):])
+		t.places = t.places[:len(t.places)-len(some)]
+		var ids []git.ObjectID
+		for _, p := range some {
+			ids = append(append(ids, p.tree), p.bases...)
+		}
+		if err := t.trees.fetch(t.ctx, ids); err != nil {
 			return err
+		}
+		for _, p := range some {
+			if err := t.read(p); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -161,14 +185,14 @@ func (t *treeCheck) come(p place) {
 
 // read looks at the entries of a tree that none of its bases has.
 func (t *treeCheck) read(p place) error {
-	entries, err := t.objects.Tree(t.ctx, p.tree)
+	entries, err := t.trees.Tree(t.ctx, p.tree)
 	if err != nil {
 		return err
 	}
 	known := make([]bool, len(entries))
 	below := map[string][]git.ObjectID{}
 	for _, base := range p.bases { // one after the other: each may be large
-		old, err := t.objects.Tree(t.ctx, base)
+		old, err := t.trees.Tree(t.ctx, base)
 		if err != nil {
 			return err
 		}
@@ -193,15 +217,15 @@ func (t *treeCheck) read(p place) error {
 
 func (t *treeCheck) judge(p place, e git.TreeEntry, bases []git.ObjectID) {
 	if p.bytes+len(e.Name) > git.MaxTreePath {
-		t.refuse(errDeep, "a path is too long or too deep: "+p.dir.join(e.Name))
+		t.refuse(p.commit, errDeep, "a path is too long or too deep: "+p.dir.join(e.Name))
 		return
 	}
 	if what := linkOf(e); what != "" && !t.links && !p.again {
-		t.refuse(errLinks, p.dir.join(e.Name)+" is "+what)
+		t.refuse(p.commit, errLinks, p.dir.join(e.Name)+" is "+what)
 	}
 	if e.Mode == git.ModeDirectory {
 		steps := (len(e.Name) + 1 + dirStep - 1) / dirStep
-		t.come(place{tree: e.ID, bases: bases, dir: &directory{p.dir, strings.Clone(e.Name)}, bytes: p.bytes + steps*dirStep})
+		t.come(place{commit: p.commit, tree: e.ID, bases: bases, dir: &directory{p.dir, strings.Clone(e.Name)}, bytes: p.bytes + steps*dirStep})
 	}
 }
 
@@ -220,12 +244,12 @@ func linkOf(e git.TreeEntry) string {
 	return ""
 }
 
-func (t *treeCheck) refuse(why error, what string) {
+func (t *treeCheck) refuse(commit git.ObjectID, why error, what string) {
 	if t.refused == nil {
 		t.refused = why
 	}
 	t.total++
 	if len(t.told) < maxComplaints {
-		t.told = append(t.told, plain("commit "+t.commit.String()+": "+what, maxProblemLine))
+		t.told = append(t.told, plain("commit "+commit.String()+": "+what, maxProblemLine))
 	}
 }

@@ -31,7 +31,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func openStore(t *testing.T, dir string) *gitcli.Store {
+func openStore(t testing.TB, dir string) *gitcli.Store {
 	t.Helper()
 	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir})
 	require.NoError(t, err)
@@ -39,7 +39,7 @@ func openStore(t *testing.T, dir string) *gitcli.Store {
 	return s
 }
 
-func value[T any](t *testing.T) func(T, error) T {
+func value[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
 		require.NoError(t, err)
@@ -47,7 +47,7 @@ func value[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-func shopID(t *testing.T) git.RepositoryID {
+func shopID(t testing.TB) git.RepositoryID {
 	return value[git.RepositoryID](t)(git.ParseRepositoryID("shop"))
 }
 
@@ -55,7 +55,7 @@ func mainBranch(t *testing.T) git.RefName { return value[git.RefName](t)(git.Bra
 
 func path(t *testing.T, p string) git.TreePath { return value[git.TreePath](t)(git.ParseTreePath(p)) }
 
-func createShop(t *testing.T, s *gitcli.Store) ports.GitRepository {
+func createShop(t testing.TB, s *gitcli.Store) ports.GitRepository {
 	t.Helper()
 	_, err := s.CreateRepository(t.Context(), ports.CreateRepository{ID: shopID(t)})
 	require.NoError(t, err)
@@ -921,4 +921,30 @@ func TestARemovalEndsWithItsContextAndIsFinishedLater(t *testing.T) {
 	require.NoError(t, gitcli.RemoveAll(t.Context(), dir))
 	require.NoDirExists(t, dir)
 	require.NoError(t, gitcli.RemoveAll(t.Context(), dir), "again")
+}
+
+func TestDirectoriesThatAreTooLargeToBeReadTogetherAreListed(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	r := createShop(t, s)
+	const directories, files = 8, 4000
+	var stream strings.Builder
+	stream.WriteString("blob\nmark :1\ndata 1\nx\ncommit refs/heads/main\ncommitter A <a@example.com> 1700000000 +0000\ndata 1\nx\n")
+	name := strings.Repeat("n", 240)
+	for d := range directories {
+		for f := range files {
+			fmt.Fprintf(&stream, "M 100644 :1 %d/%d-%d%s\n", d, d, f, name) // no two are the same tree
+		}
+	}
+	require.NoError(t, s.Import(t.Context(), shopID(t), strings.NewReader(stream.String()+"done\n")))
+	_, entries, err := r.ListFiles(t.Context(), ports.ListFiles{Revision: git.Head(), Recursive: true})
+	require.NoError(t, err)
+	listed := map[string]int{}
+	for entry, err := range entries {
+		require.NoError(t, err)
+		listed[entry.Path.String()[:1]]++
+	}
+	require.Len(t, listed, directories)
+	for d, n := range listed {
+		require.Equal(t, files, n, "in %s", d)
+	}
 }

@@ -55,12 +55,12 @@ func noPrices(ctx context.Context, p ports.PushedRefs, problem func(ports.PushPr
 // pushShop is a store with a repository to push to.
 type pushShop struct {
 	*gitcli.Store
-	t    *testing.T
+	t    testing.TB
 	repo ports.GitRepository
 	log  *bytes.Buffer
 }
 
-func newPushShop(t *testing.T, opts gitcli.Options) pushShop {
+func newPushShop(t testing.TB, opts gitcli.Options) pushShop {
 	t.Helper()
 	log := &bytes.Buffer{}
 	opts.Dir, opts.Logger = t.TempDir(), slog.New(slog.NewJSONHandler(log, nil))

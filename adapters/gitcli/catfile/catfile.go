@@ -218,11 +218,11 @@ func (r *Reader) infos(ctx context.Context, suffix string, ids []git.ObjectID) (
 	return infos, nil
 }
 
-// MaxContents is how many bytes of blobs one exchange brings into memory, if it is more than a single one.
+// MaxContents is how many bytes of contents one exchange brings into memory, if it is more than a single one.
 const MaxContents = 4 << 20
 
 // Objects returns objects with their contents, in the order of ids; one with a zero ID is missing. The content of a blob
-// above maxBlob bytes, or that exceeds [MaxContents] with those before it, is passed over and nil. It fails as
+// above maxBlob bytes, or of what exceeds [MaxContents] with those before it, is passed over and nil. It fails as
 // [Reader.Infos] does.
 func (r *Reader) Objects(ctx context.Context, ids []git.ObjectID, maxBlob int64) ([]Object, error) {
 	objects, err := r.objects(ctx, len(ids), named(ids, ""), maxBlob)
@@ -284,17 +284,15 @@ func (r *Reader) objects(ctx context.Context, n int, name name, maxBlob int64) (
 		if info == nil {
 			return nil
 		}
-		if info.Type == git.BlobObject && (info.Size > maxBlob || taken > 0 && taken+info.Size > MaxContents) {
-			if info.Size > maxDrain {
+		if info.Type == git.BlobObject && info.Size > maxBlob || taken > 0 && taken+info.Size > MaxContents {
+			if info.Type == git.BlobObject && info.Size > maxDrain {
 				return errHuge
 			}
 			objects[i] = Object{Info: *info}
 			_, err = io.CopyN(io.Discard, p.out, info.Size+1)
 			return err
 		}
-		if info.Type == git.BlobObject {
-			taken += info.Size
-		}
+		taken += info.Size
 		content, err := p.content(*info)
 		if err == nil {
 			objects[i] = Object{*info, content}
