@@ -3,6 +3,7 @@ package gitcli
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/git"
 )
@@ -13,6 +14,9 @@ func (s *Store) SyncRefsWith(fn func(path string) error) { s.refs.syncPath = fn 
 
 // EndRefProcessesAfter makes n instead of ten thousand transactions wear out a process. Call it before the first write.
 func (s *Store) EndRefProcessesAfter(n int) { s.refs.maxTransactions = n }
+
+// KeepAliveEvery makes clients that wait for their pushes hear something as often. Call it before the first push.
+func (s *Store) KeepAliveEvery(d time.Duration) { s.keepAlive = d }
 
 // HoldWriter keeps an open repository, to which nobody writes, from being written to until release.
 func (s *Store) HoldWriter(id git.RepositoryID) (release func(), err error) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/catfile"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
@@ -66,8 +67,9 @@ func (q *quarantine) drop() {
 }
 
 // receive takes a pack in: held to the limits while it comes, indexed and its objects checked by git, and put on the disk.
-// What git says of objects that it refuses is returned as well.
-func (q *quarantine) receive(ctx context.Context, in io.Reader) (complaints []string, err error) {
+// What git says of objects that it refuses is returned as well. It calls sent once when the client has sent everything: it waits
+// from then on, as it does not take an answer before.
+func (q *quarantine) receive(ctx context.Context, in io.Reader, sent func()) (complaints []string, err error) {
 	r := q.repo
 	checked, check := io.Pipe()
 	var contents *packfile.Contents
@@ -79,7 +81,7 @@ func (q *quarantine) receive(ctx context.Context, in io.Reader) (complaints []st
 		_ = checked.CloseWithError(wrong) // ends the reading; nil is of no consequence, as there is nothing left to write
 	}()
 	var named strings.Builder
-	source := &checkedReader{r: in, check: check}
+	source := &checkedReader{r: in, check: check, ended: sync.OnceFunc(sent)}
 	whole := &withholding{r: bufio.NewReaderSize(source, copySize), release: func() error {
 		if <-found; wrong != nil {
 			return wrong
@@ -201,6 +203,8 @@ func (w *withholding) Read(b []byte) (int, error) {
 type checkedReader struct {
 	r     io.Reader
 	check *io.PipeWriter
+	// ended is called at the end of r.
+	ended func()
 	// err is what r ended with.
 	err error
 }
@@ -215,6 +219,7 @@ func (c *checkedReader) Read(b []byte) (int, error) {
 		}
 	}
 	if errors.Is(err, io.EOF) {
+		c.ended()
 		_ = c.check.Close() // it never fails
 	}
 	return n, err

@@ -75,7 +75,7 @@ func (s *Store) ReceivePack(ctx context.Context, id git.RepositoryID, _ git.Prot
 	if len(req.commands) == 0 {
 		return nil
 	}
-	p := &push{repo: r, req: req, reply: &receiveReply{req: req, out: out}, moves: repository.Moves{}}
+	p := &push{repo: r, req: req, reply: &receiveReply{req: req, keepAlive: s.keepAlive, out: out}, moves: repository.Moves{}}
 	err = p.make(ctx, in)
 	if ctx.Err() != nil {
 		return errs.From(context.Cause(ctx))
@@ -120,13 +120,14 @@ func (p *push) make(ctx context.Context, in io.Reader) error {
 		return err
 	}
 	defer q.drop()
-	complaints, err := q.receive(ctx, in)
+	answered := func() {}
+	defer func() { answered() }()
+	complaints, err := q.receive(ctx, in, func() { answered = p.reply.wait() })
 	p.reply.say(complaints...)
 	if err != nil {
 		p.unpacked = p.explain(err)
 		return p.unpacked
 	}
-	defer p.reply.wait()()
 	if err := p.checkConnected(ctx, q); err != nil {
 		return p.explain(err)
 	}

@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/pktline"
 	"github.com/gitstore-dev/gitstore/internal/testkit/gitcmd"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -128,6 +130,41 @@ func TestHistoryIsNotReadAgainWhileTheRepositoryIsHeld(t *testing.T) {
 	release()
 	require.Contains(t, <-report, "ok refs/heads/main\n")
 	require.Less(t, s.Stats().CacheReads-before, int64(commits))
+}
+
+// awaiting is the answer to a push of a client that notes, in a file, when it is told to go on waiting.
+type awaiting struct {
+	bytes.Buffer
+	file string
+}
+
+func (a *awaiting) Write(b []byte) (int, error) {
+	if string(b) == "0005\x01" {
+		if err := os.WriteFile(a.file, nil, 0o600); err != nil {
+			return 0, err
+		}
+	}
+	return a.Buffer.Write(b)
+}
+
+func TestAClientThatWaitsForItsPushHearsThatItIsBeingWorkedOn(t *testing.T) {
+	head, pack := elsewhere(t, "x")
+	for _, command := range []string{"index-pack", "rev-list"} {
+		out := &awaiting{file: filepath.Join(t.TempDir(), "heard")}
+		s := newPushShop(t, gitcli.Options{GitPath: scripted(t, fmt.Sprintf(`#!/bin/sh
+if [ "$1" != %s ]; then exec git "$@"; fi
+said=$(git "$@") || exit
+tries=1000
+while [ ! -e %s ] && [ $((tries -= 1)) -gt 0 ]; do sleep 0.01; done
+echo "$said"
+`, command, out.file))})
+		s.KeepAliveEvery(time.Millisecond)
+		req := pktline.Append(nil, move("refs/heads/main", git.ObjectID{}, head)+"\x00report-status side-band-64k")
+		req = append(append(req, pktline.Flush...), pack...)
+		require.NoError(t, s.ReceivePack(t.Context(), shopID(t), 0, bytes.NewReader(req), out))
+		require.FileExists(t, out.file, "while git %s is at work", command)
+		require.Contains(t, out.String(), "ok refs/heads/main\n")
+	}
 }
 
 func TestHooksInARepositoryAreNotRun(t *testing.T) {

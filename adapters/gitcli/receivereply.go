@@ -17,6 +17,8 @@ const keepAlive = 5 * time.Second
 // receiveReply is the answer to a push.
 type receiveReply struct {
 	req *receiveRequest
+	// keepAlive is how often a client that waits hears something.
+	keepAlive time.Duration
 
 	mu  sync.Mutex
 	out io.Writer
@@ -47,7 +49,7 @@ func (r *receiveReply) wait() (stop func()) {
 	ended := make(chan struct{})
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
-		ticker := time.NewTicker(keepAlive)
+		ticker := time.NewTicker(r.keepAlive)
 		defer ticker.Stop()
 		for {
 			select {

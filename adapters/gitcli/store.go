@@ -125,6 +125,7 @@ type Store struct {
 	opened      atomic.Uint64
 	maintaining *semaphore.Weighted
 	validating  *semaphore.Weighted
+	keepAlive   time.Duration
 	// pushes counts pushes that were answered.
 	pushes atomic.Int64
 	// refusals guards pushesRefused, the number of pushes of which a ref was refused, by the reason of the first.
@@ -187,6 +188,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		refs:        &refProcesses{runner: runner, most: opts.MaxRefProcesses, maxTransactions: maxTransactions, syncPath: disk.Sync},
 		maintaining: semaphore.NewWeighted(1),
 		validating:  semaphore.NewWeighted(maxValidating),
+		keepAlive:   keepAlive,
 		nameless:    map[string]struct{}{}, pushesRefused: map[errs.Reason]int64{},
 	}
 	if err := s.recover(ctx); err != nil {
