@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gitstore-dev/gitstore/internal/testkit/fastimport"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -28,23 +28,6 @@ const (
 	// clientRounds is less than of other works: a turn takes seconds.
 	clientRounds = 3
 )
-
-// writeBulk makes commits each of which gives one of 400 files another content of 5 KiB that cannot be compressed.
-func writeBulk(w io.Writer, seed uint64, commits int, from string) error {
-	s := newStream(w, seed)
-	noise := make([]byte, 5<<10)
-	for i := range commits {
-		s.commit("main", fmt.Sprintf("Change %d\n", i))
-		if i == 0 && from != "" {
-			s.printf("from %s\n", from)
-		}
-		for j := range noise {
-			noise[j] = byte(s.rnd.Uint32())
-		}
-		s.file(historyPath(s.rnd.IntN(20), s.rnd.IntN(20)), base64.StdEncoding.EncodeToString(noise))
-	}
-	return s.end()
-}
 
 // clients measures what serving git clients takes, and what git http-backend takes for the same.
 type clients struct {
@@ -110,7 +93,7 @@ func (c *clients) bulk(ctx context.Context, commits int) (root, repository strin
 	if err != nil || dirs["bulk"] != "" {
 		return root, dirs["bulk"], err
 	}
-	stream := func(w io.Writer) error { return writeBulk(w, 9, commits, "") }
+	stream := func(w io.Writer) error { return fastimport.Bulk(w, 9, commits, "") }
 	if err := generateIn(ctx, root, map[string]func(io.Writer) error{"bulk": stream}); err != nil {
 		return "", "", err
 	}
@@ -158,7 +141,7 @@ func (c *clients) makePush(ctx context.Context, repository string, n int) (p mad
 		return p, err
 	}
 	var stream bytes.Buffer
-	if err := writeBulk(&stream, uint64(100+n), pushedCommits, c.main); err != nil {
+	if err := fastimport.Bulk(&stream, uint64(100+n), pushedCommits, c.main); err != nil {
 		return p, err
 	}
 	load := gitIn(ctx, dir, "fast-import", "--quiet")

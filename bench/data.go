@@ -1,11 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"strings"
+
+	"github.com/gitstore-dev/gitstore/internal/testkit/fastimport"
 )
 
 // The generated repositories.
@@ -17,44 +18,6 @@ const (
 	historyCommits = 6000
 	historyTags    = 800
 )
-
-// stream writes a git-fast-import(1) stream.
-type stream struct {
-	*bufio.Writer
-	rnd  *rand.Rand
-	when int64
-}
-
-func newStream(w io.Writer, seed uint64) *stream {
-	return &stream{bufio.NewWriter(w), rand.New(rand.NewPCG(seed, 0)), 1_700_000_000}
-}
-
-// printf keeps an error for the flush at the end.
-func (s *stream) printf(format string, args ...any) { _, _ = fmt.Fprintf(s, format, args...) }
-
-// commit begins a commit on a branch; its changes follow.
-func (s *stream) commit(branch, message string) {
-	s.when += 60
-	s.printf("commit refs/heads/%s\ncommitter A U Thor <author@example.com> %d +0100\n", branch, s.when)
-	s.data(message)
-}
-
-func (s *stream) data(content string) { s.printf("data %d\n%s\n", len(content), content) }
-
-func (s *stream) file(path, content string) {
-	s.printf("M 100644 inline %s\n", path)
-	s.data(content)
-}
-
-func (s *stream) tag(name, from string) {
-	s.printf("tag %s\nfrom %s\ntagger A U Thor <author@example.com> %d +0100\n", name, from, s.when)
-	s.data("Release " + name + "\n")
-}
-
-func (s *stream) end() error {
-	_, _ = s.WriteString("done\n")
-	return s.Flush()
-}
 
 func productPath(category, product int) string {
 	return fmt.Sprintf("products/category-%03d/product-%02d.md", category, product)
@@ -81,61 +44,58 @@ func document(rnd *rand.Rand, title string) string {
 // writeCatalog makes 10,000 products and 200 categories; the commits behind the first change some products, the last one
 // a single one.
 func writeCatalog(w io.Writer) error {
-	s := newStream(w, 1)
-	s.commit("main", "Import the catalog\n")
+	s := fastimport.New(w, 1)
+	s.Commit("main", "Import the catalog\n")
 	for c := range categories {
-		s.file(fmt.Sprintf("categories/category-%03d.md", c), document(s.rnd, "Category"))
+		s.File(fmt.Sprintf("categories/category-%03d.md", c), document(s.Random, "Category"))
 		for p := range productsPer {
-			s.file(productPath(c, p), document(s.rnd, "Product"))
+			s.File(productPath(c, p), document(s.Random, "Product"))
 		}
 	}
 	for i := 1; i < catalogCommits; i++ {
-		s.commit("main", fmt.Sprintf("Change %d\n", i))
+		s.Commit("main", fmt.Sprintf("Change %d\n", i))
 		changed := 25
 		if i == catalogCommits-1 {
 			changed = 1
 		}
 		for range changed {
-			s.file(productPath(s.rnd.IntN(categories), s.rnd.IntN(productsPer)), document(s.rnd, "Product"))
+			s.File(productPath(s.Random.IntN(categories), s.Random.IntN(productsPer)), document(s.Random, "Product"))
 		}
 		if i%(catalogCommits/catalogTags) == 0 || i == catalogCommits-1 {
-			s.tag(fmt.Sprintf("v1.%d.0", i), "refs/heads/main")
+			s.Tag(fmt.Sprintf("v1.%d.0", i), "refs/heads/main")
 		}
 	}
-	return s.end()
+	return s.End()
 }
 
 // writeHistory makes a line of commits with a merged side branch at each tenth, and tags along it.
 func writeHistory(w io.Writer) error { return writeCommits(w, historyCommits, historyTags) }
 
-// historyPath is one of the 400 files that the commits of a history change in turn.
-func historyPath(dir, file int) string { return fmt.Sprintf("dir-%d/file-%d.md", dir, file) }
-
 func writeCommits(w io.Writer, commits, tags int) error {
-	s := newStream(w, 2)
+	s := fastimport.New(w, 2)
 	for i := range commits {
 		if i%10 == 8 {
-			s.commit("side", fmt.Sprintf("Side %d\n\n%s\n", i, s.sentence()))
-			_, _ = s.WriteString("from refs/heads/main\n")
-			s.file(fmt.Sprintf("side/%02d.md", i%50), s.sentence())
+			s.Commit("side", fmt.Sprintf("Side %d\n\n%s\n", i, sentence(s.Random)))
+			s.From("refs/heads/main")
+			s.File(fmt.Sprintf("side/%02d.md", i%50), sentence(s.Random))
 			continue
 		}
-		s.commit("main", fmt.Sprintf("Change %d\n\n%s\n", i, s.sentence()))
+		s.Commit("main", fmt.Sprintf("Change %d\n\n%s\n", i, sentence(s.Random)))
 		if i%10 == 9 {
-			_, _ = s.WriteString("merge refs/heads/side\n")
+			s.Merge("refs/heads/side")
 		}
-		s.file(historyPath(s.rnd.IntN(20), s.rnd.IntN(20)), s.sentence())
+		s.File(fastimport.Path(s.Random.IntN(20), s.Random.IntN(20)), sentence(s.Random))
 		if n := commits / tags; i%n == n-1 {
-			s.tag(fmt.Sprintf("v%d.%d.0", i/1000, i%1000), "refs/heads/main")
+			s.Tag(fmt.Sprintf("v%d.%d.0", i/1000, i%1000), "refs/heads/main")
 		}
 	}
-	return s.end()
+	return s.End()
 }
 
-func (s *stream) sentence() string {
+func sentence(rnd *rand.Rand) string {
 	var b strings.Builder
 	for range 20 {
-		b.WriteString(words[s.rnd.IntN(len(words))] + " ")
+		b.WriteString(words[rnd.IntN(len(words))] + " ")
 	}
 	return b.String()
 }
@@ -145,10 +105,10 @@ func scaledPath(i int) string { return fmt.Sprintf("a%02d/b%d/file-%02d.md", i/1
 
 // writeScaled makes a repository of n small files.
 func writeScaled(w io.Writer, n int) error {
-	s := newStream(w, 3)
-	s.commit("main", "Import\n")
+	s := fastimport.New(w, 3)
+	s.Commit("main", "Import\n")
 	for i := range n {
-		s.file(scaledPath(i), fmt.Sprintf("file %d\n", i))
+		s.File(scaledPath(i), fmt.Sprintf("file %d\n", i))
 	}
-	return s.end()
+	return s.End()
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/testkit/fastimport"
 	"github.com/gitstore-dev/gitstore/internal/testkit/figure"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -467,7 +468,7 @@ func (g *growth) commits(ctx context.Context) error {
 		if err := c.addTimes(
 			timed{"the newest 100 commits, cold", cold(newest(100))},
 			timed{"the whole history, cold", cold(newest(n))},
-			timed{"all commits that changed one file, cold", cold(newest(n, treePath(historyPath(3, 7))))},
+			timed{"all commits that changed one file, cold", cold(newest(n, treePath(fastimport.Path(3, 7))))},
 		); err != nil {
 			return err
 		}
@@ -476,7 +477,7 @@ func (g *growth) commits(ctx context.Context) error {
 			if _, err := newest(n)(ctx, r); err != nil {
 				return err
 			}
-			path := historyPath(3, 7)
+			path := fastimport.Path(3, 7)
 			if err := c.addTimes(
 				timed{"commit of one file, durable", func() (time.Duration, error) {
 					return g.warm(ctx, repeated("", func(ctx context.Context) error { return commit(ctx, r, file{treePath(path), e.content()}) }))

@@ -20,6 +20,7 @@ import (
 	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/testkit/fastimport"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -145,7 +146,7 @@ func anyConn(conns []*grpc.ClientConn) *grpc.ClientConn { return conns[rand.IntN
 // pathHistory asks for the commits that changed a file.
 func pathHistory(conns []*grpc.ClientConn) call {
 	request := wire.EncodeListCommits(repositoryID("history"), ports.ListCommits{
-		Revision: git.AtRef(mainBranch()), Path: treePath(historyPath(3, 7)),
+		Revision: git.AtRef(mainBranch()), Path: treePath(fastimport.Path(3, 7)),
 	})
 	return func(ctx context.Context) error {
 		stream, err := gitv1.NewHistoryServiceClient(anyConn(conns)).ListCommits(ctx, request)
