@@ -160,8 +160,9 @@ func (e exchange[Q, A]) send(first *Q, in io.Reader) error {
 
 // receive writes what comes until it ends. A failure to write is returned as it is.
 func (e exchange[Q, A]) receive(out io.Writer) error {
+	m := new(A) // for all of them: see [wire.Codec]
 	for {
-		m, err := e.stream.Recv()
+		err := e.stream.RecvMsg(m)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -44,11 +45,7 @@ func (s transportService) UploadPack(stream grpc.BidiStreamingServer[gitv1.Uploa
 	if s.packs == nil {
 		return errNoPacks
 	}
-	in, err := beginPack(stream.Recv)
-	if err != nil {
-		return err
-	}
-	id, version, err := wire.DecodePackHeader(in.first.GetRepository(), in.first.GetProtocolVersion())
+	id, version, in, err := beginPack(stream.RecvMsg, &gitv1.UploadPackRequest{})
 	if err != nil {
 		return err
 	}
@@ -61,11 +58,7 @@ func (s transportService) ReceivePack(stream grpc.BidiStreamingServer[gitv1.Rece
 	if s.packs == nil {
 		return errNoPacks
 	}
-	in, err := beginPack(stream.Recv)
-	if err != nil {
-		return err
-	}
-	id, version, err := wire.DecodePackHeader(in.first.GetRepository(), in.first.GetProtocolVersion())
+	id, version, in, err := beginPack(stream.RecvMsg, &gitv1.ReceivePackRequest{})
 	if err != nil {
 		return err
 	}
@@ -82,35 +75,36 @@ type packRequest interface {
 }
 
 // packReader reads the bytes of a stream, one message at a time: a client sends no faster than they are used.
-type packReader[M packRequest] struct {
-	recv  func() (M, error)
-	first M
-	data  []byte
+type packReader struct {
+	recv func(m any) error
+	// m is the message that was received last; the next one takes its place.
+	m    packRequest
+	data []byte
 }
 
-// beginPack receives the first message.
-func beginPack[M packRequest](recv func() (M, error)) (*packReader[M], error) {
-	first, err := recv()
+// beginPack receives the first message into m, and returns what it says, and a reader of the bytes of this and the next.
+func beginPack(recv func(m any) error, m packRequest) (git.RepositoryID, git.ProtocolVersion, *packReader, error) {
+	err := recv(m)
 	if errors.Is(err, io.EOF) {
-		return nil, errs.InvalidField(errs.ReasonInvalidArgument, "repository", "the first message is missing")
+		err = errs.InvalidField(errs.ReasonInvalidArgument, "repository", "the first message is missing")
 	}
 	if err != nil {
-		return nil, err
+		return git.RepositoryID{}, 0, nil, err
 	}
-	return &packReader[M]{recv: recv, first: first, data: first.GetData()}, nil
+	id, version, err := wire.DecodePackHeader(m.GetRepository(), m.GetProtocolVersion())
+	return id, version, &packReader{recv: recv, m: m, data: m.GetData()}, err
 }
 
 // Read implements io.Reader.
-func (r *packReader[M]) Read(b []byte) (int, error) {
+func (r *packReader) Read(b []byte) (int, error) {
 	for len(r.data) == 0 {
-		m, err := r.recv()
-		if err != nil {
+		if err := r.recv(r.m); err != nil {
 			return 0, err // io.EOF when the client has sent everything
 		}
-		if m.GetRepository() != "" || m.GetProtocolVersion() != 0 {
+		if r.m.GetRepository() != "" || r.m.GetProtocolVersion() != 0 {
 			return 0, errs.InvalidField(errs.ReasonInvalidArgument, "repository", "only the first message names repository and version")
 		}
-		r.data = m.GetData()
+		r.data = r.m.GetData()
 	}
 	n := copy(b, r.data)
 	r.data = r.data[n:]
