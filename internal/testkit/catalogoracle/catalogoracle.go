@@ -41,14 +41,14 @@ func (d Document) text(name string) string {
 
 // Catalog is what a checkout holds.
 type Catalog struct {
-	// documents are those that are served, by the bytes of their ids.
-	documents []Document
+	// documents are those that are served, by kind and by the bytes of their ids.
+	documents map[catalog.Kind][]Document
 	schemas   map[catalog.Kind]map[string]any
 }
 
 // Read reads the files of a checkout.
 func Read(checkout fs.FS) (*Catalog, error) {
-	c := &Catalog{schemas: map[catalog.Kind]map[string]any{}}
+	c := &Catalog{documents: map[catalog.Kind][]Document{}, schemas: map[catalog.Kind]map[string]any{}}
 	var all []Document
 	err := fs.WalkDir(checkout, ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
@@ -70,21 +70,20 @@ func Read(checkout fs.FS) (*Catalog, error) {
 		return err
 	})
 	all = slices.DeleteFunc(all, func(d Document) bool { return !c.valid(d) })
-	slices.SortFunc(all, func(a, b Document) int { return strings.Compare(a.Path, b.Path) })
-	owners := map[string]string{}
+	slices.SortFunc(all, func(a, b Document) int { return strings.Compare(a.ID(), b.ID()) })
+	owners := map[string]string{} // whose path is the first
 	for _, d := range all {
 		for _, key := range keysOf(d) {
-			if owners[key] == "" {
+			if owners[key] == "" || d.Path < owners[key] {
 				owners[key] = d.Path
 			}
 		}
 	}
 	for _, d := range all {
 		if !slices.ContainsFunc(keysOf(d), func(key string) bool { return owners[key] != d.Path }) {
-			c.documents = append(c.documents, d)
+			c.documents[d.Kind] = append(c.documents[d.Kind], d)
 		}
 	}
-	slices.SortFunc(c.documents, func(a, b Document) int { return strings.Compare(a.ID(), b.ID()) })
 	return c, err
 }
 
@@ -192,10 +191,8 @@ func typeOf(v any) string {
 	return "another"
 }
 
-// of are the documents of a kind.
-func (c *Catalog) of(kind catalog.Kind) []Document {
-	return slices.DeleteFunc(slices.Clone(c.documents), func(d Document) bool { return d.Kind != kind })
-}
+// Of are the documents of a kind, by the bytes of their ids.
+func (c *Catalog) Of(kind catalog.Kind) []Document { return c.documents[kind] }
 
 // HasField reports whether documents of a kind have a field of the name, or could have.
 func (c *Catalog) HasField(kind catalog.Kind, name string) bool {
@@ -206,7 +203,7 @@ func (c *Catalog) HasField(kind catalog.Kind, name string) bool {
 	if slices.Contains(strings.Fields("id slug title "+own), name) || names(c.schemas[kind], strings.Split(name, ".")) {
 		return true
 	}
-	return slices.ContainsFunc(c.of(kind), func(d Document) bool { return has(d.Fields, strings.Split(name, ".")) })
+	return slices.ContainsFunc(c.Of(kind), func(d Document) bool { return has(d.Fields, strings.Split(name, ".")) })
 }
 
 // names reports whether a schema names a field.
@@ -269,6 +266,12 @@ func numeric(v any) (float64, bool) {
 	return 0, false
 }
 
+// number is that of a decimal text.
+func number(text string) float64 {
+	n, _ := numeric(text)
+	return n
+}
+
 func meets(d Document, c catalog.FieldCondition) bool {
 	wanted, wantedIsNumber := numeric(c.Value)
 	holds := false
@@ -308,36 +311,53 @@ func plainFold(s string) string {
 	return strings.ReplaceAll(strings.ToLower(norm.NFKC.String(s)), "ß", "ss")
 }
 
-// inTree reports whether a category is another, or somewhere below it.
-func (c *Catalog) inTree(category, root string) bool {
-	all := c.of(catalog.KindCategory)
-	for range len(all) + 1 {
-		if category == root {
-			return true
-		}
+// lineage are the ids of a category and of those above it, the root last.
+func (c *Catalog) lineage(category string) (ids []string) {
+	all := c.Of(catalog.KindCategory)
+	for category != "" && !slices.Contains(ids, category) {
+		ids = append(ids, category)
 		i := slices.IndexFunc(all, func(d Document) bool { return d.ID() == category })
-		if i < 0 || all[i].text("parent") == "" {
-			return false
+		if i < 0 {
+			break
 		}
 		category = all[i].text("parent")
 	}
-	return false
+	return ids
 }
 
-func (c *Catalog) matches(d Document, q catalog.Query) bool {
-	price, _ := numeric(d.text("price"))
-	least, _ := numeric(q.PriceMin)
-	most, _ := numeric(q.PriceMax)
+// tree are the ids of a category and of those anywhere below it.
+func (c *Catalog) tree(root string) []string {
+	ids := []string{root}
+	for _, d := range c.Of(catalog.KindCategory) {
+		if slices.Contains(c.lineage(d.ID()), root) {
+			ids = append(ids, d.ID())
+		}
+	}
+	return ids
+}
+
+// Ancestors are the ids of the categories above one that are served, the root first.
+func (c *Catalog) Ancestors(category string) (ids []string) {
+	for _, id := range slices.Backward(c.lineage(category)[1:]) {
+		if slices.ContainsFunc(c.Of(catalog.KindCategory), func(d Document) bool { return d.ID() == id }) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// matches reports whether a document is selected; tree are the categories that one has to be in, if the query names a tree.
+func (c *Catalog) matches(d Document, q catalog.Query, tree []string) bool {
 	switch {
 	case q.ID != nil && d.ID() != *q.ID,
 		q.Slug != nil && d.text("slug") != *q.Slug,
 		q.SKU != nil && d.text("sku") != *q.SKU,
 		q.Parent != nil && d.text("parent") != *q.Parent,
 		q.Category != nil && d.text("category") != *q.Category,
-		q.CategoryTree != nil && !c.inTree(d.text("category"), *q.CategoryTree),
+		q.CategoryTree != nil && !slices.Contains(tree, d.text("category")),
 		q.Currency != "" && d.text("currency") != q.Currency,
-		q.PriceMin != "" && price < least,
-		q.PriceMax != "" && price > most,
+		q.PriceMin != "" && number(d.text("price")) < number(q.PriceMin),
+		q.PriceMax != "" && number(d.text("price")) > number(q.PriceMax),
 		len(q.InventoryStatus) > 0 && !slices.Contains(q.InventoryStatus, d.text("inventory_status")),
 		len(q.Status) > 0 && !slices.Contains(q.Status, d.text("status")):
 		return false
@@ -347,16 +367,20 @@ func (c *Catalog) matches(d Document, q catalog.Query) bool {
 			return false
 		}
 	}
+	if slices.ContainsFunc(q.Where, func(c catalog.FieldCondition) bool { return !meets(d, c) }) {
+		return false
+	}
+	return q.Text == "" || holds(d, strings.Fields(q.Text))
+}
+
+// holds reports whether the words are somewhere in the document.
+func holds(d Document, words []string) bool {
 	all := fmt.Sprint(d.ID(), "\n", d.text("slug"), "\n", d.text("title"), "\n", d.Body)
 	if d.Kind == catalog.KindProduct {
 		all += fmt.Sprint("\n", d.text("sku"), "\n", d.values("tags"))
 	}
-	for _, word := range strings.Fields(q.Text) {
-		if !strings.Contains(plainFold(all), plainFold(word)) {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(q.Where, func(c catalog.FieldCondition) bool { return !meets(d, c) })
+	all = plainFold(all)
+	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(all, plainFold(word)) })
 }
 
 // Find are the documents that a query selects, in its order; known is false if it names a field that none has.
@@ -371,12 +395,16 @@ func (c *Catalog) Find(q catalog.Query) (found []Document, known bool) {
 			return nil, false
 		}
 	}
-	from := c.of(q.Kind)
+	from := c.Of(q.Kind)
 	if q.Collection != nil {
 		from = c.inCollection(*q.Collection)
 	}
+	var tree []string
+	if q.CategoryTree != nil {
+		tree = c.tree(*q.CategoryTree)
+	}
 	for _, d := range from {
-		if c.matches(d, q) {
+		if c.matches(d, q, tree) {
 			found = append(found, d)
 		}
 	}
@@ -394,12 +422,12 @@ func (c *Catalog) Find(q catalog.Query) (found []Document, known bool) {
 
 // inCollection are the products of a collection, each where it is first named.
 func (c *Catalog) inCollection(id string) (found []Document) {
-	for _, collection := range c.of(catalog.KindCollection) {
+	for _, collection := range c.Of(catalog.KindCollection) {
 		if collection.ID() != id {
 			continue
 		}
 		for i, sku := range collection.values("products") {
-			for _, p := range c.of(catalog.KindProduct) {
+			for _, p := range c.Of(catalog.KindProduct) {
 				if p.text("sku") == sku && slices.Index(collection.values("products"), sku) == i {
 					found = append(found, p)
 				}
