@@ -2,7 +2,9 @@ package gitcli_test
 
 import (
 	"bytes"
+	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -305,6 +307,56 @@ func TestRequestOfACommitThatABatchTookFromItsBranchIsNotReplayed(t *testing.T) 
 	)
 	assert.True(t, again.Replayed)
 	assert.Equal(t, first.Commit, again.Commit)
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(b []byte) (int, error) { return f(b) }
+
+func TestWhatFillsTheDiskWhileItComesIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir, MinFreeSpace: 1 << 20})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	const room = 6 << 20
+	var free atomic.Uint64
+	free.Store(room)
+	s.AvailableIs(free.Load)
+	shop := pushShop{Store: s, t: t, repo: createShop(t, s)}
+	made := commit(t, shop.repo, upsert(path(t, "a.md"), "one"))
+
+	content := make([]byte, 2*room)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(content) // it never fails
+	head, pack := elsewhere(t, string(content))
+	// filling is content that fills the disk while its first half is taken.
+	filling := func(content []byte) io.Reader {
+		full := readFunc(func([]byte) (int, error) {
+			free.Store(0)
+			return 0, io.EOF
+		})
+		return io.MultiReader(bytes.NewReader(content[:len(content)/2]), full, bytes.NewReader(content[len(content)/2:]))
+	}
+	var said bytes.Buffer
+	request := append(pktline.Append(nil, move("refs/heads/more", git.ObjectID{}, head)+"\x00report-status\n"), pktline.Flush...)
+	require.NoError(t, s.ReceivePack(t.Context(), shopID(t), 0, io.MultiReader(bytes.NewReader(request), filling([]byte(pack))), &said))
+	require.Contains(t, said.String(), "unpack the disk has less than 1 MiB free, which writes have to leave: free some space and try again\n")
+	require.Contains(t, said.String(), "ng refs/heads/more the disk has less than 1 MiB free")
+	for _, size := range []int64{int64(len(content)), -1} {
+		free.Store(room)
+		_, err = shop.repo.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "Change"}, func(yield func(git.Change, error) bool) {
+			yield(git.Change{Action: git.ActionUpsert, Path: path(t, "large"), Content: filling(content), Size: size}, nil)
+		})
+		require.Equal(t, errs.ReasonStorageFull, errs.ReasonOf(err))
+	}
+	left, err := os.ReadDir(filepath.Join(dir, "tmp"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+	require.False(t, shop.has("refs/heads/more"))
+	require.Equal(t, made.Commit, value[ports.Resolved](t)(shop.repo.ResolveRevision(t.Context(), git.Head())).Commit)
+
+	free.Store(room)
+	_, report := shop.push(pack, "", move("refs/heads/more", git.ObjectID{}, head))
+	require.Contains(t, report, "ok refs/heads/more\n")
 }
 
 func TestWritesLeaveTheFreeSpaceThatTheyAreToLeave(t *testing.T) {

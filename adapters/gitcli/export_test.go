@@ -18,6 +18,9 @@ func (s *Store) EndRefProcessesAfter(n int) { s.refs.maxTransactions = n }
 // KeepAliveEvery makes clients that wait for their pushes hear something as often. Call it before the first push.
 func (s *Store) KeepAliveEvery(d time.Duration) { s.keepAlive = d }
 
+// AvailableIs tells how much may be written to the disk, in bytes. Call it before the first write.
+func (s *Store) AvailableIs(fn func() uint64) { s.available = func(string) uint64 { return fn() } }
+
 // HoldWriter keeps an open repository, to which nobody writes, from being written to until release.
 func (s *Store) HoldWriter(id git.RepositoryID) (release func(), err error) {
 	r, err := s.repo(context.Background(), id)

@@ -82,7 +82,7 @@ func (q *quarantine) receive(ctx context.Context, in io.Reader, sent func()) (co
 	}()
 	var named strings.Builder
 	source := &checkedReader{r: in, check: check, ended: sync.OnceFunc(sent)}
-	whole := &withholding{r: bufio.NewReaderSize(source, copySize), release: func() error {
+	whole := &withholding{r: bufio.NewReaderSize(&roomReader{Reader: source, store: r.store}, copySize), release: func() error {
 		if <-found; wrong != nil {
 			return wrong
 		}

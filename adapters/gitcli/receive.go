@@ -117,6 +117,7 @@ func (p *push) make(ctx context.Context, in io.Reader) error {
 	}
 	q, err := newQuarantine(p.repo)
 	if err != nil {
+		p.unpacked = err
 		return err
 	}
 	defer q.drop()

@@ -106,6 +106,22 @@ func TestAFailureOfGitIsNotTheClients(t *testing.T) {
 	require.Contains(t, report, "ng refs/heads/main the disk is full")
 }
 
+func TestAPushThatCannotBeginIsReadToItsEnd(t *testing.T) {
+	head, pack := elsewhere(t, "x")
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	createShop(t, s)
+	tmp := filepath.Join(dir, "tmp")
+	require.NoError(t, os.RemoveAll(tmp))
+	require.NoError(t, os.WriteFile(tmp, nil, 0o600))
+	req := pktline.Append(nil, move("refs/heads/main", git.ObjectID{}, head)+"\x00report-status")
+	in, out := strings.NewReader(string(append(req, pktline.Flush...))+pack), &bytes.Buffer{}
+	require.NoError(t, s.ReceivePack(t.Context(), shopID(t), 0, in, out))
+	require.Contains(t, out.String(), "unpack internal error")
+	require.Contains(t, out.String(), "ng refs/heads/main internal error")
+	require.Zero(t, in.Len(), "a client that sends looks at no answer")
+}
+
 func TestHistoryIsNotReadAgainWhileTheRepositoryIsHeld(t *testing.T) {
 	s := newPushShop(t, gitcli.Options{})
 	const commits = 300

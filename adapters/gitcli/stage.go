@@ -139,7 +139,7 @@ func (s *stage) content(c git.Change) error {
 	defer buffers.Put(head)
 	var err error
 	edit := &s.edits[len(s.edits)-1]
-	if all := io.MultiReader(head, c.Content); c.Size < 0 {
+	if all := io.MultiReader(head, &roomReader{Reader: c.Content, store: s.repo.store}); c.Size < 0 {
 		edit.Blob, err = s.addOfUnknownSize(all, c.Path, limit)
 	} else {
 		edit.Blob, err = s.addLarge(c.Size, &exactReader{r: all, left: c.Size, size: c.Size})

@@ -126,6 +126,8 @@ type Store struct {
 	maintaining *semaphore.Weighted
 	validating  *semaphore.Weighted
 	keepAlive   time.Duration
+	// available tells how much may be written below a directory.
+	available func(dir string) uint64
 	// pushes counts pushes that were answered.
 	pushes atomic.Int64
 	// refusals guards pushesRefused, the number of pushes of which a ref was refused, by the reason of the first.
@@ -188,8 +190,8 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		refs:        &refProcesses{runner: runner, most: opts.MaxRefProcesses, maxTransactions: maxTransactions, syncPath: disk.Sync},
 		maintaining: semaphore.NewWeighted(1),
 		validating:  semaphore.NewWeighted(maxValidating),
-		keepAlive:   keepAlive,
-		nameless:    map[string]struct{}{}, pushesRefused: map[errs.Reason]int64{},
+		keepAlive:   keepAlive, available: disk.Available,
+		nameless: map[string]struct{}{}, pushesRefused: map[errs.Reason]int64{},
 	}
 	if err := s.recover(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("data directory: %w", err), r.close())
@@ -431,10 +433,34 @@ func (s *Store) CreateRepository(ctx context.Context, req ports.CreateRepository
 // room fails with STORAGE_FULL while the disk has less free space than is to be left.
 func (s *Store) room() error {
 	least := s.opts.MinFreeSpace
-	if least <= 0 || disk.Available(s.opts.Dir) >= uint64(least) {
+	if least <= 0 || s.available(s.opts.Dir) >= uint64(least) {
 		return nil
 	}
 	return errs.New(errs.ReasonStorageFull, fmt.Sprintf("the disk has less than %d MiB free, which writes have to leave: free some space and try again", least>>20))
+}
+
+// roomStep is how much is written between two looks at the free space.
+const roomStep = 4 << 20
+
+// roomReader reads what is written to the disk, and fails with STORAGE_FULL as room does once it is less than is to be left.
+type roomReader struct {
+	io.Reader
+	store *Store
+	// read counts since the last look.
+	read int
+}
+
+// Read implements io.Reader.
+func (r *roomReader) Read(b []byte) (int, error) {
+	if r.read >= roomStep {
+		r.read = 0
+		if err := r.store.room(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := r.Reader.Read(b)
+	r.read += n
+	return n, err
 }
 
 // begin makes Close wait for a call that works outside a repository, until end. It fails with DRAINING.

@@ -20,6 +20,7 @@ import (
 	"github.com/gitstore-dev/gitstore/internal/testkit/catalogdata"
 	"github.com/gitstore-dev/gitstore/internal/testkit/env"
 	"github.com/gitstore-dev/gitstore/internal/testkit/faultproxy"
+	"github.com/gitstore-dev/gitstore/internal/testkit/gitcmd"
 )
 
 // Replicas 0 and 1 reach the git-service through a fault proxy each, replica 2 over the network of the containers.
@@ -207,8 +208,8 @@ func (s *storm) withLink(f faultproxy.Fault, meanwhile func()) {
 // fillDisk fills the disk of the git-service and checks that writes are refused for that reason, which verify shows to have
 // changed nothing, that reads go on, also after a restart, and that nothing but space is needed for writes to go on.
 func (s *storm) fillDisk() {
-	s.run("cat /dev/zero >/data/fill 2>/dev/null; true")
-	defer s.run("rm -f /data/fill")
+	pushAgain := s.refusesPush()
+	s.run("cat /dev/zero >>/data/fill 2>/dev/null; true")
 	s.refusesWrites()
 	policies := s.refusesPolicies()
 	s.readsGoOn()
@@ -216,6 +217,44 @@ func (s *storm) fillDisk() {
 	s.refusesWrites()
 	s.readsGoOn()
 	require.Contains(s.t, policies, s.validatedBranches())
+	s.run("rm -f /data/fill")
+	pushAgain()
+}
+
+// refusesPush pushes more than there is room for, which fills the disk in the middle of the pack, and checks what is told to the
+// person in front of git, that nothing is left of the push, and that git clones meanwhile. The push works when there is room again.
+func (s *storm) refusesPush() (again func()) {
+	s.t.Helper()
+	const room = 8 << 20
+	api, repository := s.anyAPI().URL(), "/v1/repositories/pushed"
+	want(s.t, 201, "POST", api+"/v1/repositories", []byte(`{"id":"pushed"}`), "Content-Type", "application/json")
+	content := make([]byte, 4*room)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(content) // it never fails
+	pusher, url := gitcmd.Init(s.t), api+"/git/pushed.git"
+	pusher.FastImport(fmt.Appendf(nil, "commit refs/heads/main\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\nM 100644 inline large\ndata %d\n%s\n", len(content), content))
+
+	s.run(fmt.Sprintf("head -c %d /dev/zero >/data/room && cat /dev/zero >/data/fill 2>/dev/null; rm /data/room", room))
+	require.NoError(s.t, until(s.t.Context(), func() error {
+		_, err := pusher.Try(nil, "push", url, "main")
+		require.Error(s.t, err, "there is no room for it")
+		if strings.Contains(err.Error(), "remote unpack failed") {
+			require.ErrorContains(s.t, err, "error: remote unpack failed: the disk is full: free some space and try again")
+			return nil
+		}
+		return err
+	}))
+	require.Empty(s.t, pusher.Lines("ls-remote", url))
+	require.Empty(s.t, s.run("find /data/tmp -mindepth 1 -name 'push-*'"))
+	gitcmd.Run(s.t, nil, "clone", "--quiet", "--bare", api+"/git/shop.git", s.t.TempDir())
+	return func() {
+		s.t.Helper()
+		require.NoError(s.t, until(s.t.Context(), func() error {
+			_, err := pusher.Try(nil, "push", "--quiet", url, "main")
+			return err
+		}))
+		require.Equal(s.t, pusher.Lines("rev-parse", "main")[0]+"\trefs/heads/main", pusher.Lines("ls-remote", "--heads", url)[0])
+		want(s.t, 204, "DELETE", api+repository, nil)
+	}
 }
 
 // refusesPolicies gives the repository policies until one is refused, and returns which it may have then. A policy is a file of
