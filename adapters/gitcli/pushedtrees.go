@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -28,21 +29,23 @@ const (
 	// treeCache is the most that the trees in memory weigh which a push brings or is compared with: those of a commit are mostly
 	// those of the one before it. They are not put into the store's cache, as they would drive out what others read.
 	treeCache = 8 << 20
-	// maxBases is with how many of its parents a merge is compared. What it has of the others counts as brought.
+	// maxBases is with how many of its parents a merge is compared, and with how many others in its place a tree that comes again
+	// and again. What it has of more of them counts as brought.
 	maxBases = 16
 )
 
 // checkTrees refuses a push that brings paths which are too long or too deep to be read and, if it may bring no links,
 // symbolic links and submodules: whoever checks them out may be led elsewhere. It looks at every commit that comes, not at
 // where the refs will be alone, and of it at what differs from its parents: merges are held to what none of them has. Each tree
-// that comes is read once where none lies at several depths, so directories that are named again and again cost nothing.
+// that comes is read once where none lies at several depths or takes the place of several others, and a few times at most, so
+// directories that are named again and again cost nothing.
 func (p *push) checkTrees(ctx context.Context, q *quarantine, links bool) error {
 	if q == nil {
 		return nil
 	}
 	trees := *q.objects
 	trees.cache = newObjectCache(treeCache)
-	check := &treeCheck{ctx: ctx, commits: q.objects, trees: &trees, links: links, seen: map[git.ObjectID]int{}}
+	check := &treeCheck{ctx: ctx, commits: q.objects, trees: &trees, links: links, seed: maphash.MakeSeed(), seen: map[git.ObjectID]looks{}}
 	var some []git.ObjectID
 	commits := &lineWriter{each: func(line string) error {
 		id, err := git.ParseObjectID(line)
@@ -76,8 +79,9 @@ type treeCheck struct {
 	links   bool
 	// places are still to be looked at.
 	places []place
-	// seen is of the trees that have been, and will be, looked at how long the path to them is, the longest.
-	seen map[git.ObjectID]int
+	// seen are the trees that have been, and will be, looked at.
+	seen map[git.ObjectID]looks
+	seed maphash.Seed
 	// refused is why the push is, and told are the first of total reasons.
 	refused error
 	told    []string
@@ -92,8 +96,18 @@ type place struct {
 	dir   *directory
 	// bytes are those of the path in front of the names of the tree, in steps.
 	bytes int
-	// again reports that the tree was looked at elsewhere.
-	again bool
+	// links reports that links are to be found there which none of the bases has.
+	links bool
+}
+
+// looks are the places where a tree was looked at.
+type looks struct {
+	// bytes are those of the longest path to one of them.
+	bytes int
+	// links reports that all links in the tree were found, whatever is in its place elsewhere.
+	links bool
+	// bases are hashes of the bases of the places where links were found which these have not.
+	bases []uint64
 }
 
 // directory is the path of a place; nil is the root.
@@ -172,15 +186,32 @@ func (t *treeCheck) look(ids []git.ObjectID) error {
 
 // come keeps a place to be looked at, unless all that could be found there was found.
 func (t *treeCheck) come(p place) {
-	bytes, again := t.seen[p.tree]
-	if slices.Contains(p.bases, p.tree) || again && bytes >= p.bytes {
+	if slices.Contains(p.bases, p.tree) {
 		return
 	}
-	t.seen[p.tree] = p.bytes
-	if p.again = again; again {
-		p.bases = nil // what they have may not lie as deep
+	seen, again := t.seen[p.tree]
+	if len(seen.bases) == maxBases {
+		p.bases = nil
 	}
+	if hash := t.hash(p.bases); !t.links && !seen.links && !slices.Contains(seen.bases, hash) {
+		p.links, seen.links = true, len(p.bases) == 0
+		seen.bases = append(seen.bases, hash)
+	}
+	if again && !p.links && p.bytes <= seen.bytes {
+		return
+	}
+	seen.bytes = max(seen.bytes, p.bytes)
+	t.seen[p.tree] = seen
 	t.places = append(t.places, p)
+}
+
+func (t *treeCheck) hash(ids []git.ObjectID) uint64 {
+	var h maphash.Hash
+	h.SetSeed(t.seed)
+	for _, id := range ids {
+		_, _ = h.Write(id.Bytes())
+	}
+	return h.Sum64()
 }
 
 // read looks at the entries of a tree that none of its bases has.
@@ -220,7 +251,7 @@ func (t *treeCheck) judge(p place, e git.TreeEntry, bases []git.ObjectID) {
 		t.refuse(p.commit, errDeep, "a path is too long or too deep: "+p.dir.join(e.Name))
 		return
 	}
-	if what := linkOf(e); what != "" && !t.links && !p.again {
+	if what := linkOf(e); what != "" && p.links {
 		t.refuse(p.commit, errLinks, p.dir.join(e.Name)+" is "+what)
 	}
 	if e.Mode == git.ModeDirectory {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -553,6 +554,66 @@ func TestLinksThatAreThereHoldNoPushUp(t *testing.T) {
 	second := p.commit(p.tree(git.TreeEntry{Name: "a", Mode: git.ModeRegular, ID: p.add(git.BlobObject, "x")}, link), first)
 	_, report = s.push(p.pack(), "", move("refs/heads/main", first, second))
 	require.Contains(t, report, "ok refs/heads/main\n")
+}
+
+func TestALinkThatIsThereIsNotPushedToAnotherPlace(t *testing.T) {
+	dir := func(name string, id git.ObjectID) git.TreeEntry {
+		return git.TreeEntry{Name: name, Mode: git.ModeDirectory, ID: id}
+	}
+	for name, c := range map[string]struct {
+		// trees are those of commits, one on top of the other, over one that has old as d; changed has the link of old.
+		trees func(p *handmade, old, changed git.ObjectID) []git.ObjectID
+		// want is where a link is found, "" if the push is taken.
+		want string
+	}{
+		"copied": {func(p *handmade, old, _ git.ObjectID) []git.ObjectID {
+			return []git.ObjectID{p.tree(dir("d", old), dir("e", old))}
+		}, "e/up"},
+		"changed and copied": {func(p *handmade, _, to git.ObjectID) []git.ObjectID {
+			return []git.ObjectID{p.tree(dir("d", to), dir("e", to))}
+		}, "e/up"},
+		"changed and copied before": {func(p *handmade, _, to git.ObjectID) []git.ObjectID {
+			return []git.ObjectID{p.tree(dir("c", to), dir("d", to))}
+		}, "c/up"},
+		"changed and copied deeper": {func(p *handmade, _, to git.ObjectID) []git.ObjectID {
+			return []git.ObjectID{p.tree(dir("c", p.within(to, 2, "x")), dir("d", to))}
+		}, "c/x/x/up"},
+		"changed, and copied later": {func(p *handmade, _, to git.ObjectID) []git.ObjectID {
+			return []git.ObjectID{p.tree(dir("d", to)), p.tree(dir("d", to), dir("e", to))}
+		}, "e/up"},
+		"changed, and later over a directory without it": {func(p *handmade, _, to git.ObjectID) []git.ObjectID {
+			with, without := p.tree(dir("d", to)), p.tree(git.TreeEntry{Name: "a", Mode: git.ModeRegular, ID: p.add(git.BlobObject, "z")})
+			return []git.ObjectID{with, p.tree(dir("d", without)), with}
+		}, "d/up"},
+		"changed again and again": {func(p *handmade, old, to git.ObjectID) []git.ObjectID {
+			return slices.Repeat([]git.ObjectID{p.tree(dir("d", to)), p.tree(dir("d", old))}, 30)
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &handmade{}
+			link := git.TreeEntry{Name: "up", Mode: git.ModeSymlink, ID: p.add(git.BlobObject, "../up")}
+			old := p.tree(link)
+			first := p.commit(p.tree(dir("d", old)))
+			s := newPushShop(t, gitcli.Options{Policy: ports.Policy{Links: true}})
+			_, report := s.push(p.pack(), "", move("refs/heads/main", git.ObjectID{}, first))
+			require.Contains(t, report, "ok refs/heads/main\n")
+			require.NoError(t, s.SetPolicy(t.Context(), shopID(t), &ports.Policy{}))
+
+			p = &handmade{}
+			changed := p.tree(git.TreeEntry{Name: "a", Mode: git.ModeRegular, ID: p.add(git.BlobObject, "x")}, link)
+			head := first
+			for _, tree := range c.trees(p, old, changed) {
+				head = p.commit(tree, head)
+			}
+			remote, report := s.push(p.pack(), "", move("refs/heads/main", first, head))
+			if c.want == "" {
+				require.Contains(t, report, "ok refs/heads/main\n")
+				return
+			}
+			require.Equal(t, "commit "+head.String()+": "+c.want+" is a symbolic link\n", remote)
+			require.Contains(t, report, "ng refs/heads/main symbolic links")
+		})
+	}
 }
 
 // mergeOfLinks merges what is there, with a link, into a topic. The merge brings a link of its own where the test says so.
