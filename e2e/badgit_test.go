@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -83,6 +84,73 @@ func TestGitClientsThatAreTooSlowAreCutOff(t *testing.T) {
 		n, _ := io.Copy(io.Discard, conn)
 		require.Less(t, n, int64(64<<20), "the fetch went to its end")
 	})
+}
+
+// packsQueued fails unless so many calls wait for their turn to take or give a pack.
+func (s *system) packsQueued(t *testing.T, n int) error {
+	t.Helper()
+	want := fmt.Sprintf("gitstore_grpc_calls_queued{class=\"pack\"} %d\n", n)
+	if !strings.Contains(string(s.gitAdmin.get(t, "/metrics").wants(t, http.StatusOK).body), want) {
+		return errors.New("not " + want)
+	}
+	return nil
+}
+
+func TestAGitClientIsToldThatThereIsNoPlaceForIt(t *testing.T) {
+	const queue = 8 // for each that is at work
+	s := startSystem(t, "GITSTORE_MAX_PACKS=1", "GITSTORE_REPOSITORY_SHARE=100")
+	s.createRepository(t, "shop")
+	s.createRepository(t, "slow")
+	head := s.commit(t, "shop", commit{Branch: "main", Message: "First", Actions: []action{upsert("a.md", "x")}}).CommitID
+	fetch := pktline.Append(nil, "want "+head+"\n")
+	fetch = pktline.Append(append(fetch, pktline.Flush...), "done\n")
+	work := t.TempDir()
+	_, err := gitClient(t.Context(), work, "clone", "--quiet", s.gitURL("shop"), ".")
+	require.NoError(t, err)
+	_, err = gitClient(t.Context(), work, "commit", "--quiet", "--allow-empty", "--message", "Second")
+	require.NoError(t, err)
+
+	push, _ := largePush(t, "main")
+	rest, more := io.Pipe()
+	defer func() { _ = more.Close() }()
+	ended := make(chan error, 1+queue)
+	go func() {
+		report, err := s.postGit(t.Context(), "receive-pack", "slow", io.MultiReader(bytes.NewReader(push[:len(push)/2]), rest))
+		if err == nil && !strings.Contains(report, "ok refs/heads/main") {
+			err = errors.New(report)
+		}
+		ended <- err
+	}()
+	eventually(t, "the push does not begin", s.atWork(t, "index-pack"))
+	for n := range queue {
+		go func() {
+			_, err := s.postGit(t.Context(), "upload-pack", "shop", bytes.NewReader(fetch))
+			ended <- err
+		}()
+		eventually(t, "a fetch does not wait", func() error { return s.packsQueued(t, n+1) })
+	}
+
+	refused := s.call(t, http.MethodPost, "/git/shop.git/git-upload-pack", bytes.NewReader(fetch), "Content-Type", "application/x-git-upload-pack-request").
+		wants(t, http.StatusServiceUnavailable)
+	assert.Equal(t, "1", refused.header.Get("Retry-After"))
+	assert.Equal(t, "too many pack calls are under way and waiting: try again in a moment\n", string(refused.body))
+	for _, command := range [][]string{{"clone", s.gitURL("shop"), t.TempDir()}, {"push", "origin", "HEAD"}} {
+		_, err := gitClient(t.Context(), work, command...)
+		require.ErrorContains(t, err, "error: RPC failed; HTTP 503")
+	}
+	_, err = gitClient(t.Context(), work, "ls-remote", s.gitURL("shop"))
+	require.NoError(t, err, "refs are no packs")
+
+	_, err = more.Write(push[len(push)/2:])
+	require.NoError(t, err)
+	require.NoError(t, more.Close())
+	for range 1 + queue {
+		require.NoError(t, <-ended)
+	}
+	for _, command := range [][]string{{"clone", "--quiet", s.gitURL("shop"), t.TempDir()}, {"push", "--quiet", "origin", "HEAD"}} {
+		_, err := gitClient(t.Context(), work, command...)
+		require.NoError(t, err)
+	}
 }
 
 // packOf is a pack of entries.
