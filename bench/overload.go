@@ -93,11 +93,19 @@ func (r *report) overload(ctx context.Context, parent string, quick bool) (err e
 	if err := packAll(ctx, root); err != nil {
 		return err
 	}
-	s, err := startService(ctx, binary, root)
+	var s *service
+	var restore func() error
+	r.overloadCores[0], r.overloadCores[1], restore, err = shareCores(func() (err error) {
+		s, err = startService(ctx, binary, root)
+		return err
+	})
+	if s != nil {
+		defer func() { err = errors.Join(err, s.close()) }()
+	}
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	defer func() { err = errors.Join(err, restore()) }()
 	// A connection has 1,024 calls under way at most; more would wait in the client. The client of the library asks once more after it was
 	// refused: these do not.
 	var conns []*grpc.ClientConn
@@ -259,6 +267,7 @@ func (o *overload) recover(ctx context.Context, do call, alone time.Duration) er
 
 // printOverloads prints what services did under overload.
 func (r *report) printOverloads() {
+	fmt.Printf("\nCores of the service: %d, of those who call it: %d others.\n", r.overloadCores[0], r.overloadCores[1])
 	fmt.Println("\n| asked for ten times what it can do | figure | goal |\n|---|---|---|")
 	for _, o := range r.overloads {
 		fmt.Printf("| %s: at its best, with %d callers | %s/s |  |\n", o.work, o.callers, number(o.peak))

@@ -30,6 +30,8 @@ type report struct {
 	// overloads are what services did under overload, and overloadMemory is what one had after it, in bytes.
 	overloads      []*overload
 	overloadMemory int64
+	// overloadCores are how many the service had, and how many other ones those who called it.
+	overloadCores [2]int
 }
 
 type row struct {
