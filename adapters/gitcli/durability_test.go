@@ -2,6 +2,7 @@ package gitcli_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -341,12 +342,17 @@ func TestWhatFillsTheDiskWhileItComesIsRefused(t *testing.T) {
 	require.NoError(t, s.ReceivePack(t.Context(), shopID(t), 0, io.MultiReader(bytes.NewReader(request), filling([]byte(pack))), &said))
 	require.Contains(t, said.String(), "unpack the disk has less than 1 MiB free, which writes have to leave: free some space and try again\n")
 	require.Contains(t, said.String(), "ng refs/heads/more the disk has less than 1 MiB free")
-	for _, size := range []int64{int64(len(content)), -1} {
+	large := func(size int64) []git.Change {
+		return []git.Change{{Action: git.ActionUpsert, Path: path(t, "large"), Content: filling(content), Size: size}}
+	}
+	var small []git.Change
+	for part := range slices.Chunk(content, 200<<10) {
+		small = append(small, git.Change{Action: git.ActionUpsert, Path: path(t, fmt.Sprint(len(small))), Content: filling(part), Size: int64(len(part))})
+	}
+	for name, all := range map[string][]git.Change{"large": large(int64(len(content))), "of unknown size": large(-1), "small": small} {
 		free.Store(room)
-		_, err = shop.repo.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "Change"}, func(yield func(git.Change, error) bool) {
-			yield(git.Change{Action: git.ActionUpsert, Path: path(t, "large"), Content: filling(content), Size: size}, nil)
-		})
-		require.Equal(t, errs.ReasonStorageFull, errs.ReasonOf(err))
+		_, err = shop.repo.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "Change"}, changes(all...))
+		require.Equal(t, errs.ReasonStorageFull, errs.ReasonOf(err), name)
 	}
 	left, err := os.ReadDir(filepath.Join(dir, "tmp"))
 	require.NoError(t, err)

@@ -36,7 +36,9 @@ var maxPacking = 4 * runtime.GOMAXPROCS(0)
 type stage struct {
 	repo  *repo
 	edits []tree.FileEdit
-	small []packfile.Object
+	// contents reads them one after the other.
+	contents roomReader
+	small    []packfile.Object
 	// footprint is how much memory small takes.
 	footprint int
 	// pack is the commit's own pack; nil if its contents are small.
@@ -63,7 +65,7 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // stageChanges reads all changes and their contents. The caller closes the stage, also after an error.
 func (r *repo) stageChanges(ctx context.Context, changes iter.Seq2[git.Change, error]) (*stage, error) {
-	s := &stage{repo: r}
+	s := &stage{repo: r, contents: roomReader{store: r.store}}
 	for change, err := range changes {
 		if err == nil {
 			err = ctx.Err()
@@ -125,9 +127,10 @@ func (s *stage) content(c git.Change) error {
 	if c.Size > limit {
 		return fileTooLarge(c.Path, limit)
 	}
+	s.contents.Reader = c.Content
 	head := buffers.Get().(*bytes.Buffer)
 	head.Reset()
-	if _, err := head.ReadFrom(io.LimitReader(c.Content, maxBuffered+1)); err != nil {
+	if _, err := head.ReadFrom(io.LimitReader(&s.contents, maxBuffered+1)); err != nil {
 		return err
 	}
 	if head.Len() <= maxBuffered {
@@ -139,7 +142,7 @@ func (s *stage) content(c git.Change) error {
 	defer buffers.Put(head)
 	var err error
 	edit := &s.edits[len(s.edits)-1]
-	if all := io.MultiReader(head, &roomReader{Reader: c.Content, store: s.repo.store}); c.Size < 0 {
+	if all := io.MultiReader(head, &s.contents); c.Size < 0 {
 		edit.Blob, err = s.addOfUnknownSize(all, c.Path, limit)
 	} else {
 		edit.Blob, err = s.addLarge(c.Size, &exactReader{r: all, left: c.Size, size: c.Size})
