@@ -145,7 +145,7 @@ test-reproducible: dist ## Build the binaries of the images again in another dir
 	cd bin/dist; sha256sum gitstore-api gitstore-git-service | (cd "$$copy/bin/dist" && sha256sum --check)
 
 .PHONY: test-containers
-test-containers: compose images ## Build the images and run the tests against containers; needs Docker
+test-containers: compose chromium images ## Build the images and run the tests against containers; needs Docker
 	TESTCONTAINERS_RYUK_DISABLED=true go test -count 1 -timeout 20m ./e2e/containers
 	TESTCONTAINERS_RYUK_DISABLED=true go test -C examples/integrationtest -count 1 ./...
 

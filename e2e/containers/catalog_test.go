@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gitstore-dev/gitstore/gitstoretest"
+	"github.com/gitstore-dev/gitstore/internal/testkit/browser"
 )
 
 // exampleCatalog is the body of a commit with the files of examples/catalog.
@@ -41,10 +42,17 @@ func exampleCatalog(t testing.TB) []byte {
 	return body
 }
 
+const jsonType, patchType = "application/json", "application/merge-patch+json"
+
 func TestACatalogIsEditedAndReleasedThroughAnyReplica(t *testing.T) {
-	g := run(t, gitstoretest.WithReplicas(3), gitstoretest.WithAPIEnv(map[string]string{"GITSTORE_CATALOGS": "shop@live"}))
+	g := run(t, gitstoretest.WithReplicas(3), gitstoretest.WithAPIEnv(map[string]string{"GITSTORE_CATALOGS": "shop@live,asked@live,shown"}))
+	t.Run("by REST", func(t *testing.T) { editByREST(t, g) })
+	t.Run("by GraphQL", func(t *testing.T) { editByGraphQL(t, g) })
+	t.Run("in a browser", func(t *testing.T) { editInABrowser(t, g) })
+}
+
+func editByREST(t *testing.T, g *gitstoretest.GitStore) {
 	shop := newShop(t, g.API(0))
-	const jsonType, patchType = "application/json", "application/merge-patch+json"
 	at := func(replica int, path string) string { return g.API(replica%3).URL() + shop + path }
 	// release makes one and returns the cursor from which on every replica has it.
 	release := func(replica int, path, body string) string {
@@ -93,4 +101,91 @@ func TestACatalogIsEditedAndReleasedThroughAnyReplica(t *testing.T) {
 	}
 	tree := at(2, "/tree?recursive=true&page_size=1000&ref=")
 	assert.Equal(t, string(want(t, 200, "GET", tree+"v1.0.0", nil).body), string(want(t, 200, "GET", tree+"v1.1.1", nil).body))
+}
+
+// graphql executes an operation behind a cursor, if one is given, and returns what it answers, with the reason of its error, and the
+// cursor from which on every replica has what it wrote.
+func graphql(t *testing.T, a *gitstoretest.API, behind, query string, variables map[string]any) (data, code, cursor string) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	require.NoError(t, err)
+	headers := []string{"Content-Type", jsonType}
+	if behind != "" {
+		headers = append(headers, "GitStore-Min-Cursor", behind)
+	}
+	got := want(t, 200, "POST", a.URL()+"/graphql", body, headers...)
+	var out struct {
+		Data   json.RawMessage
+		Errors []struct{ Extensions struct{ Code string } }
+	}
+	require.NoError(t, json.Unmarshal(got.body, &out), "%s", got.body)
+	for _, e := range out.Errors {
+		code += e.Extensions.Code
+	}
+	return string(out.Data), code, got.header.Get("GitStore-Cursor")
+}
+
+// editByGraphQL makes each change through one replica, and reads what came of it through another.
+func editByGraphQL(t *testing.T, g *gitstoretest.GitStore) {
+	want(t, 201, "POST", g.API(0).URL()+"/v1/repositories", []byte(`{"id":"asked"}`), "Content-Type", jsonType)
+	want(t, 201, "POST", g.API(0).URL()+"/v1/repositories/asked/commits", exampleCatalog(t), "Content-Type", jsonType)
+	replica, cursor := 0, ""
+	mutate := func(code, mutation string, variables map[string]any) (data string) {
+		t.Helper()
+		replica++
+		declared := ""
+		if variables != nil {
+			declared = "($blob: String)"
+		}
+		data, failed, told := graphql(t, g.API(replica%3), "", "mutation M"+declared+" { "+mutation+" }", variables)
+		require.Equal(t, code, failed, "%s: %s", mutation, data)
+		if code == "" {
+			require.NotEmpty(t, told)
+			cursor = told
+		}
+		return data
+	}
+	reads := func(answer, query string) {
+		t.Helper()
+		data, failed, _ := graphql(t, g.API((replica+1)%3), cursor, query, nil)
+		require.Empty(t, failed, query)
+		require.JSONEq(t, answer, data)
+	}
+	const cup = `{ catalog(repository: "asked", at: "main") { product(documentId: "cup") { title price } } }`
+	const live = `{ latestRelease(repository: "asked") { version } catalog(repository: "asked") { product(documentId: "cup") { title price } } }`
+
+	created := mutate("", `createDocument(repository: "asked", document: {product: {documentId: "cup", sku: "CUP-1", slug: "cup", title: "Cup", categoryId: "cat-brewing", price: "6.00",
+		currency: "EUR", status: ACTIVE, inventoryStatus: IN_STOCK}}) { document { blobId } }`, nil)
+	reads(`{"catalog":{"product":{"title":"Cup","price":"6.00"}}}`, cup)
+	var document struct {
+		CreateDocument struct{ Document struct{ BlobID string } }
+	}
+	require.NoError(t, json.Unmarshal([]byte(created), &document))
+	asCreated := map[string]any{"blob": document.CreateDocument.Document.BlobID}
+	mutate("", `patchDocument(repository: "asked", document: {product: {documentId: "cup", price: "7.00"}}, ifMatch: $blob) { commitId }`, asCreated)
+	mutate("BLOB_MOVED", `patchDocument(repository: "asked", document: {product: {documentId: "cup", price: "8.00"}}, ifMatch: $blob) { commitId }`, asCreated)
+	mutate("BLOB_MOVED", `deleteDocument(repository: "asked", kind: "Product", documentId: "cup", ifMatch: $blob) { commitId }`, asCreated)
+	reads(`{"catalog":{"product":{"title":"Cup","price":"7.00"}}}`, cup)
+
+	mutate("", `publishRelease(repository: "asked", release: {version: "1.0.0"}) { release { version } }`, nil)
+	reads(`{"latestRelease":{"version":"1.0.0"},"catalog":{"product":{"title":"Cup","price":"7.00"}}}`, live)
+	mutate("INVALID_DOCUMENT", `publishRelease(repository: "asked", release: {version: "1.1.0", changes: [{action: DELETE, kind: "Category", documentId: "cat-brewing"}]}) { release { version } }`, nil)
+	mutate("", `deleteDocument(repository: "asked", kind: "Product", documentId: "cup") { commitId }`, nil)
+	reads(`{"catalog":{"product":null}}`, cup)
+	reads(`{"latestRelease":{"version":"1.0.0"},"catalog":{"product":{"title":"Cup","price":"7.00"}}}`, live)
+	mutate("", `publishRelease(repository: "asked", release: {version: "1.1.0"}) { release { version } }`, nil)
+	reads(`{"latestRelease":{"version":"1.1.0"},"catalog":{"product":null}}`, live)
+	mutate("", `rollBack(repository: "asked", release: {to: "1.0.0"}) { release { version } }`, nil)
+	reads(`{"latestRelease":{"version":"1.1.1"},"catalog":{"product":{"title":"Cup","price":"7.00"}}}`, live)
+	reads(`{"diff":{"nodes":[]}}`, `{ diff(repository: "asked", from: "v1.0.0", to: "v1.1.1") { nodes { documentId } } }`)
+}
+
+// editInABrowser uses the page of one replica while others work through another.
+func editInABrowser(t *testing.T, g *gitstoretest.GitStore) {
+	want(t, 201, "POST", g.API(0).URL()+"/v1/repositories", []byte(`{"id":"shown"}`), "Content-Type", jsonType)
+	imported := want(t, 201, "POST", g.API(0).URL()+"/v1/repositories/shown/commits", exampleCatalog(t), "Content-Type", jsonType)
+	want(t, 200, "GET", g.API(1).URL()+"/v1/repositories/shown/catalog?min_cursor="+imported.header.Get("GitStore-Cursor"), nil)
+	b := browser.Open(t, g.API(1).URL())
+	browser.Shop{ID: "shown", API: g.API(2).URL()}.Use(t, b)
+	b.RequireOwn()
 }

@@ -213,6 +213,7 @@ var table = []row{
 		},
 	},
 	{pattern: "internal/testkit/...", allow: []string{"domain/...", "ports", "os/exec", "go.uber.org/goleak"}},
+	{pattern: "internal/testkit/browser", allow: []string{"os/exec", "github.com/chromedp/cdproto/...", "github.com/chromedp/chromedp/..."}},
 	{pattern: "internal/testkit/catalogoracle", allow: []string{"domain/...", "go.yaml.in/yaml/v3", "golang.org/x/text/..."}},
 	{pattern: "internal/testkit/catalogrand", allow: []string{"domain/...", "go.yaml.in/yaml/v3", "pgregory.net/rapid"}},
 	{pattern: "internal/testkit/gitscript", allow: []string{"internal/testkit/program", "github.com/rogpeppe/go-internal/testscript"}},
@@ -229,12 +230,9 @@ var table = []row{
 	{pattern: "scripts/openapi", allow: []string{"adapters/httpapi", "app/catalogs", "ports"}},
 	{pattern: "scripts/run", allow: []string{"os/exec"}}, // it starts the services
 	{
-		// It cuts the power of a file system, and uses the web page.
+		// It cuts the power of a file system.
 		pattern: "e2e",
-		tests: []string{
-			"github.com/chromedp/cdproto/...", "github.com/chromedp/chromedp/...", "github.com/rogpeppe/go-internal/testscript",
-			"golang.org/x/sys/unix", "internal/pktline",
-		},
+		tests:   []string{"github.com/rogpeppe/go-internal/testscript", "golang.org/x/sys/unix", "internal/pktline"},
 	},
 	{
 		pattern: "e2e/failpoints",
