@@ -62,12 +62,14 @@ func exampleCatalog(t testing.TB) (actions []action) {
 const guji = "products/coffee/single-origin/east-africa/ethiopia-guji-shakiso.md"
 
 func TestTheWebPage(t *testing.T) {
-	s := startSystem(t, "GITSTORE_CATALOGS=shop,by-browser,empty,drafts@head:drafts,early@live:prereleases")
-	s.createRepository(t, "shop")
-	s.commit(t, "shop", commit{Branch: "main", Message: "Import the catalog", Actions: exampleCatalog(t)})
-	eventually(t, "the catalog is not there", func() error {
-		return s.serves(t, catalogTarget("shop", "/products/prod-1001"))
-	})
+	s := startSystem(t, "GITSTORE_CATALOGS=shop,by-browser,keys,empty,drafts@head:drafts,early@live:prereleases")
+	for _, id := range []string{"shop", "keys"} {
+		s.createRepository(t, id)
+		s.commit(t, id, commit{Branch: "main", Message: "Import the catalog", Actions: exampleCatalog(t)})
+		eventually(t, "the catalog is not there", func() error {
+			return s.serves(t, catalogTarget(id, "/products/prod-1001"))
+		})
+	}
 	b := browser.Open(t, "http://"+s.address)
 	gujiNow := func() string { return string(s.get(t, fileTarget("shop", guji)).wants(t, http.StatusOK).body) }
 	on := func(name string, part func(t *testing.T, b *browser.Window)) { b.On(t, name, part) }
@@ -419,11 +421,46 @@ func TestTheWebPage(t *testing.T) {
 	})
 	on("the keyboard is enough", func(t *testing.T, b *browser.Window) {
 		b.Load("about:blank")
-		b.Visit("shop")
-		b.Sees("main", "Product")
-		assert.Equal(t, "main", browser.Value[string](b, `document.activeElement.id`), "a new view is not where the focus is")
-		b.Press(browser.KeyTab)
-		assert.Equal(t, "A", browser.Value[string](b, `document.activeElement.tagName`), "the focus does not go on into the view")
+		b.Visit("")
+		k := keyboard{t, b}
+		k.arrives("Repositories", "#/")
+		k.opens("keys", "keys", "#/keys")
+		k.opens("Product", "Catalog", "kind=Product")
+		k.tabTo("Words")
+		b.Press("jasmine" + browser.KeyEnter)
+		k.arrives("Catalog", "q=jasmine")
+		k.opens("Ethiopia Guji Shakiso", "Ethiopia Guji Shakiso", "id=prod-1001")
+		k.opens("Edit", "Edit Ethiopia Guji Shakiso", "/edit?")
+		k.tabTo("price")
+		b.Press("much")
+		k.tabTo("Save")
+		b.Press(browser.KeyEnter)
+		b.Sees("#told", "INVALID_PRICE")
+		assert.Equal(t, "Save", k.focused().Name, "a refusal takes the focus away")
+		k.tabTo("price")
+		b.Press("14.25")
+		k.tabTo("Message of the commit")
+		b.Press("By keys" + browser.KeyEnter)
+		k.arrives("Ethiopia Guji Shakiso", "/document?")
+		b.Sees("main dd", "14.25")
+		assert.Equal(t, "By keys\n", s.history(t, "keys")[0].Message)
+		k.tabTo("Skip to content")
+		b.Press(browser.KeyEnter)
+		assert.Equal(t, "main", browser.Value[string](b, `document.activeElement.id`))
+		k.tabTo("Edit")
+	})
+	on("GraphQL is asked in its page", func(t *testing.T, b *browser.Window) {
+		b.Load("http://" + s.address + "/graphql")
+		b.Sees("#schema summary", "object Product")
+		b.Fill("Query", `query Q($id: String!) { catalog(repository: "keys") { product(documentId: $id) { title price } } }`)
+		b.Fill("Variables", `{"id": "prod-1001"}`)
+		b.Click("main", "Run")
+		b.Sees("#status", "200 in")
+		b.Sees("#answer", `"price": "14.25"`)
+		b.Fill("Variables", `{}`)
+		b.Press(browser.KeyTab + browser.KeyEnter) // Run is behind it
+		b.Sees("#status", "400 in")
+		b.Sees("#answer", `"code": "INVALID_ARGUMENT"`)
 	})
 	on("every control has a label, and nothing is out of the order of the page", func(t *testing.T, b *browser.Window) {
 		for _, place := range []string{"shop/catalog", "shop/edit?kind=Product&id=prod-1001", "shop/releases", ""} {
@@ -472,4 +509,65 @@ func TestTheWebPage(t *testing.T) {
 		assert.NotEqual(t, background("light"), background("dark"))
 	})
 	b.RequireOwn()
+}
+
+// keyboard is somebody who uses the page without a mouse.
+type keyboard struct {
+	t *testing.T
+	b *browser.Window
+}
+
+// focus is what the keyboard acts on, by its label or text.
+type focus struct {
+	Tag, Name string
+	// Seen is whether its outline shows where it is.
+	Seen bool
+}
+
+func (k keyboard) focused() focus {
+	k.t.Helper()
+	return browser.Value[focus](k.b, `(() => {
+		const e = document.activeElement, r = e.getBoundingClientRect(), { outlineStyle, outlineWidth } = getComputedStyle(e);
+		return {
+			Tag: e.tagName, Name: e.labels?.[0]?.innerText ?? e.innerText.trim(),
+			Seen: e.matches(":focus-visible") && outlineStyle === "solid" && parseFloat(outlineWidth) >= 2 && r.bottom > 0 && r.top < innerHeight && r.right > 0 && r.left < innerWidth,
+		};
+	})()`)
+}
+
+// tabTo goes on by Tab until it is at the control, link or button of this name. Wherever it stops on the way is to be seen.
+func (k keyboard) tabTo(name string) {
+	k.t.Helper()
+	var stops []string
+	for range 150 {
+		k.b.Press(browser.KeyTab)
+		at := k.focused()
+		if at.Tag == "BODY" { // behind the last control the page begins anew
+			continue
+		}
+		assert.True(k.t, at.Seen, "the focus is at the %s %q and does not show", at.Tag, at.Name)
+		if at.Name == name {
+			return
+		}
+		stops = append(stops, at.Name)
+	}
+	k.t.Fatalf("Tab does not lead to %q, but to %q", name, stops)
+}
+
+// opens follows a link to a view.
+func (k keyboard) opens(link, heading, place string) {
+	k.t.Helper()
+	k.tabTo(link)
+	k.b.Press(browser.KeyEnter)
+	k.arrives(heading, place)
+}
+
+// arrives waits until a view of this heading and place is shown, from its beginning, and checks that the keyboard goes on there.
+func (k keyboard) arrives(heading, place string) {
+	k.t.Helper()
+	browser.Poll[bool](k.b, `(heading, place) => {
+		const main = document.querySelector("main");
+		return location.hash.includes(place) && !main.hasAttribute("aria-busy") && main.querySelector("h1")?.innerText === heading;
+	}`, heading, place)
+	assert.Equal(k.t, "main 0", browser.Value[string](k.b, `document.activeElement.id + " " + scrollY`), "the focus is not at the beginning of the view %q", heading)
 }
