@@ -6,7 +6,9 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,6 +32,7 @@ type badInput struct {
 // branch side.
 type shop struct {
 	*system
+	operations  []operation
 	first, head string
 	blob        string
 }
@@ -43,6 +46,7 @@ func newShop(t *testing.T, settings ...string) *shop {
 	s := &shop{system: startSystem(t, append([]string{
 		"GITSTORE_MAX_BODY=8MiB", "GITSTORE_MAX_ACTION_CONTENT=1MiB", "GITSTORE_MAX_FILE_SIZE=2MiB",
 	}, settings...)...)}
+	s.operations = s.documented(t)
 	s.createRepository(t, "shop")
 	first := s.commit(t, "shop", commit{Branch: "main", Message: "First", Actions: []action{upsert("a.md", "old")}})
 	head := s.commit(t, "shop", commit{Branch: "main", Message: "Second", Actions: []action{
@@ -110,7 +114,57 @@ func (s *shop) refuses(t *testing.T, in badInput) {
 		t.Errorf("%s: field %q, want %q: %s", what, p.Field, in.field, p.Detail)
 	case strings.Contains(p.Detail, s.data):
 		t.Errorf("%s: the detail leaks where the data is: %s", what, p.Detail)
+	default:
+		if op := s.operationOf(in); op != nil && !slices.Contains(op.reasons[strconv.Itoa(a.status)], p.Reason) {
+			t.Errorf("%s: the OpenAPI document does not list %d %s of %s", what, a.status, p.Reason, op.id)
+		}
 	}
+}
+
+// operation is what the OpenAPI document says of one: where it is, and the reasons that it can fail with by status.
+type operation struct {
+	id, method string
+	path       *regexp.Regexp
+	// literal is how much of the path is no parameter.
+	literal int
+	reasons map[string][]string
+}
+
+var parameter = regexp.MustCompile(`\\\{(\w+)\\\}`)
+
+func (c *client) documented(t testing.TB) (all []operation) {
+	t.Helper()
+	type item struct {
+		ID      string              `json:"operationId"`
+		Reasons map[string][]string `json:"x-reasons"`
+	}
+	document := into[struct{ Paths map[string]map[string]item }](t, c.get(t, "/openapi.json").wants(t, http.StatusOK))
+	for path, methods := range document.Paths {
+		literal := 0
+		pattern := parameter.ReplaceAllStringFunc(regexp.QuoteMeta(path), func(name string) string {
+			literal -= len(name) - 2 // it is quoted
+			if slices.Contains([]string{"path", "revision", "name", "base", "head"}, strings.Trim(name, `\{}`)) {
+				return ".*" // these hold slashes
+			}
+			return "[^/]*"
+		})
+		for method, op := range methods {
+			all = append(all, operation{op.ID, strings.ToUpper(method), regexp.MustCompile("^" + pattern + "$"), literal + len(path), op.Reasons})
+		}
+	}
+	require.NotEmpty(t, all)
+	return all
+}
+
+// operationOf returns the operation that serves the input, nil if there is none.
+func (s *shop) operationOf(in badInput) (best *operation) {
+	path, _, _ := strings.Cut(in.target, "?")
+	for i, op := range s.operations {
+		if op.path.MatchString(path) && op.method == in.method && (best == nil || op.literal > best.literal) {
+			best = &s.operations[i]
+		}
+	}
+	return best
 }
 
 func changed(before, after map[string]string) []string {

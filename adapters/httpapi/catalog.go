@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/domain/catalog"
+	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/page"
 )
 
@@ -74,26 +75,27 @@ func (a *api) catalogRoutes() []*route {
 	}
 	const group = "Catalog"
 	headers := []*param{headerParam("If-None-Match", "ETags that the caller has: 304 if the answer would have one of them.")}
+	read := slices.Concat(ofCatalog, ofRevision)
 	routes := []*route{
 		newRoute(http.MethodGet, catalogPattern, spec{
 			id: "getCatalog", group: group, summary: "Describe the catalog", query: []*param{atParam()}, headers: headers,
 			description: "Which commit is served, how old that knowledge is, how many documents there are, and what is wrong with some.",
-			answers:     catalogAnswers("The catalog.", catalogJSON{}),
+			answers:     catalogAnswers("The catalog.", catalogJSON{}), fails: read,
 		}, a.getCatalog),
 		newRoute(http.MethodGet, catalogPattern+"/problems", spec{
 			id: "listCatalogProblems", group: group, summary: "List what is wrong with documents", query: append(pageParams(), atParam()), headers: headers,
 			description: "Ordered by path, and within a file by place. A document with a problem in itself is not served.",
-			answers:     catalogAnswers("A page of problems.", commitPage[documentProblemJSON]{}),
+			answers:     catalogAnswers("A page of problems.", commitPage[documentProblemJSON]{}), fails: read,
 		}, a.listCatalogProblems),
 		newRoute(http.MethodGet, catalogPattern+"/documents", spec{
 			id: "listDocuments", group: group, summary: "List documents of any kind", headers: headers,
 			description: "Ordered by the bytes of their ids, or as sort says. " + samePages,
 			query:       append([]*param{textParam("kind", "The kind, such as Product, or one that the repository has a schema for. It has to be given.")}, listParams(anyDocuments)...),
-			answers:     catalogAnswers("A page of documents.", commitPage[documentJSON]{}),
+			answers:     catalogAnswers("A page of documents.", commitPage[documentJSON]{}), fails: read,
 		}, a.listAnyDocuments),
 		newRoute(http.MethodGet, catalogPattern+"/documents/{kind}/{document}", spec{
 			id: "getDocument", group: group, summary: "Read a document of any kind", query: documentParams(), headers: headers,
-			answers: catalogAnswers("The document.", documentJSON{}),
+			answers: catalogAnswers("The document.", documentJSON{}), fails: append(read, errs.ReasonDocumentNotFound),
 		}, a.getAnyDocument),
 	}
 	for _, l := range documentLists {
@@ -113,11 +115,11 @@ func (a *api) documentListRoutes(group string, headers []*param, l documentList)
 		newRoute(http.MethodGet, catalogPattern+"/"+l.name, spec{
 			id: "list" + title, group: group, summary: "List " + l.name, query: listParams(l), headers: headers,
 			description: l.order + " " + samePages,
-			answers:     catalogAnswers("A page of "+l.name+".", l.page),
+			answers:     catalogAnswers("A page of "+l.name+".", l.page), fails: slices.Concat(ofCatalog, ofRevision),
 		}, func(c *call) error { return a.listDocuments(c, l) }),
 		newRoute(http.MethodGet, catalogPattern+"/"+l.name+"/{document}", spec{
 			id: "get" + single, group: group, summary: "Read a " + l.noun, query: documentParams(), headers: headers,
-			answers: catalogAnswers("The "+l.noun+".", l.whole),
+			answers: catalogAnswers("The "+l.noun+".", l.whole), fails: slices.Concat(ofCatalog, ofRevision, []errs.Reason{errs.ReasonDocumentNotFound}),
 		}, func(c *call) error { return a.getDocument(c, l) }),
 	}
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-json-experiment/json"
@@ -98,20 +99,23 @@ func (a *api) releaseRoutes() []*route {
 			description: "Makes an annotated tag, and before it a commit if there are changes: both become visible at once, or nothing happens. A catalog with any problem is " +
 				"refused with 422 and all of them.",
 			body: &content{value: newReleaseJSON{}}, answers: map[int]content{http.StatusCreated: made, http.StatusOK: tried},
+			fails: slices.Concat(ofDocuments, ofRevision),
 		}, a.createRelease),
 		newRoute(http.MethodGet, releasesPattern+"/latest", spec{
 			id: "getLatestRelease", group: group, summary: "Find the highest release",
 			query:   []*param{boolParam("prereleases", "Lets pre-releases count.")},
-			answers: ok("The release.", releaseJSON{}, "GitStore-Commit"),
+			answers: ok("The release.", releaseJSON{}, "GitStore-Commit"), fails: []errs.Reason{errs.ReasonRefNotFound},
 		}, a.latestRelease),
 		newRoute(http.MethodGet, releasesPattern+"/{version}", spec{
 			id: "getRelease", group: group, summary: "Read a release", answers: ok("The release.", releaseJSON{}, "GitStore-Commit"),
+			fails: []errs.Reason{errs.ReasonRefNotFound},
 		}, a.getRelease),
 		newRoute(http.MethodPost, releasesPattern+"/{version}/rollback", spec{
 			id: "rollBack", group: group, summary: "Make an earlier release the highest again", instead: neverReplaces,
 			description: "Makes a new tag of the same commit, so that every file is as it was, byte for byte. Branches stay as they are, with what was changed on them since: the " +
 				"next release of a branch has it again, unless it is taken back there.",
 			body: &content{value: rollbackJSON{}}, answers: map[int]content{http.StatusCreated: made, http.StatusOK: tried},
+			fails: slices.Concat(ofCatalog, ofNewTag, []errs.Reason{errs.ReasonInvalidRequestID, errs.ReasonRequestIDReused, errs.ReasonRefMoved, errs.ReasonNotACommit}),
 		}, a.rollBack),
 		newRoute(http.MethodGet, catalogPattern+"/diff", spec{
 			id: "diffCatalogs", group: group, summary: "Compare two catalogs by documents and fields",
@@ -121,7 +125,7 @@ func (a *api) releaseRoutes() []*route {
 				nameParam("to", "The new side, likewise; the present catalog if it is not given."),
 				textParam("kind", "Only documents of this kind."),
 			}, pageParams()...),
-			answers: ok("A page of documents.", diffPage{}, "GitStore-Commit"),
+			answers: ok("A page of documents.", diffPage{}, "GitStore-Commit"), fails: slices.Concat(ofCatalog, ofRevision),
 		}, a.diffCatalogs),
 	}
 }

@@ -169,6 +169,7 @@ func (a *api) documentWriteRoutes(group string) []*route {
 			http.StatusCreated: {description: "The commit was made, now or before for the same request_id.", value: changesResultJSON{}, headers: []string{"GitStore-Commit", "Location"}},
 			http.StatusOK:      {description: "No commit was made: a dry run, or nothing to change.", value: changesResultJSON{}, headers: []string{"GitStore-Commit"}},
 		},
+		fails: append(ofDocuments, errs.ReasonNoActions),
 	}, a.changeDocuments)}
 	for _, l := range append(slices.Clone(documentLists), anyDocuments) {
 		routes = append(routes, a.documentWriteRoutesOf(group, l)...)
@@ -189,30 +190,34 @@ func (a *api) documentWriteRoutesOf(group string, l documentList) []*route {
 	created := written
 	created.headers = append([]string{"Location"}, headers...)
 	match := headerParam("If-Match", matchHeader)
+	unmatched := map[int][]errs.Reason{http.StatusPreconditionFailed: {errs.ReasonBlobMoved, errs.ReasonDocumentNotFound}}
 	return []*route{
 		newRoute(http.MethodPost, pattern, spec{
 			id: "create" + single, group: group, summary: "Create a " + l.noun, description: writeRules,
 			query: documentWriteParams(), instead: neverReplaces, body: &content{value: l.input},
-			answers: map[int]content{http.StatusCreated: created, http.StatusOK: written},
+			answers: map[int]content{http.StatusCreated: created, http.StatusOK: written}, fails: ofNewDocument,
 		}, func(c *call) error { return a.writeDocument(c, kind(c), catalogs.CreateDocument) }),
 		newRoute(http.MethodPut, one, spec{
 			id: "put" + single, group: group, summary: "Write a " + l.noun, query: documentWriteParams(),
 			description: "Creates it, or gives it other fields: what is left out goes, but the body. " + writeRules + keepRules,
 			instead:     writeInstead,
 			headers:     []*param{match, headerParam("If-None-Match", "*: the document must not exist.")}, body: &content{value: l.input},
-			answers: map[int]content{http.StatusCreated: created, http.StatusOK: written},
+			answers: map[int]content{http.StatusCreated: created, http.StatusOK: written}, fails: ofNewDocument,
+			failsAs: map[int][]errs.Reason{http.StatusPreconditionFailed: {errs.ReasonBlobMoved, errs.ReasonDocumentNotFound, errs.ReasonDocumentExists}},
 		}, func(c *call) error { return a.writeDocument(c, kind(c), catalogs.PutDocument) }),
 		newRoute(http.MethodPatch, one, spec{
 			id: "patch" + single, group: group, summary: "Change some of a " + l.noun, query: documentWriteParams(),
 			description: "Merges the body into the document (RFC 7396): a member that is null goes, lists are replaced. " + writeRules + keepRules,
 			instead:     writeInstead, headers: []*param{match}, body: &content{value: l.input, mediaType: mergePatchType},
-			answers: map[int]content{http.StatusOK: written},
+			answers: map[int]content{http.StatusOK: written}, failsAs: unmatched,
+			fails: slices.Concat(ofOldDocument, ofContent, []errs.Reason{errs.ReasonBlobMoved}),
 		}, func(c *call) error { return a.writeDocument(c, kind(c), catalogs.PatchDocument) }),
 		newRoute(http.MethodDelete, one, spec{
 			id: "delete" + single, group: group, summary: "Delete a " + l.noun, query: documentWriteParams(),
 			description: "Deletes its file. " + writeRules + "That others refer to it is such a problem: change them in the same commit.",
 			instead:     writeInstead, headers: []*param{match},
 			answers: map[int]content{http.StatusOK: {description: "What was done.", value: changesResultJSON{}, headers: []string{"GitStore-Commit"}}},
+			fails:   ofOldDocument, failsAs: unmatched,
 		}, func(c *call) error { return a.writeDocument(c, kind(c), catalogs.DeleteDocument) }),
 	}
 }

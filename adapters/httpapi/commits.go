@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -89,6 +90,10 @@ func (a *api) commitRoutes() []*route {
 			"the actions are accepted in a small body only.",
 		instead: "use the member expected_head for the branch, and expected_blob_id of an action for its file",
 		body:    &content{value: newCommitJSON{}}, answers: commitAnswers(),
+		fails: slices.Concat(ofCommit, ofContent, ofRevision, []errs.Reason{
+			errs.ReasonNoActions, errs.ReasonTooManyActions, errs.ReasonInvalidAction, errs.ReasonDuplicatePath, errs.ReasonPathNotFound, errs.ReasonPathExists,
+			errs.ReasonBlobMoved,
+		}),
 	}, a.createCommit)}
 }
 

@@ -55,6 +55,7 @@ func (a *api) compareRoutes() []*route {
 		answers: map[int]content{http.StatusOK: {
 			description: "The comparison.", value: comparisonJSON{}, also: []string{diffType}, headers: []string{"GitStore-Commit"},
 		}},
+		fails: append(ofRevision, errs.ReasonInvalidPath),
 	}, a.compare)}
 }
 

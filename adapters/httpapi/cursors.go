@@ -43,10 +43,12 @@ func (rt *route) hasCursor() bool {
 
 func (rt *route) isRead() bool { return rt.method == http.MethodGet || rt.method == http.MethodHead }
 
+func (rt *route) takesMinCursor() bool { return rt.isRead() && rt.hasCursor() }
+
 // acceptMinCursor lets all reads take a cursor to wait for.
 func acceptMinCursor(routes []*route) {
 	for _, rt := range routes {
-		if rt.isRead() && rt.hasCursor() {
+		if rt.takesMinCursor() {
 			rt.spec.query = append(slices.Clip(rt.spec.query), minCursorParams["MinCursorQuery"])
 			rt.spec.headers = append(slices.Clip(rt.spec.headers), minCursorParams["MinCursorHeader"])
 		}
@@ -133,11 +135,15 @@ func deref(p *param) *param {
 // nameCursors adds the cursor's header to the answers of an operation.
 func nameCursors(op *huma.Operation) {
 	for _, r := range op.Responses {
-		if r.Headers == nil {
-			r.Headers = map[string]*huma.Header{}
-		}
-		for name := range cursorHeaders {
-			r.Headers[name] = &huma.Header{Ref: headerRef + name}
-		}
+		nameCursor(r)
+	}
+}
+
+func nameCursor(r *huma.Response) {
+	if r.Headers == nil {
+		r.Headers = map[string]*huma.Header{}
+	}
+	for name := range cursorHeaders {
+		r.Headers[name] = &huma.Header{Ref: headerRef + name}
 	}
 }

@@ -54,6 +54,11 @@ func (a *api) eventRoutes() []*route {
 			http.StatusOK:                 {description: "The events, until one side ends it.", mediaType: eventStreamType},
 			http.StatusSwitchingProtocols: {description: "The events follow over WebSocket."},
 		},
+		fails: []errs.Reason{
+			errs.ReasonInvalidRepositoryID, errs.ReasonInvalidPattern, errs.ReasonInvalidCursor, errs.ReasonMethodNotFound, errs.ReasonResourceExhausted,
+			errs.ReasonDraining, errs.ReasonUnavailable, errs.ReasonCanceled, errs.ReasonDeadlineExceeded,
+		},
+		failsAs: map[int][]errs.Reason{http.StatusServiceUnavailable: {errs.ReasonResourceExhausted}},
 	}, a.watchEvents)}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,10 +19,12 @@ func (a *api) fileRoutes() []*route {
 		group   = "Files"
 		pattern = "/v1/repositories/{id}/files/{path...}"
 	)
+	read := slices.Concat(ofRevision, ofPath)
+	unmatched := map[int][]errs.Reason{http.StatusPreconditionFailed: {errs.ReasonBlobMoved}}
 	return []*route{
 		newRoute(http.MethodHead, pattern, spec{
 			id: "statFile", group: group, summary: "Describe a file by its headers", query: readParams(), headers: conditions(),
-			answers: ok("The headers that GET would send.", nil, fileHeaders...),
+			answers: ok("The headers that GET would send.", nil, fileHeaders...), fails: read, failsAs: unmatched,
 		}, a.getFile),
 		newRoute(http.MethodGet, pattern, spec{
 			id: "getFile", group: group, summary: "Read a file", query: readParams(),
@@ -36,6 +39,10 @@ func (a *api) fileRoutes() []*route {
 				http.StatusPartialContent: {description: "The range.", mediaType: "*/*", headers: append([]string{"Content-Range"}, fileHeaders...)},
 				http.StatusNotModified:    {description: "The file is the one that If-None-Match names."},
 			},
+			fails: read,
+			failsAs: map[int][]errs.Reason{
+				http.StatusPreconditionFailed: {errs.ReasonBlobMoved}, http.StatusRequestedRangeNotSatisfiable: {errs.ReasonInvalidRange},
+			},
 		}, a.getFile),
 		newRoute(http.MethodPut, pattern, spec{
 			id: "putFile", group: group, summary: "Write a file",
@@ -48,7 +55,8 @@ func (a *api) fileRoutes() []*route {
 				headerParam("If-None-Match", "*: the file must not exist."),
 			},
 			body:    &content{description: "The bytes of the file, of any type.", mediaType: "*/*"},
-			answers: commitAnswers("ETag"),
+			answers: commitAnswers("ETag"), fails: slices.Concat(ofCommit, ofContent),
+			failsAs: map[int][]errs.Reason{http.StatusPreconditionFailed: {errs.ReasonBlobMoved, errs.ReasonPathNotFound, errs.ReasonPathExists}},
 		}, a.putFile),
 		newRoute(http.MethodDelete, pattern, spec{
 			id: "deleteFile", group: group, summary: "Delete a file", description: "Makes a commit without the file.",
@@ -57,6 +65,8 @@ func (a *api) fileRoutes() []*route {
 			answers: map[int]content{http.StatusOK: {
 				description: "The commit that was made, or before, for the same request_id.", value: commitResultJSON{}, headers: []string{"GitStore-Commit"},
 			}},
+			fails:   append(ofCommit, errs.ReasonPathNotFound, errs.ReasonNotAFile),
+			failsAs: map[int][]errs.Reason{http.StatusPreconditionFailed: {errs.ReasonBlobMoved, errs.ReasonPathNotFound}},
 		}, a.deleteFile),
 	}
 }

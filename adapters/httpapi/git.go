@@ -34,6 +34,7 @@ func (a *api) gitRoutes() []*route {
 				description: "The advertisement of the service.", mediaType: "application/x-git-upload-pack-advertisement", headers: []string{"Cache-Control"},
 				also: []string{"application/x-git-receive-pack-advertisement"},
 			}},
+			fails: []errs.Reason{errs.ReasonMethodNotFound, errs.ReasonPermissionDenied},
 		}, a.getGitRefs),
 		newRoute(http.MethodPost, "/git/{repository}/git-upload-pack", spec{
 			id: "gitUploadPack", group: group, summary: "Clone and fetch, for git clients", template: "/git/{repository}.git/git-upload-pack",
@@ -42,6 +43,7 @@ func (a *api) gitRoutes() []*route {
 			answers: map[int]content{http.StatusOK: {
 				description: "The answer of Git's pack protocol.", mediaType: "application/x-git-upload-pack-result", headers: []string{"Cache-Control"},
 			}},
+			fails: []errs.Reason{errs.ReasonMethodNotFound},
 		}, a.gitUploadPack),
 		newRoute(http.MethodPost, "/git/{repository}/git-receive-pack", spec{
 			id: "gitReceivePack", group: group, summary: "Push, for git clients", template: "/git/{repository}.git/git-receive-pack",
@@ -50,15 +52,17 @@ func (a *api) gitRoutes() []*route {
 			answers: map[int]content{http.StatusOK: {
 				description: "The answer of Git's pack protocol.", mediaType: "application/x-git-receive-pack-result", headers: []string{"Cache-Control"},
 			}},
+			fails: []errs.Reason{errs.ReasonMethodNotFound},
 		}, a.gitReceivePack),
 		newRoute(http.MethodPost, "/git/{repository}/info/lfs/{path...}", spec{
 			id: "gitLFS", group: group, summary: "Git LFS, which is not served", template: "/git/{repository}.git/info/lfs/{path}",
 			description: "Files of any size are pushed as they are. The answer is the error of Git LFS that says so.",
 			instead:     "it changes nothing", text: true, answers: map[int]content{http.StatusNotFound: {mediaType: lfsType, value: lfsJSON{}}},
+			refused: true, fails: []errs.Reason{errs.ReasonInvalidRepositoryID, errs.ReasonMethodNotFound},
 		}, a.refuseLFS),
 		newRoute(http.MethodGet, "/git/{repository}/{path...}", spec{
 			id: "getGitFile", group: group, summary: "Files of the dumb protocol, which is not served", template: "/git/{repository}.git/{path}",
-			text: true, answers: map[int]content{},
+			text: true, answers: map[int]content{}, refused: true, fails: []errs.Reason{errs.ReasonPermissionDenied},
 		}, func(*call) error { return errDumb }),
 	}
 }

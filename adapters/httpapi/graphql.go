@@ -68,12 +68,14 @@ func (a *api) graphqlRoutes() []*route {
 				textParam("query", "The document."), textParam("operationName", "Which operation of the document, if it has several."),
 				textParam("variables", "Values for the variables of the operation, as JSON."), textParam("extensions", "Taken, and not looked at."),
 			},
+			fails: []errs.Reason{errs.ReasonQueryTooComplex, errs.ReasonInvalidCursor}, failsAs: map[int][]errs.Reason{http.StatusMethodNotAllowed: {errs.ReasonInvalidArgument}},
 		}, a.getGraphQL),
 		newRoute(http.MethodPost, graphqlPattern, spec{
 			id: "executeGraphQL", group: group, summary: "Ask or change by GraphQL", graphql: true, answers: answer,
 			description: "One operation of the schema that the service tells by introspection. Several in one request are refused.",
 			headers:     []*param{minCursorParams["MinCursorHeader"]},
 			instead:     "use the arguments ifMatch and expectedHead", body: &content{value: graphqlRequestJSON{}},
+			fails: []errs.Reason{errs.ReasonQueryTooComplex, errs.ReasonInvalidCursor},
 		}, a.postGraphQL),
 	}
 }

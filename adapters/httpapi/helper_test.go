@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,8 @@ type client struct {
 	t      testing.TB
 	server *httptest.Server
 	http   *http.Client
+	// made is whether its store fails as none does.
+	made bool
 }
 
 func serve(t testing.TB, store ports.RepositoryStore, opts httpapi.Options) *client {
@@ -77,7 +80,39 @@ func (c *client) do(method, path string, body io.Reader, opts ...option) answer 
 	if err != nil {
 		c.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	return answer{c.t, method + " " + path, resp.StatusCode, resp.Header, content}
+	a := answer{c.t, method + " " + path, resp.StatusCode, resp.Header, content}
+	c.checkDocumented(req, a)
+	return a
+}
+
+// checkDocumented fails the test if the document does not say that the operation can be answered so.
+func (c *client) checkDocumented(req *http.Request, a answer) {
+	c.t.Helper()
+	if c.made || req.URL.Path == "/metrics" { // the metrics are not the API's own
+		return
+	}
+	var problem struct {
+		Reason string
+		Errors []struct{ Extensions struct{ Code string } }
+	}
+	if strings.Contains(a.header.Get("Content-Type"), "json") && (a.status >= http.StatusBadRequest || strings.HasSuffix(req.URL.Path, "/graphql")) {
+		_ = json.Unmarshal(a.body, &problem)
+	}
+	if a.status >= http.StatusBadRequest {
+		reason := problem.Reason
+		for _, e := range problem.Errors {
+			reason = e.Extensions.Code
+		}
+		if err := httpapi.CheckDocumented(c.server.Config.Handler, req, a.status, reason); err != nil {
+			c.t.Errorf("%s: %v: %.300s", a.what, err, a.body)
+		}
+		return
+	}
+	for _, e := range problem.Errors {
+		if !slices.Contains(httpapi.GraphQLCodes(), e.Extensions.Code) {
+			c.t.Errorf("docs/graphql.md does not list %q: %.300s", e.Extensions.Code, a.body)
+		}
+	}
 }
 
 func (c *client) get(path string, opts ...option) answer {

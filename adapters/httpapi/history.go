@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
 	"github.com/gitstore-dev/gitstore/ports"
@@ -52,11 +53,11 @@ func (a *api) historyRoutes() []*route {
 			id: "listCommits", group: group, summary: "List history", query: query,
 			description: "A commit comes after all its descendants, and otherwise the newest first. The ref is resolved for the " +
 				"first page; the others are of the same history.",
-			answers: ok("A page of commits.", list[commitJSON]{}, "GitStore-Commit"),
+			answers: ok("A page of commits.", list[commitJSON]{}, "GitStore-Commit"), fails: append(ofRevision, errs.ReasonInvalidPath),
 		}, a.listCommits),
 		newRoute(http.MethodGet, "/v1/repositories/{id}/commits/{revision...}", spec{
 			id: "getCommit", group: group, summary: "Read a commit",
-			answers: ok("The commit.", commitJSON{}, "GitStore-Commit"),
+			answers: ok("The commit.", commitJSON{}, "GitStore-Commit"), fails: ofRevision,
 		}, a.getCommit),
 	}
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -72,13 +73,13 @@ func (a *api) branchRoutes() []*route {
 		}, a.listBranches),
 		newRoute(http.MethodPost, "/v1/repositories/{id}/branches", spec{
 			id: "createBranch", group: group, summary: "Create a branch", instead: neverReplaces, body: &content{value: newBranchJSON{}},
-			answers: map[int]content{http.StatusCreated: {description: "The new branch.", value: branchJSON{}}},
+			answers: map[int]content{http.StatusCreated: {description: "The new branch.", value: branchJSON{}}}, fails: slices.Concat(ofNewRef, ofRevision),
 		}, a.createBranch),
 		newRoute(http.MethodDelete, "/v1/repositories/{id}/branches/{name...}", spec{
 			id: "deleteBranch", group: group, summary: "Delete a branch", description: "The default branch cannot be deleted.",
 			instead: "use the query parameter expected_head",
 			query:   []*param{textParam("expected_head", "The commit that the branch must be at.")},
-			answers: map[int]content{http.StatusNoContent: {}},
+			answers: map[int]content{http.StatusNoContent: {}}, fails: append(ofOldRef, errs.ReasonDefaultBranch),
 		}, a.deleteBranch),
 	}
 }
@@ -96,6 +97,7 @@ func (a *api) tagRoutes() []*route {
 			instead: neverReplaces,
 			body:    &content{value: newTagJSON{}},
 			answers: map[int]content{http.StatusCreated: {description: "The new tag.", value: tagJSON{}}},
+			fails:   slices.Concat(ofNewTag, ofRevision),
 		}, a.createTag),
 		newRoute(http.MethodGet, "/v1/repositories/{id}/tags/latest", spec{
 			id: "getLatestTag", group: group, summary: "Find the tag of the highest version",
@@ -105,13 +107,13 @@ func (a *api) tagRoutes() []*route {
 				textParam("range", "Only versions within, such as \">=1.2 <2\" or \"^1.4\"."),
 				boolParam("prereleases", "Lets pre-releases count."),
 			},
-			answers: ok("The tag.", tagJSON{}),
+			answers: ok("The tag.", tagJSON{}), fails: []errs.Reason{errs.ReasonInvalidVersionRange, errs.ReasonRefNotFound},
 		}, a.latestTag),
 		newRoute(http.MethodDelete, "/v1/repositories/{id}/tags/{name...}", spec{
 			id: "deleteTag", group: group, summary: "Delete a tag",
 			instead: "use the query parameter expected_target",
 			query:   []*param{textParam("expected_target", "The object that the tag must point at, as target_id says it.")},
-			answers: map[int]content{http.StatusNoContent: {}},
+			answers: map[int]content{http.StatusNoContent: {}}, fails: ofOldRef,
 		}, a.deleteTag),
 	}
 }

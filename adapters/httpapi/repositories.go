@@ -49,6 +49,7 @@ func (a *api) repositoryRoutes() []*route {
 			description: "The repository is empty: its default branch has no commit yet, and the first commit makes it.",
 			instead:     neverReplaces,
 			body:        &content{value: newRepositoryJSON{}},
+			fails:       []errs.Reason{errs.ReasonInvalidRepositoryID, errs.ReasonRepositoryExists, errs.ReasonInvalidRefName},
 			answers: map[int]content{http.StatusCreated: {
 				description: "The new repository.", value: repositoryJSON{}, headers: []string{"Location"},
 			}},
@@ -77,6 +78,7 @@ func (a *api) repositoryRoutes() []*route {
 			description: "It takes the place of the whole policy before, and holds for writes and pushes that begin afterwards.",
 			instead:     "leave it out, as a policy replaces whatever was before",
 			body:        &content{value: newPolicyJSON{}},
+			fails:       []errs.Reason{errs.ReasonInvalidPattern},
 			answers:     ok("The policy.", policyJSON{}),
 		}, a.setPolicy),
 		newRoute(http.MethodDelete, "/v1/repositories/{id}/policy", spec{

@@ -1,19 +1,13 @@
 package httpapi
 
 import (
-	"net/http"
 	"testing"
 
-	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/domain/errs"
-	"github.com/gitstore-dev/gitstore/ports"
 )
 
 func TestOnlyWhatIsInTheDocumentIsDescribed(t *testing.T) {
-	a := New(nil, Options{
-		Metrics: http.NotFoundHandler(), Events: struct{ ports.EventSource }{}, Packs: struct{ ports.PackTransport }{},
-		Catalogs: catalogs.New(nil, nil, catalogs.Options{}),
-	}).(*api)
+	a := describedAPI()
 	schemas := a.document.openapi.Components.Schemas.Map()
 	for name := range schemaDescriptions {
 		if schemas[name] == nil {

@@ -179,6 +179,7 @@ func TestAnInternalErrorTellsItsIncidentAndNothingElse(t *testing.T) {
 func TestTheStatusFollowsFromTheReason(t *testing.T) {
 	var fails error
 	c := serve(t, stub{list: func(context.Context) error { return fails }}, httpapi.Options{})
+	c.made = true
 	for reason, want := range map[errs.Reason]int{
 		errs.ReasonInvalidPath: 400, errs.ReasonUnauthenticated: 401, errs.ReasonPermissionDenied: 403, errs.ReasonRefNotFound: 404,
 		errs.ReasonRefExists: 409, errs.ReasonRefMoved: 409, errs.ReasonDefaultBranch: 409, errs.ReasonFileTooLarge: 413,
@@ -482,6 +483,20 @@ func checkOperation(t *testing.T, doc map[string]any, where, path string, op map
 	responses := op["responses"].(map[string]any)
 	if responses["default"] == nil || len(responses) < 2 {
 		t.Errorf("%s: responses %v", where, responses)
+	}
+	reasons := op["x-reasons"].(map[string]any)
+	for status, answer := range responses {
+		if description, _ := resolve(doc, answer.(map[string]any))["description"].(string); description == "" {
+			t.Errorf("%s: %s is not described", where, status)
+		}
+		if listed, _ := reasons[status].([]any); len(listed) == 0 && status >= "4" && status != "default" && op["operationId"] != "gitLFS" {
+			t.Errorf("%s: %s has no reasons", where, status)
+		}
+	}
+	for status := range reasons {
+		if responses[status] == nil {
+			t.Errorf("%s: there is no answer %s", where, status)
+		}
 	}
 }
 

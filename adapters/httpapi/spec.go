@@ -11,6 +11,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
 )
 
 // param describes a parameter of a route.
@@ -36,12 +38,18 @@ type spec struct {
 	body *content
 	// answers are the answers that are not problems, by status.
 	answers map[int]content
+	// fails are the reasons of problems besides those that follow from the route, with their usual status.
+	fails []errs.Reason
+	// failsAs are reasons that another status than the usual one tells.
+	failsAs map[int][]errs.Reason
 	// routine marks what probes and scrapers ask for all the time: it is logged if it fails.
 	routine bool
 	// text marks what is asked by programs that show people plain text: problems are that.
 	text bool
 	// graphql marks what is asked by GraphQL: problems are errors of that.
 	graphql bool
+	// refused marks what is there to be refused: no repository is asked.
+	refused bool
 	// lasting marks an answer that goes on until the client leaves: its duration is not one of work.
 	lasting bool
 }
@@ -148,6 +156,8 @@ var responseHeaders = map[string]string{
 	"Content-Range":   "The bytes that are returned, and of how many.",
 	"Accept-Ranges":   "bytes",
 	"Cache-Control":   "Immutable if ref was a full commit id, else no-cache: to be revalidated.",
+	"Allow":           "The methods that are served.",
+	"Retry-After":     "How many seconds to wait at least before the request is worth repeating.",
 }
 
 // document is what the API says about itself.
@@ -164,15 +174,17 @@ func newDocument(routes []*route, version string) *document {
 		Info: &huma.Info{
 			Title: "GitStore", Version: version,
 			Description: "Files in Git over HTTP: repositories, files, commits of many files, history, branches, tags, and the events of changes.\n\n" +
-				"Errors are problem details (RFC 9457); their reasons are listed at /docs/errors. Times are RFC 3339. Unknown " +
+				"Errors are problem details (RFC 9457). The reasons of an operation's are in its x-reasons, by status; /docs/errors explains them. Times are RFC 3339. Unknown " +
 				"members and parameters are refused. Names and paths that are not UTF-8 are shown with U+FFFD for what is not, " +
 				"and a second time, whole, in the member that ends in _base64.",
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 		},
-		Components: &huma.Components{Schemas: schemas, Parameters: minCursorParams, Headers: cursorHeaders},
+		Components: &huma.Components{Schemas: schemas, Parameters: minCursorParams, Headers: cursorHeaders, Responses: map[string]*huma.Response{}},
 	}}
 	for _, rt := range routes {
-		d.openapi.AddOperation(rt.operation(schemas))
+		op := rt.operation(schemas)
+		d.nameFailures(rt, op)
+		d.openapi.AddOperation(op)
 	}
 	d.openapi.Tags = groups(routes)
 	describeSchemas(schemas.Map())
@@ -200,15 +212,12 @@ func groups(routes []*route) []*huma.Tag {
 }
 
 func (rt *route) operation(schemas huma.Registry) *huma.Operation {
+	failed, _ := rt.failed()
 	op := &huma.Operation{
 		Method: rt.method, Path: rt.template(), OperationID: rt.spec.id, Tags: []string{rt.spec.group},
 		Summary: rt.spec.summary, Description: rt.spec.description,
 		Parameters: refer(slices.Concat(rt.pathParameters(), rt.spec.query, rt.spec.headers)),
-		Responses:  map[string]*huma.Response{"default": problemResponse(schemas)},
-	}
-	if rt.spec.text {
-		failed := content{description: "What is wrong, and what to do about it.", also: []string{"text/plain"}}
-		op.Responses["default"] = failed.response(schemas)
+		Responses:  map[string]*huma.Response{"default": failed.response(schemas)},
 	}
 	if b := rt.spec.body; b != nil {
 		op.RequestBody = &huma.RequestBody{Description: b.description, Required: true, Content: b.media(schemas)}
@@ -232,11 +241,6 @@ func (rt *route) pathParameters() []*param {
 		}
 	}
 	return params
-}
-
-func problemResponse(schemas huma.Registry) *huma.Response {
-	p := content{description: "A problem: see /docs/errors.", mediaType: problemType, value: problem{}}
-	return p.response(schemas)
 }
 
 func (c content) response(schemas huma.Registry) *huma.Response {

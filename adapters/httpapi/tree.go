@@ -3,6 +3,7 @@ package httpapi
 import (
 	"iter"
 	"net/http"
+	"slices"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -54,6 +55,7 @@ func (a *api) treeRoutes() []*route {
 		id: "listTree", group: "Files", summary: "List a directory", query: query,
 		description: "Ordered by the bytes of the paths. The ref is resolved for the first page; the others are of the same commit.",
 		answers:     ok("A page of entries.", treeJSON{}, "GitStore-Commit"),
+		fails:       slices.Concat(ofRevision, ofPath),
 	}, a.listTree)}
 }
 

@@ -58,6 +58,7 @@ func (a *api) webRoutes() []*route {
 		newRoute(http.MethodGet, "/assets/{name}", spec{
 			id: "getWebAsset", group: group, summary: "A script or a style of the web page",
 			answers: map[int]content{http.StatusOK: {description: "The file.", mediaType: "text/javascript", also: []string{"text/css"}, headers: []string{"ETag"}}},
+			fails:   []errs.Reason{errs.ReasonPathNotFound},
 		}, func(c *call) error { return c.sendAsset(c.path["name"]) }),
 	}
 }

@@ -98,12 +98,12 @@ func useCommits(t *testing.T, c *gitstore.ClientWithResponses) {
 
 func readProblems(t *testing.T, c *gitstore.ClientWithResponses) {
 	missing := wants[*gitstore.GetFileResponse](t, http.StatusNotFound)(
-		c.GetFileWithResponse(t.Context(), shop, "none.txt", &gitstore.GetFileParams{})).ApplicationproblemJSONDefault
+		c.GetFileWithResponse(t.Context(), shop, "none.txt", &gitstore.GetFileParams{})).ApplicationproblemJSON404
 	if missing == nil || missing.Reason != "PATH_NOT_FOUND" || missing.Status != http.StatusNotFound || missing.Detail == "" || missing.Instance == "" {
 		t.Errorf("the problem is %+v", missing)
 	}
 	invalid := wants[*gitstore.CreateProductResponse](t, http.StatusUnprocessableEntity)(c.CreateProductWithResponse(t.Context(), shop,
-		&gitstore.CreateProductParams{}, product("lost", gitstore.ProductInputStatusActive))).ApplicationproblemJSONDefault
+		&gitstore.CreateProductParams{}, product("lost", gitstore.ProductInputStatusActive))).ApplicationproblemJSON422
 	if invalid == nil || invalid.Reason != "INVALID_DOCUMENT" || invalid.Problems == nil || len(*invalid.Problems) == 0 {
 		t.Errorf("the problem is %+v", invalid)
 	}

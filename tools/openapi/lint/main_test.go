@@ -13,7 +13,8 @@ const sound = `{
   "paths": {"/mugs": {"get": {
     "operationId": "getMug", "summary": "Read a mug", "tags": ["Mugs"],
     "parameters": [{"name": "size", "in": "query", "description": "Its size.", "schema": {"type": "string"}}],
-    "responses": {"200": {"description": "The mug.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Mug"}}}}}
+    "responses": {"200": {"description": "The mug.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Mug"}}}},
+      "404": {"description": "There is no mug."}}
   }}},
   "components": {"schemas": {"Mug": {
     "type": "object", "description": "A mug.", "properties": {"price": {"type": "string", "description": "A number.", "examples": ["9.50"]}}
@@ -32,6 +33,7 @@ func TestADefectOfTheDocumentIsFound(t *testing.T) {
 		"a reference to nothing":                    {`schemas/Mug`, `schemas/Cup`, "schemas/Cup"},
 		"a member that is not described":            {`"description": "A number.", `, ``, "Mug.price is not described"},
 		"an example that is not of the type":        {`["9.50"]`, `[9.5]`, "the example of Mug.price is invalid"},
+		"an operation without an error":             {`"404"`, `"204"`, "operation-error-response"},
 		"a path whose parameter is not declared":    {`"/mugs"`, `"/mugs/{id}"`, "path-params"},
 		"an answer without what OpenAPI asks of it": {`"description": "The mug.", `, ``, "description"},
 	} {

@@ -1,0 +1,43 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
+)
+
+// CheckDocumented returns an error if the document does not have the reason among those of the status for the operation that serves a
+// request. An answer without a reason needs its status there.
+func CheckDocumented(handler http.Handler, r *http.Request, status int, reason string) error {
+	a, ok := handler.(*api)
+	if !ok {
+		return nil
+	}
+	rt, _, err := a.find(r)
+	if err != nil { // there is no operation
+		return nil
+	}
+	documented := a.document.operation(rt)
+	key := fmt.Sprint(status)
+	if documented.Responses[key] == nil {
+		return fmt.Errorf("%s is not documented to answer %d", rt.spec.id, status)
+	}
+	all := documented.Extensions["x-reasons"].(failures)
+	if reason != "" && !slices.Contains(all[status], errs.Reason(reason)) {
+		return fmt.Errorf("%s is not documented to answer %d with %s, but %s", rt.spec.id, status, reason, all[status])
+	}
+	return nil
+}
+
+// GraphQLCodes returns the codes that docs/graphql.md lists.
+var GraphQLCodes = sync.OnceValue(func() (codes []string) {
+	for _, row := range graphqlFailures() {
+		for _, r := range row.reasons {
+			codes = append(codes, string(r))
+		}
+	}
+	return codes
+})
