@@ -226,16 +226,16 @@ func (a *asker) askAsProducts() {
 		a.ask(catalog.Query{Status: []string{status}, PriceMax: "15"})
 	}
 	for _, status := range append(a.values["inventory_status"], "preorder") {
-		a.ask(catalog.Query{InventoryStatus: []string{status}, PriceMin: "100"})
-		a.ask(catalog.Query{InventoryStatus: []string{status, "low_stock"}, Currency: "EUR", PriceMax: "40"})
+		a.ask(catalog.Query{InventoryStatus: []string{status}, PriceMin: "400"})
+		a.ask(catalog.Query{InventoryStatus: []string{status, "low_stock"}, Currency: "EUR", PriceMax: "20"})
 	}
 	for _, currency := range append(a.values["currency"], "XXX") {
-		a.ask(catalog.Query{Currency: currency, PriceMax: "99.99"})
+		a.ask(catalog.Query{Currency: currency, PriceMax: "24.99"})
 	}
 	prices := a.values["price"]
 	for _, price := range append(spread(prices, 3), "0", "1.5", "1000000") {
-		a.ask(catalog.Query{PriceMin: price, PriceMax: "200"})
-		a.ask(catalog.Query{PriceMin: "12.30", PriceMax: price, Sort: []catalog.FieldOrder{{Field: "price"}}})
+		a.ask(catalog.Query{PriceMin: price, PriceMax: "20.05"})
+		a.askFew(question{size: 250, fields: []string{"id"}, query: catalog.Query{PriceMin: "12.30", PriceMax: price, Sort: []catalog.FieldOrder{{Field: "price"}}}})
 	}
 	tags := spread(a.values["tags"], 6)
 	for i, tag := range append(tags, "none") {
