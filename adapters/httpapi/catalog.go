@@ -95,7 +95,7 @@ func (a *api) catalogRoutes() []*route {
 		}, a.listAnyDocuments),
 		newRoute(http.MethodGet, catalogPattern+"/documents/{kind}/{document}", spec{
 			id: "getDocument", group: group, summary: "Read a document of any kind", query: documentParams(), headers: headers,
-			answers: catalogAnswers("The document.", documentJSON{}), fails: append(read, errs.ReasonDocumentNotFound),
+			answers: catalogAnswers("The document.", documentJSON{}), fails: slices.Concat(read, []errs.Reason{errs.ReasonDocumentNotFound}),
 		}, a.getAnyDocument),
 	}
 	for _, l := range documentLists {

@@ -169,7 +169,7 @@ func (a *api) documentWriteRoutes(group string) []*route {
 			http.StatusCreated: {description: "The commit was made, now or before for the same request_id.", value: changesResultJSON{}, headers: []string{"GitStore-Commit", "Location"}},
 			http.StatusOK:      {description: "No commit was made: a dry run, or nothing to change.", value: changesResultJSON{}, headers: []string{"GitStore-Commit"}},
 		},
-		fails: append(ofDocuments, errs.ReasonNoActions),
+		fails: slices.Concat(ofDocuments, []errs.Reason{errs.ReasonNoActions}),
 	}, a.changeDocuments)}
 	for _, l := range append(slices.Clone(documentLists), anyDocuments) {
 		routes = append(routes, a.documentWriteRoutesOf(group, l)...)

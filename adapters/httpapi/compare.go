@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2/negotiation"
@@ -55,7 +56,7 @@ func (a *api) compareRoutes() []*route {
 		answers: map[int]content{http.StatusOK: {
 			description: "The comparison.", value: comparisonJSON{}, also: []string{diffType}, headers: []string{"GitStore-Commit"},
 		}},
-		fails: append(ofRevision, errs.ReasonInvalidPath),
+		fails: slices.Concat(ofRevision, []errs.Reason{errs.ReasonInvalidPath}),
 	}, a.compare)}
 }
 

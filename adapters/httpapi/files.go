@@ -65,7 +65,7 @@ func (a *api) fileRoutes() []*route {
 			answers: map[int]content{http.StatusOK: {
 				description: "The commit that was made, or before, for the same request_id.", value: commitResultJSON{}, headers: []string{"GitStore-Commit"},
 			}},
-			fails:   append(ofCommit, errs.ReasonPathNotFound, errs.ReasonNotAFile),
+			fails:   slices.Concat(ofCommit, []errs.Reason{errs.ReasonPathNotFound, errs.ReasonNotAFile}),
 			failsAs: map[int][]errs.Reason{http.StatusPreconditionFailed: {errs.ReasonBlobMoved, errs.ReasonPathNotFound}},
 		}, a.deleteFile),
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -53,7 +54,7 @@ func (a *api) historyRoutes() []*route {
 			id: "listCommits", group: group, summary: "List history", query: query,
 			description: "A commit comes after all its descendants, and otherwise the newest first. The ref is resolved for the " +
 				"first page; the others are of the same history.",
-			answers: ok("A page of commits.", list[commitJSON]{}, "GitStore-Commit"), fails: append(ofRevision, errs.ReasonInvalidPath),
+			answers: ok("A page of commits.", list[commitJSON]{}, "GitStore-Commit"), fails: slices.Concat(ofRevision, []errs.Reason{errs.ReasonInvalidPath}),
 		}, a.listCommits),
 		newRoute(http.MethodGet, "/v1/repositories/{id}/commits/{revision...}", spec{
 			id: "getCommit", group: group, summary: "Read a commit",

@@ -79,7 +79,7 @@ func (a *api) branchRoutes() []*route {
 			id: "deleteBranch", group: group, summary: "Delete a branch", description: "The default branch cannot be deleted.",
 			instead: "use the query parameter expected_head",
 			query:   []*param{textParam("expected_head", "The commit that the branch must be at.")},
-			answers: map[int]content{http.StatusNoContent: {}}, fails: append(ofOldRef, errs.ReasonDefaultBranch),
+			answers: map[int]content{http.StatusNoContent: {}}, fails: slices.Concat(ofOldRef, []errs.Reason{errs.ReasonDefaultBranch}),
 		}, a.deleteBranch),
 	}
 }

@@ -343,7 +343,7 @@ func TestPagesWorkWithoutTheInternet(t *testing.T) {
 		c.checkLinks(page)
 	}
 	docs := string(c.get("/docs").body)
-	for _, want := range []string{"1.2.3", "/v1/repositories/{id}/compare/{base}...{head}", "If-None-Match", "expected_blob_id", `id="schema-NewCommit"`} {
+	for _, want := range []string{"1.2.3", "/v1/repositories/{id}/compare/{base}...{head}", "If-None-Match", "expected_blob_id", `id="schema-NewCommit"`, `<td><code>416</code></td><td><a href="/docs/errors#INVALID_RANGE">`} {
 		if !strings.Contains(docs, want) {
 			t.Errorf("/docs does not show %s", want)
 		}
