@@ -21,18 +21,22 @@ FUZZTIME ?= 10s
 # tests run all the same, and `make test` says what was left out.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
+# All else is built in one way, that of the images: what one task compiles no other compiles again.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath $(GOFLAGS)
+
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Build both services and run them on loopback with a sample catalog
-	@CGO_ENABLED=0 go build -trimpath -o bin/run ./scripts/run
+	@go build -o bin/run ./scripts/run
 	@exec bin/run
 
 .PHONY: build
 build: ## Build the binaries into bin/
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+	go build -o bin/ ./cmd/...
 
 # --- containers ---------------------------------------------------------
 
@@ -46,7 +50,7 @@ SOURCE   := https://$(shell awk '$$1 == "module" { print $$2 }' go.mod)
 
 # Told by the linker, so that a binary is the same from any directory, with or without a Git work tree around it.
 BUILDINFO := $(shell awk '$$1 == "module" { print $$2 }' go.mod)/internal/buildinfo
-DIST_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+DIST_BUILD = go build -buildvcs=false \
 	-ldflags '-s -w -buildid= -X $(BUILDINFO).version=$(VERSION) -X $(BUILDINFO).commit=$(REVISION)'
 
 .PHONY: dist
@@ -81,7 +85,7 @@ up: compose images ## Run a git-service and three API replicas in containers, wi
 	@for port in $(PORTS); do \
 		curl -fsS -o /dev/null --retry 60 --retry-delay 1 --retry-all-errors http://127.0.0.1:$$port/readyz; \
 	done
-	@CGO_ENABLED=0 go run -trimpath ./scripts/run -import http://127.0.0.1:$(firstword $(PORTS))
+	@go run ./scripts/run -import http://127.0.0.1:$(firstword $(PORTS))
 	@echo 'GitStore is running; `make down` stops it. Three replicas serve the sample catalog:'
 	@for port in $(PORTS); do echo "curl http://127.0.0.1:$$port/v1/repositories/shop/files/README.md"; done
 
@@ -99,6 +103,7 @@ test: test-go test-embed test-tools e2e test-powercut test-reproducible test-con
 # For an object of more than 64 KiB the race detector maps new shadow memory instead of
 # clearing the old one: the page faults took a quarter of the time.
 test-go: export GORACE := clear_shadow_mmap_threshold=16777216 $(GORACE)
+test-go: export CGO_ENABLED := $(if $(RACE),1,0)
 test-go: ## Run the tests of all packages but those in e2e, with the race detector
 	$(if $(RACE),,@echo 'no C compiler found: running without the race detector' >&2)
 	go test $(RACE) -timeout 20m $$(go list ./... | grep -v '/e2e')
