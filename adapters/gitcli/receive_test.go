@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/internal/pktline"
@@ -207,4 +210,28 @@ func TestHooksInARepositoryAreNotRun(t *testing.T) {
 	require.Contains(t, report, "ok refs/heads/x\n")
 	commit(t, shop.Repository(shopID(t)), upsert(path(t, "a.md"), "2"))
 	require.NoFileExists(t, ran)
+}
+
+func TestAFetchThatFailsForDamageIsNotTheClients(t *testing.T) {
+	root, log := t.TempDir(), &bytes.Buffer{}
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, Logger: slog.New(slog.NewJSONHandler(log, nil))})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	createShop(t, s)
+	runner, err := command.NewRunner(t.Context(), "git", slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	damage := func(c command.Command, input string) string {
+		out, err := runner.Output(t.Context(), repositoryDir(t, root), c, strings.NewReader(input))
+		require.NoError(t, err)
+		return strings.TrimSpace(string(out))
+	}
+	tree := damage(command.Git("mktree", "--missing"), "100644 blob "+git.SHA1.HashObject(git.BlobObject, []byte("lost")).String()+"\ta.md\n")
+	head := damage(command.Git("hash-object", "-w", "-t", "commit", "--stdin"), "tree "+tree+"\nauthor A <a@example.com> 1700000000 +0000\ncommitter A <a@example.com> 1700000000 +0000\n\nx\n")
+	damage(command.Git("update-ref", "--stdin"), "create refs/heads/main "+head+"\n")
+
+	request := append(pktline.Append(nil, "command=fetch\n"), "0001"...)
+	request = append(pktline.Append(pktline.Append(request, "want "+head+"\n"), "done\n"), pktline.Flush...)
+	err = s.UploadPack(t.Context(), shopID(t), 2, bytes.NewReader(request), io.Discard)
+	require.True(t, errs.Is(err, errs.ReasonInternal), "%v", err)
+	require.Contains(t, log.String(), "git failed to serve a client")
 }

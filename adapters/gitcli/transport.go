@@ -82,9 +82,10 @@ func (s *Store) serve(ctx context.Context, id git.RepositoryID) (_ context.Conte
 }
 
 // refusals are the beginnings of what git says on its standard error of requests that are not of the protocol, and not of
-// what is wrong here.
-var refusals = regexp.MustCompile(`(?m)^fatal: (protocol error|upload-pack: |git upload-pack: |expected |unexpected |unknown |unable to parse |invalid |bad |filter |deepen |` +
-	`garbage |malformed |the remote end hung up|negative |object-info: |mismatched object format|promisor remote)`)
+// what is wrong here, of which upload-pack speaks in much the same words.
+var refusals = regexp.MustCompile(`(?m)^fatal: (?:protocol error|(?:git )?upload-pack: (?:not our ref |protocol error|expected |ambiguous |deepen |filtering )|` +
+	`expected (?:flush |something |'tree)|unexpected line|unknown (?:capability|object format|ref|command)|(?:bad|invalid|malformed) (?:shallow|unshallow|filter|command|want|deepen)|` +
+	`Invalid deepen|deepen |filter |multiple filter-specs |must escape |garbage |negative |the remote end hung up|object-info: |object-format |mismatched object format|promisor remote)`)
 
 // exchanged returns the error of a call that a client had with git.
 func (s *Store) exchanged(ctx context.Context, r *repo, err error) error {

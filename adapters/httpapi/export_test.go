@@ -17,8 +17,8 @@ func CheckDocumented(handler http.Handler, r *http.Request, status int, reason s
 		return nil
 	}
 	rt, _, err := a.find(r)
-	if err != nil { // there is no operation
-		return nil
+	if err != nil {
+		return nil //nolint:nilerr // there is no operation
 	}
 	documented := a.document.operation(rt)
 	key := fmt.Sprint(status)
