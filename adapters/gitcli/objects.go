@@ -79,6 +79,8 @@ type objects struct {
 	format     git.ObjectFormat
 	cache      *objectCache
 	reader     *catfile.Reader
+	// maxEntries, if it is not 0, is the most entries of trees that are read: others fail with errWide.
+	maxEntries int
 	// borrowed are objects of pushes that are not the repository's yet.
 	borrowed []*objects
 }
@@ -274,6 +276,9 @@ func (o *objects) keep(obj catfile.Object) (any, error) {
 	if obj.Type == git.BlobObject {
 		o.cache.put(o.repository, obj.ID, blobSize(obj.Size))
 		return nil, nil
+	}
+	if obj.Type == git.TreeObject && o.maxEntries > 0 && git.CountEntries(o.format, obj.Content) > o.maxEntries {
+		return nil, errWide
 	}
 	v, err := parse(o.format, obj.Type, obj.ID, obj.Content)
 	if err == nil {

@@ -3,6 +3,7 @@ package gitcli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -20,6 +21,8 @@ var (
 	errLinks = errs.New(errs.ReasonInvalidMode, "symbolic links and submodules are not taken here")
 	// errDeep is why a push is refused that brings files which could not be asked for.
 	errDeep = errs.New(errs.ReasonInvalidPath, "paths are taken of 64 components and 4096 bytes at most")
+	// errWide is why a push is refused that brings a directory which would cost its readers too much.
+	errWide = errs.New(errs.ReasonPackTooLarge, fmt.Sprintf("directories are taken of %d entries at most: use several", git.MaxTreeEntries))
 )
 
 const (
@@ -34,8 +37,8 @@ const (
 	maxBases = 16
 )
 
-// checkTrees refuses a push that brings paths which are too long or too deep to be read and, if it may bring no links,
-// symbolic links and submodules: whoever checks them out may be led elsewhere. It looks at every commit that comes, not at
+// checkTrees refuses a push that brings paths which are too long or too deep to be read, directories of too many entries and,
+// if it may bring no links, symbolic links and submodules: whoever checks them out may be led elsewhere. It looks at every commit that comes, not at
 // where the refs will be alone, and of it at what differs from its parents: merges are held to what none of them has. Each tree
 // that comes is read once where none lies at several depths or takes the place of several others, and a few times at most, so
 // directories that are named again and again cost nothing.
@@ -44,7 +47,7 @@ func (p *push) checkTrees(ctx context.Context, q *quarantine, links bool) error 
 		return nil
 	}
 	trees := *q.objects
-	trees.cache = newObjectCache(treeCache)
+	trees.cache, trees.maxEntries = newObjectCache(treeCache), git.MaxTreeEntries
 	check := &treeCheck{ctx: ctx, commits: q.objects, trees: &trees, links: links, seed: maphash.MakeSeed(), seen: map[git.ObjectID]looks{}}
 	var some []git.ObjectID
 	commits := &lineWriter{each: func(line string) error {
@@ -217,6 +220,10 @@ func (t *treeCheck) hash(ids []git.ObjectID) uint64 {
 // read looks at the entries of a tree that none of its bases has.
 func (t *treeCheck) read(p place) error {
 	entries, err := t.trees.Tree(t.ctx, p.tree)
+	if errors.Is(err, errWide) {
+		t.refuse(p.commit, errWide, "too many entries in directory /"+p.dir.join(""))
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -224,6 +231,9 @@ func (t *treeCheck) read(p place) error {
 	below := map[string][]git.ObjectID{}
 	for _, base := range p.bases { // one after the other: each may be large
 		old, err := t.trees.Tree(t.ctx, base)
+		if errors.Is(err, errWide) {
+			continue // it was not pushed, and what it had counts as brought
+		}
 		if err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/internal/pktline"
+	"github.com/gitstore-dev/gitstore/internal/testkit/gitcmd"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -513,6 +514,51 @@ func TestAPushBringsNoPathsThatCouldNotBeRead(t *testing.T) {
 			})
 		}
 	}
+}
+
+// wide is a tree of n files.
+func wide(blob git.ObjectID, n int) []git.TreeEntry {
+	entries := make([]git.TreeEntry, n)
+	for i := range entries {
+		entries[i] = git.TreeEntry{Name: fmt.Sprintf("%05d", i), Mode: git.ModeRegular, ID: blob}
+	}
+	return entries
+}
+
+func TestAPushBringsNoDirectoriesOfMoreEntriesThanTheLimit(t *testing.T) {
+	for more, links := range []bool{false, true} {
+		p := &handmade{}
+		taken := p.commit(p.within(p.tree(wide(p.add(git.BlobObject, "x"), git.MaxTreeEntries)...), 2, "d"))
+		s := newPushShop(t, gitcli.Options{Policy: ports.Policy{Links: links}})
+		_, report := s.push(p.pack(), "", move("refs/heads/main", git.ObjectID{}, taken))
+		require.Contains(t, report, "ok refs/heads/main\n")
+
+		p = &handmade{}
+		blob := p.add(git.BlobObject, "y")
+		refused := p.commit(p.within(p.tree(wide(blob, git.MaxTreeEntries+1+more)...), 2, "d"), taken)
+		head := p.commit(p.within(p.tree(wide(blob, 1)...), 2, "d"), refused)
+		remote, report := s.push(p.pack(), "", move("refs/heads/main", taken, head))
+		require.Equal(t, "commit "+refused.String()+": too many entries in directory /d/d/\n", remote)
+		require.Contains(t, report, "ng refs/heads/main directories are taken of 50000 entries at most: use several\n")
+		require.Equal(t, map[errs.Reason]int64{errs.ReasonPackTooLarge: 1}, s.Stats().PushesRefused)
+	}
+}
+
+func TestADirectoryThatHasTooManyEntriesIsPushedWithFewer(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	shop := pushShop{Store: s, t: t, repo: createShop(t, s)}
+	p := &handmade{}
+	blob := p.add(git.BlobObject, "x")
+	from := p.commit(p.tree(wide(blob, git.MaxTreeEntries+1)...))
+	gitcmd.Run(t, []byte(p.pack()), "--git-dir="+repositoryDir(t, root), "index-pack", "--stdin")
+	_, err := shop.repo.UpdateRefs(t.Context(), []git.RefUpdate{{Name: mainBranch(t), Expected: git.ExpectAbsent(), New: from}})
+	require.NoError(t, err)
+
+	p = &handmade{}
+	to := p.commit(p.tree(wide(blob, git.MaxTreeEntries)...), from)
+	_, report := shop.push(p.pack(), "", move("refs/heads/main", from, to))
+	require.Contains(t, report, "ok refs/heads/main\n")
 }
 
 func TestWhatIsThereIsNotPushedDeeperThanItCouldBeRead(t *testing.T) {

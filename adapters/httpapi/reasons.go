@@ -186,7 +186,7 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"Check the id and the repository.",
 	},
 	errs.ReasonPathConflict: {
-		"The path needs a directory where a file is, or the other way round, or differs from a neighbour only in case.",
+		"The path needs a directory where a file is, or the other way round, differs from a neighbour only in case, or is one more than its directory may have.",
 		"Move or delete what is in the way in the same commit, or choose another path.",
 	},
 	errs.ReasonPathExists: {
@@ -262,8 +262,8 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"Read what git shows behind \"remote:\", repair the commit that it names, and push again.",
 	},
 	errs.ReasonPackTooLarge: {
-		"A push is above a limit: bytes, objects, or what they become when they are unpacked.",
-		"Push the history in parts, or ask the operator for a higher limit.",
+		"A push is above a limit: bytes, objects, what they become when they are unpacked, or the entries of a directory.",
+		"Push the history in parts, use several directories, or ask the operator for a higher limit.",
 	},
 	errs.ReasonSHA1Collision: {
 		"The content is crafted to collide with other content under SHA-1.",

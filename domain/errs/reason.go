@@ -100,7 +100,8 @@ const (
 
 	// ReasonRefConflict is a ref name that is a directory of another, or the other way round.
 	ReasonRefConflict Reason = "REF_CONFLICT"
-	// ReasonPathConflict is a path that needs a file where a directory is, or the other way round.
+	// ReasonPathConflict is a path that needs a file where a directory is, or the other way round, that differs from a
+	// neighbour's in case alone, or that is one too many in its directory.
 	ReasonPathConflict Reason = "PATH_CONFLICT"
 	// ReasonNotAFile is a path that leads to a directory or submodule where a file was asked for.
 	ReasonNotAFile Reason = "NOT_A_FILE"

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -79,6 +80,23 @@ func EncodeTree(entries []TreeEntry) []byte {
 		b = e.ID.AppendTo(b)
 	}
 	return b
+}
+
+// MaxTreeEntries is the most entries of a directory that is written or pushed. A tree is read as a whole whatever is asked
+// of it, so that a larger one would cost its readers, and a history of its versions, more than it is worth.
+const MaxTreeEntries = 50_000
+
+// CountEntries returns how many entries the content of a tree object has, without reading them. What is malformed counts as
+// one.
+func CountEntries(f ObjectFormat, content []byte) (n int) {
+	for ; len(content) > 0; n++ {
+		end := bytes.IndexByte(content, 0)
+		if end < 0 {
+			return n + 1
+		}
+		content = content[min(len(content), end+1+f.Size()):]
+	}
+	return n
 }
 
 // DecodeTree reads the content of a tree object, in its order. It fails with REPOSITORY_CORRUPT, also for a name that can

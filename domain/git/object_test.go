@@ -392,3 +392,22 @@ func FuzzDecodeTree(f *testing.F) {
 		}
 	})
 }
+
+func TestEntriesOfATreeAreCountedAsTheyAreRead(t *testing.T) {
+	for _, format := range []git.ObjectFormat{git.SHA1, git.SHA256} {
+		var entries []git.TreeEntry
+		for n := range 10 {
+			content := git.EncodeTree(entries)
+			if got := git.CountEntries(format, content); got != n {
+				t.Errorf("%d of %d are counted", got, n)
+			}
+			if cut := content[:max(0, len(content)-1)]; git.CountEntries(format, cut) != n {
+				t.Errorf("%d are counted of %q", git.CountEntries(format, cut), cut)
+			}
+			entries = append(entries, git.TreeEntry{Name: strings.Repeat("n", n+1), Mode: git.ModeRegular, ID: format.HashObject(git.BlobObject, nil)})
+		}
+		if got := git.CountEntries(format, []byte("100644 without end")); got != 1 {
+			t.Errorf("%d are counted", got)
+		}
+	}
+}

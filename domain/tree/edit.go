@@ -41,7 +41,7 @@ type EditResult struct {
 // touch one path are refused. Only the directories on the way are read, and an empty directory ceases to exist.
 //
 // It fails with DUPLICATE_PATH, PATH_NOT_FOUND, PATH_EXISTS, PATH_CONFLICT (a file where a directory is needed or the
-// other way round, or a name that differs from a neighbour's in case alone), NOT_A_FILE (a directory, symbolic link or
+// other way round, a name that differs from a neighbour's in case alone, or one beyond [git.MaxTreeEntries]), NOT_A_FILE (a directory, symbolic link or
 // submodule where a file is needed) and BLOB_MOVED.
 func Edit(ctx context.Context, r git.ObjectReader, root git.ObjectID, edits []FileEdit,
 	put func(content []byte) (git.ObjectID, error),
@@ -326,7 +326,7 @@ func (ed *editor) descend(path git.TreePath) ([]*node, error) {
 		}
 		e := n.entry(name)
 		if e == nil {
-			if err := n.checkTwin(path.Ancestor(i + 1)); err != nil {
+			if err := n.checkNew(path.Ancestor(i + 1)); err != nil {
 				return nil, err
 			}
 			e = &entry{mode: git.ModeDirectory, dir: &node{}}
@@ -351,7 +351,7 @@ func (ed *editor) write(path git.TreePath, te git.TreeEntry) error {
 		return pathError(errs.ReasonPathConflict, path, "path %q needs a file where a directory is", path)
 	}
 	if old == nil {
-		if err := n.checkTwin(path); err != nil {
+		if err := n.checkNew(path); err != nil {
 			return err
 		}
 	}
@@ -359,9 +359,12 @@ func (ed *editor) write(path git.TreePath, te git.TreeEntry) error {
 	return nil
 }
 
-// checkTwin refuses a new name that a file system without regard to case would take for another one of the directory,
-// and remembers the name.
-func (n *node) checkTwin(path git.TreePath) error {
+// checkNew refuses a new name in a directory that has as many as it may, or that a file system without regard to case would
+// take for another one of the directory, and remembers the name.
+func (n *node) checkNew(path git.TreePath) error {
+	if n.size >= git.MaxTreeEntries {
+		return pathError(errs.ReasonPathConflict, path, "path %q is one too many: a directory has %d entries at most, use several", path, git.MaxTreeEntries)
+	}
 	if n.folded == nil {
 		n.folded = make(map[string]string, n.size+1)
 		for _, e := range n.list() {

@@ -241,6 +241,36 @@ func mustTree(t *testing.T, o *gitcmd.Objects, id git.ObjectID) []git.TreeEntry 
 	return entries
 }
 
+func TestADirectoryTakesNoNewNamesBeyondTheLimit(t *testing.T) {
+	o := gitcmd.NewObjects(git.SHA1)
+	full := make([]git.TreeEntry, git.MaxTreeEntries)
+	for i := range full {
+		full[i] = git.TreeEntry{Name: fmt.Sprintf("%05d", i), Mode: git.ModeRegular, ID: blobID("x")}
+	}
+	for _, more := range []string{"", "e"} { // it may have had more before
+		entries := slices.Clone(full)
+		if more != "" {
+			entries = append(entries, git.TreeEntry{Name: more, Mode: git.ModeRegular, ID: blobID("x")})
+		}
+		root := o.AddTree(git.TreeEntry{Name: "d", Mode: git.ModeDirectory, ID: o.AddTree(entries...)})
+		for _, refused := range []tree.FileEdit{
+			writeEdit(t, git.ActionCreate, "d/new", "1"), writeEdit(t, git.ActionUpsert, "d/new/file", "1"),
+		} {
+			_, err := edit(t, o, root, writeEdit(t, git.ActionCreate, "beside", "1"), refused)
+			if !errs.Is(err, errs.ReasonPathConflict) {
+				t.Errorf("%s is written: %v", refused.Path, err)
+			}
+		}
+		taken := []tree.FileEdit{writeEdit(t, git.ActionUpdate, "d/00000", "2"), moveEdit(t, "d/00001", "beside")}
+		if more != "" {
+			taken = append(taken, deleteEdit(t, "d/"+more))
+		}
+		if _, err := edit(t, o, root, append(taken, writeEdit(t, git.ActionCreate, "d/new", "1"))...); err != nil {
+			t.Errorf("a name in the place of another: %v", err)
+		}
+	}
+}
+
 func TestMoveThatChangesTheCaseAloneIsAllowed(t *testing.T) {
 	objects := gitcmd.NewObjects(git.SHA1)
 	res, err := edit(t, objects, files(objects, "readme.md"), moveEdit(t, "readme.md", "README.md"))

@@ -26,9 +26,11 @@ type Limits struct {
 }
 
 const (
-	// maxWhole is the largest object that git has to hold in memory: any but a blob that comes as a whole. A delta names the
-	// sizes of what it is based on and of what it makes; both are held.
+	// maxWhole is the largest object of those which git has to hold in memory for deltas: they name the sizes of what they are
+	// based on and of what they make.
 	maxWhole = 64 << 20
+	// maxTree is the largest tree: one of git.MaxTreeEntries with names as long as those of files can be (NAME_MAX).
+	maxTree = 16 << 20
 	// maxMessage is the largest commit or tag that is sent as a whole: an answer has room for it.
 	maxMessage = 1 << 20
 	// maxMade is the most that all objects of a pack may make together. Each of them is made and hashed at least once,
@@ -52,8 +54,8 @@ func (l Limits) Object(t git.ObjectType, size int64) error {
 			return packTooLarge("a commit or tag of %d bytes is larger than the limit of %d: write a shorter message", size, maxMessage)
 		}
 	case git.TreeObject:
-		if size > maxWhole {
-			return packTooLarge("a tree of %d bytes is larger than the limit of %d", size, maxWhole)
+		if size > maxTree {
+			return packTooLarge("a directory whose list of entries has %d bytes is larger than the limit of %d: use several", size, maxTree)
 		}
 	}
 	return nil

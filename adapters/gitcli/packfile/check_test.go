@@ -101,7 +101,7 @@ func TestWhatAPackBecomesIsLimited(t *testing.T) {
 	}{
 		"a GiB in a MiB":         {packOf(entry(3, 1<<30, "", bomb)), ample, "200 times as large"},
 		"a file above the limit": {packOf(entry(3, 1<<30+1, "", nil)), ample, "a file of 1073741825 bytes is larger than the limit"},
-		"a large tree":           {packOf(entry(2, 64<<20+1, "", nil)), ample, "a tree of"},
+		"a large tree":           {packOf(entry(2, 16<<20+1, "", nil)), ample, "a directory whose list of entries has 16777217 bytes"},
 		"a long message":         {packOf(entry(1, 1<<20+1, "", nil)), ample, "a commit or tag of 1048577 bytes"},
 		"a long tag":             {packOf(entry(4, 1<<20+1, "", nil)), ample, "write a shorter message"},
 		"a large delta":          {packOf(entry(6, 64<<20+1, "\x05", nil)), ample, "a delta of"},
