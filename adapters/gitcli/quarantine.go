@@ -109,7 +109,7 @@ func (q *quarantine) receive(ctx context.Context, in io.Reader, sent func()) (co
 		return nil, errs.New(errs.ReasonInternal, "git did not say what it made of a pack")
 	}
 	path := filepath.Join(q.dir, "objects", "pack", "pack-"+name)
-	if err := q.checkLarge(ctx, path+".idx", contents.Large); err != nil {
+	if err := q.checkDeltas(ctx, path+".idx", contents); err != nil {
 		return nil, err
 	}
 	q.pack = packfile.Adopt(r.packDir(), path)
@@ -126,9 +126,11 @@ func (q *quarantine) addBases(ctx context.Context, contents *packfile.Contents) 
 	})
 }
 
-// checkLarge holds what the large deltas of a pack make to the limits of their types, of which only git knows now.
-func (q *quarantine) checkLarge(ctx context.Context, index string, offsets []int64) error {
-	if len(offsets) == 0 {
+// checkDeltas holds the deltas of a pack to the limits that depend on what only git knows now: of which type that is what large
+// ones make, and where the bases are that they name.
+func (q *quarantine) checkDeltas(ctx context.Context, index string, contents *packfile.Contents) error {
+	deep := contents.MayBeDeep()
+	if len(contents.Large) == 0 && !deep {
 		return nil
 	}
 	f, err := os.Open(index)
@@ -136,7 +138,8 @@ func (q *quarantine) checkLarge(ctx context.Context, index string, offsets []int
 		return disk.Error(err)
 	}
 	defer func() { _ = f.Close() }()
-	var ids []git.ObjectID
+	var large []git.ObjectID
+	bases := map[git.ObjectID]int64{}
 	lines := &lineWriter{each: func(line string) error {
 		offset, rest, _ := strings.Cut(line, " ")
 		text, _, _ := strings.Cut(rest, " ")
@@ -144,22 +147,32 @@ func (q *quarantine) checkLarge(ctx context.Context, index string, offsets []int
 		if err != nil {
 			return err
 		}
-		if _, ok := slices.BinarySearch(offsets, at); !ok {
-			return nil
-		}
 		id, err := git.ParseObjectID(text)
-		ids = append(ids, id)
+		if _, ok := slices.BinarySearch(contents.Large, at); ok {
+			large = append(large, id)
+		}
+		if _, ok := contents.Bases[id]; ok && deep {
+			bases[id] = at
+		}
 		return err
 	}}
 	showIndex := command.Git("show-index").WithFormat("--object-format=", q.repo.objects.format)
 	if err := q.repo.store.runner.Exchange(ctx, q.dir, showIndex, f, lines); err != nil {
 		return err
 	}
+	if deep {
+		if err := contents.CheckDepth(bases); err != nil {
+			return err
+		}
+	}
+	if len(large) == 0 {
+		return nil
+	}
 	if err := q.open(ctx); err != nil {
 		return err
 	}
 	limits := q.repo.store.packLimits()
-	return eachInfo(ctx, q.objects.reader, ids, func(made catfile.Info) error { return limits.Object(made.Type, made.Size) })
+	return eachInfo(ctx, q.objects.reader, large, func(made catfile.Info) error { return limits.Object(made.Type, made.Size) })
 }
 
 // eachInfo calls fn with what is told of each of the objects, a few at a time in memory.

@@ -88,6 +88,35 @@ func TestWhatGitAddsToAThinPackIsHeldToTheLimits(t *testing.T) {
 	require.Contains(t, push("small", len("small")), "ok refs/heads/other\n")
 }
 
+func TestAPushBringsNoLongerChainsOfDeltasThanTheLimit(t *testing.T) {
+	const limit = 4095
+	for _, known := range []bool{false, true} { // whether the repository has all that the deltas make
+		for links, taken := range map[int]bool{limit: true, limit + 1: false} {
+			s := newPushShop(t, gitcli.Options{})
+			whole, p := &handmade{}, &handmade{}
+			at := whole.add(git.BlobObject, "0")
+			p.add(git.BlobObject, "0")
+			for i := range links {
+				p.delta(at, len(fmt.Sprint(i)), fmt.Sprint(i+1), 0, 0)
+				at = whole.add(git.BlobObject, fmt.Sprint(i+1))
+			}
+			from := whole.commit(whole.tree(wide(at, 1)...))
+			to := p.commit(p.tree(wide(at, 2)...))
+			if known {
+				_, report := s.push(whole.pack(), "", move("refs/heads/whole", git.ObjectID{}, from))
+				require.Contains(t, report, "ok refs/heads/whole\n")
+			}
+			_, report := s.push(p.pack(), "", move("refs/heads/main", git.ObjectID{}, to))
+			if taken {
+				require.Contains(t, report, "ok refs/heads/main\n")
+				continue
+			}
+			require.Contains(t, report, "unpack a chain of more than 4095 deltas takes too long to read")
+			require.False(t, s.has("refs/heads/main"))
+		}
+	}
+}
+
 func TestAFailureOfGitIsNotTheClients(t *testing.T) {
 	head, pack := elsewhere(t, "x")
 	for _, tt := range []struct{ command, does, logged string }{

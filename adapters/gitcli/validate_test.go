@@ -403,7 +403,8 @@ func TestSymbolicLinksAndSubmodulesAreNotPushed(t *testing.T) {
 // handmade is a pack that no git would make.
 type handmade struct {
 	bytes.Buffer
-	n uint32
+	n        uint32
+	deflater *zlib.Writer
 }
 
 func (p *handmade) add(kind git.ObjectType, content string) git.ObjectID {
@@ -421,9 +422,12 @@ func (p *handmade) entry(kind byte, base, content string) {
 	}
 	p.Write(head)
 	p.WriteString(base)
-	w := zlib.NewWriter(p)
-	_, _ = io.WriteString(w, content)
-	_ = w.Close()
+	if p.deflater == nil {
+		p.deflater = zlib.NewWriter(p)
+	}
+	p.deflater.Reset(p)
+	_, _ = io.WriteString(p.deflater, content)
+	_ = p.deflater.Close()
 	p.n++
 }
 

@@ -2,12 +2,14 @@ package packfile
 
 import (
 	"bufio"
+	"cmp"
 	"compress/flate"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/zlib"
 
@@ -36,6 +38,10 @@ const (
 	// maxMade is the most that all objects of a pack may make together. Each of them is made and hashed at least once,
 	// however few bytes a delta takes, and reading the one at the end of a chain of deltas makes all that are in it.
 	maxMade = 8 << 30
+	// maxDepth is the most deltas, each of the result of the next one, that lead to an object, which is also the most that git
+	// makes (git-config(1), pack.depth). All of them are made to read the last, so that reading those of a long chain in any
+	// order but its own takes the square of its length.
+	maxDepth = 4095
 	// What is sent may become maxRatio times as long and freeInflated more. Deflate shrinks nothing that somebody wrote
 	// as much; it can shrink nothing at all a thousand times.
 	maxRatio     = 200
@@ -68,10 +74,101 @@ type Contents struct {
 	// Large are the offsets, in ascending order, of the deltas that make something which may be above the limit of its type,
 	// depending on what that is: it has to be held to [Limits.Object] when git knows.
 	Large []int64
-	// Bases are the objects that deltas name. Those that the pack lacks are to be added to it, and told to [Contents.Add].
-	Bases map[git.ObjectID]bool
+	// Bases are the objects that deltas name, and their numbers. Those that the pack lacks are to be added to it, and told to
+	// [Contents.Add].
+	Bases map[git.ObjectID]int32
 	// made is how much all objects make.
 	made int64
+	// deltas are in ascending order of their offsets.
+	deltas []link
+	// deepest is the longest chain of deltas over those that tell the offsets of their bases.
+	deepest int32
+}
+
+// link is a delta, as far as chains of them need it. A pack may have a million.
+type link struct {
+	offset int64
+	// base is the index of the delta that its base is, or notDelta, or firstNamed and downward for the bases that are named.
+	base int32
+	// depth is how many deltas lead to its result, itself included. A base that is named counts for none.
+	depth int32
+}
+
+const (
+	notDelta   = -1
+	firstNamed = -2
+)
+
+func tooDeep() error {
+	return packTooLarge("a chain of more than %d deltas takes too long to read: run git repack -adf, and push with git", maxDepth)
+}
+
+// chain counts a delta with the base, as in a link.
+func (c *Contents) chain(offset int64, base int32) error {
+	depth := int32(1)
+	if base >= 0 {
+		depth += c.deltas[base].depth
+	}
+	if depth > maxDepth {
+		return tooDeep()
+	}
+	c.deltas = append(c.deltas, link{offset, base, depth})
+	c.deepest = max(c.deepest, depth)
+	return nil
+}
+
+// find returns the index of the delta at an offset, notDelta if there is another object.
+func (c *Contents) find(offset int64) int32 {
+	i, ok := slices.BinarySearchFunc(c.deltas, offset, func(l link, offset int64) int { return cmp.Compare(l.offset, offset) })
+	if !ok {
+		return notDelta
+	}
+	return index(i)
+}
+
+// index is that of a delta or a base as links have it, which are small.
+func index(i int) int32 { return int32(i) } //nolint:gosec // 2^31 of them do not fit into memory
+
+// MayBeDeep reports whether chains of deltas could be longer than the limit over bases that are named: [Contents.CheckDepth]
+// has to be asked when it is known where these are. Also one that the repository has may be a delta of the pack.
+func (c *Contents) MayBeDeep() bool { return int64(c.deepest)*int64(len(c.Bases)+1) > maxDepth }
+
+// CheckDepth holds the chains of deltas to the limit. It is told the offsets of Bases in the pack, as git knows them when it has
+// resolved all deltas. It fails with PACK_TOO_LARGE.
+func (c *Contents) CheckDepth(offsets map[git.ObjectID]int64) error {
+	named := make([]int32, len(c.Bases))
+	for id, n := range c.Bases {
+		named[n] = notDelta
+		if offset, ok := offsets[id]; ok {
+			named[n] = c.find(offset)
+		}
+	}
+	depths := make([]int32, len(c.deltas))
+	var way []int32
+	for i := range c.deltas {
+		way = way[:0]
+		at := index(i)
+		for at >= 0 && depths[at] == 0 {
+			if way = append(way, at); len(way) > maxDepth {
+				return tooDeep()
+			}
+			if at = c.deltas[at].base; at <= firstNamed {
+				at = named[firstNamed-at]
+			}
+		}
+		var depth int32
+		if at >= 0 {
+			depth = depths[at]
+		}
+		if int(depth)+len(way) > maxDepth {
+			return tooDeep()
+		}
+		for _, delta := range slices.Backward(way) {
+			depth++
+			depths[delta] = depth
+		}
+	}
+	return nil
 }
 
 // Add counts an object of size bytes that is added to the pack as the base of a delta. It fails with PACK_TOO_LARGE.
@@ -86,7 +183,7 @@ func (c *Contents) Add(size int64) error {
 // what is not a pack, cut short or followed by something else, with PACK_TOO_LARGE, and as the reader does. What the objects
 // are, and the checksums, are left to git.
 func Check(r io.Reader, f git.ObjectFormat, limits Limits) (*Contents, error) {
-	c := &checker{limits: limits, count: countingReader{r: r, limit: limits.Bytes}, Contents: &Contents{Bases: map[git.ObjectID]bool{}}}
+	c := &checker{limits: limits, count: countingReader{r: r, limit: limits.Bytes}, Contents: &Contents{Bases: map[git.ObjectID]int32{}}}
 	c.in = bufio.NewReaderSize(&c.count, 64<<10)
 	if err := c.header(); err != nil {
 		return nil, err
@@ -192,7 +289,14 @@ func (c *checker) object(f git.ObjectFormat) error {
 		}
 		return c.inflate(size, io.Discard)
 	case offsetDelta:
-		if _, err := c.varint(); err != nil {
+		back, err := c.distance()
+		if err != nil {
+			return err
+		}
+		if back <= 0 || back > offset-packHeaderLen {
+			return invalidPack("the base of a delta is not in front of it")
+		}
+		if err := c.chain(offset, c.find(offset-back)); err != nil {
 			return err
 		}
 		return c.delta(offset, size)
@@ -205,7 +309,14 @@ func (c *checker) object(f git.ObjectFormat) error {
 		if err != nil {
 			return invalidPack("the base of a delta is no object")
 		}
-		c.Bases[base] = true
+		n, ok := c.Bases[base]
+		if !ok {
+			n = index(len(c.Bases))
+			c.Bases[base] = n
+		}
+		if err := c.chain(offset, firstNamed-n); err != nil {
+			return err
+		}
 		return c.delta(offset, size)
 	}
 	return invalidPack(fmt.Sprintf("an entry has the unknown type %d", kind))
@@ -230,18 +341,20 @@ func (c *checker) entryHeader() (kind byte, size int64, err error) {
 	return kind, size, nil
 }
 
-// varint reads a number of seven bits a byte, of which nothing has to be known but where it ends.
-func (c *checker) varint() (n int, err error) {
-	for n = 1; ; n++ {
+// distance reads how far in front of a delta its base is. The bytes of the number begin with the highest, and one is added for
+// each that follows, so that no number has two forms.
+func (c *checker) distance() (back int64, err error) {
+	for {
 		b, err := c.in.ReadByte()
 		if err != nil {
-			return n, err
+			return 0, err
 		}
+		back |= int64(b & 0x7f)
 		if b&0x80 == 0 {
-			return n, nil
+			return back, nil
 		}
-		if n == 10 {
-			return n, invalidPack("the base of a delta is no number")
+		if back = (back + 1) << 7; back > 1<<55 {
+			return 0, invalidPack("the base of a delta is no number")
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -104,7 +105,7 @@ func TestWhatAPackBecomesIsLimited(t *testing.T) {
 		"a large tree":           {packOf(entry(2, 16<<20+1, "", nil)), ample, "a directory whose list of entries has 16777217 bytes"},
 		"a long message":         {packOf(entry(1, 1<<20+1, "", nil)), ample, "a commit or tag of 1048577 bytes"},
 		"a long tag":             {packOf(entry(4, 1<<20+1, "", nil)), ample, "write a shorter message"},
-		"a large delta":          {packOf(entry(6, 64<<20+1, "\x05", nil)), ample, "a delta of"},
+		"a large delta":          {packOf(small, entry(6, 64<<20+1, string([]byte{byte(len(small))}), nil)), ample, "a delta of"},
 		"a delta of much":        {packOf(delta(t, 1<<40, 5)), ample, "comes as a delta"},
 		"a delta to much":        {packOf(delta(t, 5, 1<<40)), ample, "core.bigFileThreshold=32m"},
 		"too many objects":       {packOf(small, small, small), limits, "the push has 3 objects"},
@@ -128,12 +129,133 @@ func TestWhatIsAddedToAThinPackCountsAsWhatItMakes(t *testing.T) {
 	require.NoError(t, err)
 	base, err := git.ObjectIDFromBytes(bytes.Repeat([]byte("i"), git.SHA1.Size()))
 	require.NoError(t, err)
-	assert.Equal(t, map[git.ObjectID]bool{base: true}, contents.Bases)
+	assert.Equal(t, map[git.ObjectID]int32{base: 0}, contents.Bases)
 	for range 126 {
 		require.NoError(t, contents.Add(64<<20))
 	}
 	assert.ErrorContains(t, contents.Add(64<<20), "have more than 8589934592 bytes together")
 	assert.ErrorContains(t, contents.Add(64<<20+1), "comes as a delta")
+}
+
+// deltas is a pack of deltas, of which each tells how many entries in front of it its base is, or names its base.
+type deltas struct {
+	content []byte // that of each delta, deflated
+	size    int64
+	entries []string
+	offsets []int64
+	end     int64
+}
+
+func newDeltas(t testing.TB) *deltas {
+	content := binary.AppendUvarint(binary.AppendUvarint(nil, 5), 5)
+	d := &deltas{content: deflated(t, bytes.NewReader(content)), size: int64(len(content)), end: 12}
+	d.add(entry(3, 5, "", deflated(t, strings.NewReader("small"))))
+	return d
+}
+
+func (d *deltas) add(entry string) {
+	d.entries, d.offsets = append(d.entries, entry), append(d.offsets, d.end)
+	d.end += int64(len(entry))
+}
+
+// on adds a delta on the i-th entry, as gitformat-pack(5) has the distance.
+func (d *deltas) on(i int) {
+	back := d.end - d.offsets[i]
+	distance := []byte{byte(back & 0x7f)}
+	for back >>= 7; back > 0; back >>= 7 {
+		back--
+		distance = append([]byte{byte(back&0x7f) | 0x80}, distance...)
+	}
+	d.add(entry(6, d.size, string(distance), d.content))
+}
+
+// onNamed adds a delta on an object.
+func (d *deltas) onNamed(base git.ObjectID) {
+	d.add(entry(7, d.size, string(base.Bytes()), d.content))
+}
+
+func (d *deltas) check() (*packfile.Contents, error) {
+	limits := ample
+	limits.Objects = 1 << 20
+	return packfile.Check(strings.NewReader(packOf(d.entries...)), git.SHA1, limits)
+}
+
+const maxDepth = 4095
+
+func TestChainsOfDeltasAreLimited(t *testing.T) {
+	d := newDeltas(t)
+	for i := range maxDepth {
+		d.on(i)
+	}
+	contents, err := d.check()
+	require.NoError(t, err)
+	require.False(t, contents.MayBeDeep(), "the pack names no bases")
+	for range 10 {
+		d.on(maxDepth - 1)
+	}
+	_, err = d.check()
+	require.NoError(t, err, "several on one base make no chain")
+	d.on(maxDepth)
+	_, err = d.check()
+	require.True(t, errs.Is(err, errs.ReasonPackTooLarge), "%v", err)
+	require.ErrorContains(t, err, "a chain of more than 4095 deltas")
+}
+
+func TestChainsOfDeltasAreLimitedOverBasesThatAreNamed(t *testing.T) {
+	id := func(i int) git.ObjectID { return git.SHA1.HashObject(git.BlobObject, fmt.Append(nil, i)) }
+	for name, tt := range map[string]struct {
+		links  int
+		named  func(i int) bool // whether the i-th link names its base
+		mayBe  bool
+		refuse bool
+	}{
+		"as many as the limit":             {maxDepth, func(int) bool { return true }, true, false},
+		"one more":                         {maxDepth + 1, func(int) bool { return true }, true, true},
+		"one named in the middle":          {maxDepth + 1, func(i int) bool { return i == 2000 }, true, true},
+		"one named in the middle, no more": {maxDepth, func(i int) bool { return i == 2000 }, true, false},
+		"few":                              {60, func(i int) bool { return i%2 == 0 }, false, false},
+	} {
+		for _, backward := range []bool{false, true} {
+			d := newDeltas(t)
+			at := map[git.ObjectID]int64{}
+			if backward && tt.named(1) && tt.named(2) { // bases that are named may come later
+				for i := tt.links; i > 0; i-- {
+					d.onNamed(id(i - 1))
+					at[id(i)] = d.offsets[len(d.offsets)-1]
+				}
+				at[id(0)] = d.offsets[0]
+			} else {
+				for i := range tt.links {
+					at[id(i)] = d.offsets[i]
+					if tt.named(i) {
+						d.onNamed(id(i))
+					} else {
+						d.on(i)
+					}
+				}
+			}
+			contents, err := d.check()
+			require.NoError(t, err, name)
+			require.Equal(t, tt.mayBe, contents.MayBeDeep(), name)
+			require.NoError(t, contents.CheckDepth(nil), "%s: the repository has the bases", name)
+			err = contents.CheckDepth(at)
+			require.Equal(t, tt.refuse, errs.Is(err, errs.ReasonPackTooLarge), "%s, backward %t: %v", name, backward, err)
+			if !tt.refuse {
+				require.NoError(t, err, name)
+			}
+		}
+	}
+}
+
+func TestDeltasThatLeadToEachOtherEndTheCheck(t *testing.T) {
+	d := newDeltas(t)
+	a, b := git.SHA1.HashObject(git.BlobObject, []byte("a")), git.SHA1.HashObject(git.BlobObject, []byte("b"))
+	d.onNamed(b)
+	d.onNamed(a)
+	contents, err := d.check()
+	require.NoError(t, err)
+	err = contents.CheckDepth(map[git.ObjectID]int64{a: d.offsets[1], b: d.offsets[2]})
+	require.True(t, errs.Is(err, errs.ReasonPackTooLarge), "%v", err)
 }
 
 func TestDeltasAreToldThatMayMakeTooMuch(t *testing.T) {
@@ -163,6 +285,8 @@ func TestWhatIsNoPackIsTold(t *testing.T) {
 		"less than it says":     packOf(entry(3, 6, "", small)),
 		"not deflated":          packOf(entry(3, 5, "", []byte("small"))),
 		"a bad deflation":       packOf(entry(3, 5, "", append([]byte{0x78, 0x9c, 0xff}, small...))),
+		"an offset of nothing":  packOf(entry(6, 5, "\x00", small)),
+		"a base in the header":  packOf(entry(3, 5, "", small), entry(6, 5, string([]byte{byte(len(entry(3, 5, "", small)) + 1)}), small)),
 		"an empty delta":        packOf(entry(7, 0, strings.Repeat("i", 20), deflated(t, strings.NewReader("")))),
 		"something behind":      packOf(entry(3, 5, "", small)) + "x",
 	} {
