@@ -150,6 +150,60 @@ func insistOnPush(ctx context.Context, dir string) error {
 	}
 }
 
+// TestAPushOfAsManyRefsAsOneMayNameMovesAndTellsEachOfThem pushes tags, every other one an annotated one. The request is what
+// git sends, made here: git takes longer to make it than the service to answer, as it looks for each ref among all others.
+func TestAPushOfAsManyRefsAsOneMayNameMovesAndTellsEachOfThem(t *testing.T) {
+	const tags = 5000
+	s := startSystem(t)
+	s.createRepository(t, "tags")
+	w := watch(t, s.client, "?repository=tags")
+	dir := t.TempDir()
+	git(t, dir, "init", "--quiet", "--bare")
+	stream := []byte("commit refs/heads/main\nmark :1\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\n")
+	for i := 0; i < tags; i += 2 {
+		stream = fmt.Appendf(stream, "reset refs/tags/light/%d\nfrom :1\n\ntag v1.%d.0\nfrom :1\ntagger A <a@example.com> 1 +0000\ndata 1\nx\n", i, i)
+	}
+	stream = append(stream, "reset refs/heads/main\nfrom 0000000000000000000000000000000000000000\n"...)
+	gitcmd.Run(t, stream, "--git-dir="+dir, "fast-import", "--quiet")
+	refs, err := refsOf(dir)
+	require.NoError(t, err)
+	require.Len(t, refs, tags)
+
+	var req []byte
+	capabilities := "\x00report-status side-band-64k"
+	for ref, id := range refs {
+		req = pktline.Append(req, strings.Repeat("0", len(id))+" "+id+" "+ref+capabilities)
+		capabilities = ""
+	}
+	req = append(append(req, pktline.Flush...), gitcmd.Run(t, nil, "--git-dir="+dir, "pack-objects", "--all", "--stdout", "--quiet")...)
+	report, err := s.postGit(t.Context(), "receive-pack", "tags", bytes.NewReader(req))
+	require.NoError(t, err)
+	require.Contains(t, report, "unpack ok\n")
+	require.NotContains(t, report, "ng refs/")
+	require.NoError(t, isWhole(repositoryDir(s.data, "tags"), refs))
+
+	said, err := gitClient(t.Context(), dir, "push", "--porcelain", s.gitURL("tags"), "refs/tags/*:refs/tags/*")
+	require.NoError(t, err)
+	require.Equal(t, tags, strings.Count(said, "[up to date]"))
+	cloned := t.TempDir()
+	_, err = gitClient(t.Context(), cloned, "clone", "--quiet", "--mirror", s.gitURL("tags"), ".")
+	require.NoError(t, err)
+	require.NoError(t, isWhole(cloned, refs))
+
+	after := s.commit(t, "tags", commit{Branch: "main", Message: "after", Actions: []action{upsert("a", "")}}).CommitID
+	w.waitFor(t, "refs/heads/main", after)
+	refs["refs/heads/main"] = after
+	moved := map[string]string{}
+	for _, m := range w.all(t) {
+		if m.Type == typeRefUpdated {
+			require.Empty(t, moved[m.Subject], "%s is told twice", m.Subject)
+			moved[m.Subject] = m.Data.New
+		}
+	}
+	require.Equal(t, refs, moved)
+	require.Empty(t, leftovers(t, s.data))
+}
+
 // largePush is the request of a push to the branch of an empty repository, a few megabytes long.
 func largePush(t *testing.T, branch string) (req []byte, commit string) {
 	r := gitcmd.Init(t)

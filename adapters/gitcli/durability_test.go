@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -23,6 +25,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
 	"github.com/gitstore-dev/gitstore/internal/pktline"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -35,6 +38,9 @@ func commitWithRequestID(t *testing.T, r ports.GitRepository) (ports.CommitResul
 		changes(upsert(path(t, "a.md"), "one")))
 }
 
+// isPrepared reports whether a file that is put on the disk is one that git is going to rename when the refs move.
+func isPrepared(p string) bool { return strings.HasSuffix(p, ".lock") || strings.HasSuffix(p, ".new") }
+
 func TestWriteWhoseRefCannotBeSyncedIsNotAcknowledgedAlsoNotToARetry(t *testing.T) {
 	var unsures int
 	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), Observer: observer(func(e event.Event) {
@@ -46,7 +52,7 @@ func TestWriteWhoseRefCannotBeSyncedIsNotAcknowledgedAlsoNotToARetry(t *testing.
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	var broken atomic.Bool
 	s.SyncRefsWith(func(p string) error {
-		if broken.Load() {
+		if broken.Load() && !isPrepared(p) {
 			return disk.Error(os.ErrPermission)
 		}
 		return disk.Sync(p)
@@ -68,7 +74,7 @@ func TestWriteWhoseRefIsSyncedOnASecondAttemptIsAcknowledged(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	var failed atomic.Bool
 	s.SyncRefsWith(func(p string) error {
-		if failed.CompareAndSwap(false, true) {
+		if !isPrepared(p) && failed.CompareAndSwap(false, true) {
 			return disk.Error(os.ErrPermission)
 		}
 		return disk.Sync(p)
@@ -77,6 +83,98 @@ func TestWriteWhoseRefIsSyncedOnASecondAttemptIsAcknowledged(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, res.Replayed)
 	assert.True(t, failed.Load())
+}
+
+func TestRefsMoveWhenWhatGitPreparedIsOnTheDisk(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	dir := ""
+	var mu sync.Mutex
+	prepared := map[string]string{} // what the ref was, in its file, when the new one was put on the disk
+	s.SyncRefsWith(func(p string) error {
+		if isPrepared(p) {
+			before, _ := os.ReadFile(strings.TrimSuffix(strings.TrimSuffix(p, ".lock"), ".new")) // there may be none
+			name, err := filepath.Rel(dir, p)
+			mu.Lock()
+			defer mu.Unlock()
+			if prepared[name] = string(before); err != nil {
+				return err
+			}
+		}
+		return disk.Sync(p)
+	})
+	r := createShop(t, s)
+	dir = repositoryDir(t, root)
+	first := commit(t, r, upsert(path(t, "a.md"), "1")).Commit
+	second := commit(t, r, upsert(path(t, "a.md"), "2")).Commit
+	require.Equal(t, map[string]string{"refs/heads/main.lock": first.String() + "\n"}, prepared)
+
+	clear(prepared)
+	head := func(name string) git.RefName { return value[git.RefName](t)(git.BranchRef(name)) }
+	_, err := r.UpdateRefs(t.Context(), []git.RefUpdate{
+		{Name: head("main"), Expected: git.ExpectID(second), New: first, Force: true},
+		{Name: head("x/a"), Expected: git.ExpectAbsent(), New: first}, {Name: head("x/b"), Expected: git.ExpectAbsent(), New: first},
+	})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"refs/heads/main.lock": second.String() + "\n", "refs/heads/x/a.lock": "", "refs/heads/x/b.lock": ""}, prepared)
+
+	runGit(t, dir, command.Git("pack-refs", "--all"))
+	packed := string(value[[]byte](t)(os.ReadFile(filepath.Join(dir, "packed-refs"))))
+	clear(prepared)
+	require.NoError(t, r.DeleteBranch(t.Context(), ports.DeleteRef{Name: head("x/a")}))
+	require.Equal(t, map[string]string{"packed-refs.new": packed}, prepared)
+}
+
+func TestRefsArePutOnTheDiskAtOnce(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	var waiting atomic.Int32
+	both := make(chan struct{})
+	var alone atomic.Bool
+	s.SyncRefsWith(func(p string) error {
+		if strings.Contains(p, "/tags/") && isPrepared(p) {
+			if waiting.Add(1) == 2 {
+				close(both)
+			}
+			select {
+			case <-both:
+			case <-time.After(time.Minute):
+				alone.Store(true)
+			}
+		}
+		return disk.Sync(p)
+	})
+	r := createShop(t, s)
+	head := commit(t, r, upsert(path(t, "a.md"), "1")).Commit
+	var updates []git.RefUpdate
+	for _, name := range []string{"a", "b"} {
+		updates = append(updates, git.RefUpdate{Name: value[git.RefName](t)(git.TagRef(name)), Expected: git.ExpectAbsent(), New: head})
+	}
+	_, err := r.UpdateRefs(t.Context(), updates)
+	require.NoError(t, err)
+	require.False(t, alone.Load())
+}
+
+func TestATransactionOfManyRefsMayTakeAsManyTimesAsLong(t *testing.T) {
+	slow := scripted(t, `#!/bin/sh
+if [ "$1" != update-ref ]; then exec git "$@"; fi
+n=0
+while read -r line; do
+	case "$line" in
+	start) n=0 ;;
+	prepare) if [ "$n" -gt 1000 ]; then sleep 3; fi ;;
+	*) n=$((n + 1)) ;;
+	esac
+	echo "$line"
+done | git "$@"
+`)
+	s := newPushShop(t, gitcli.Options{GitPath: slow, RefTimeout: 2 * time.Second})
+	head, pack := elsewhere(t, "x")
+	var moves []string
+	for i := range repository.MaxPushedRefs {
+		moves = append(moves, move(fmt.Sprintf("refs/tags/%d", i), git.ObjectID{}, head))
+	}
+	_, report := s.push(pack, "", moves...)
+	require.Equal(t, repository.MaxPushedRefs, strings.Count(report, "ok refs/tags/"), "%.300s", report)
 }
 
 // gitThatEndsAfterCommit is a git whose update-ref moves the refs and ends without saying so.
@@ -97,8 +195,11 @@ func TestRefsThatGitMovedBeforeItWasKilledAreSyncedBeforeTheWriteIsAcknowledged(
 	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, GitPath: gitThatEndsAfterCommit(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	var mu sync.Mutex
 	var synced []string
 	s.SyncRefsWith(func(p string) error {
+		mu.Lock()
+		defer mu.Unlock()
 		synced = append(synced, p)
 		return disk.Sync(p)
 	})
@@ -162,9 +263,13 @@ n=0
 while read -r line; do
 	case "$line" in
 	start) lines=; n=0; echo "start: ok" ;;
-	prepare) echo "prepare: ok" ;;
+	prepare)
+		printf '%s' "$lines" | while read -r how ref rest; do mkdir -p "$(dirname "$ref")" && touch "$ref.lock"; done
+		echo "prepare: ok"
+		;;
 	abort) echo "abort: ok" ;;
 	commit)
+		printf '%s' "$lines" | while read -r how ref rest; do rm "$ref.lock"; done
 		if [ "$n" -gt 1 ] && [ -e "` + broken + `" ]; then lines=$(printf '%s' "$lines" | head -n 1)'
 '; fi
 		printf '%s' "$lines" | git update-ref --no-deref --stdin || exit 1

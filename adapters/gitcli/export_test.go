@@ -8,8 +8,8 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/git"
 )
 
-// SyncRefsWith makes fn, instead of the disk, put the files and directories of refs on the disk. Call it before the
-// first write.
+// SyncRefsWith makes fn, instead of the disk, put the files and directories of refs on the disk, several at once. Call it
+// before the first write.
 func (s *Store) SyncRefsWith(fn func(path string) error) { s.refs.syncPath = fn }
 
 // EndRefProcessesAfter makes n instead of ten thousand transactions wear out a process. Call it before the first write.

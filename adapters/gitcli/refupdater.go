@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -41,7 +43,7 @@ const (
 )
 
 func (s *refProcesses) start(dir string) (*refProcess, error) {
-	p, err := s.runner.Start(dir, command.Git("update-ref", "--no-deref", "--stdin"))
+	p, err := s.runner.Start(dir, command.Git("update-ref", "--no-deref", "--stdin").WithConfig("core.fsync=none")) // transact syncs
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +52,8 @@ func (s *refProcesses) start(dir string) (*refProcess, error) {
 
 // transact moves all refs or none, durably. Git prepares the transaction while what the refs will lead to is still on its
 // way to the disk; they move when stored says that it is there. If they are to move together whatever happens, that is
-// written down before. After an error the process is of no more use; whether the refs moved is then to be read from the
-// repository.
+// written down before. The files that git is going to rename are put on the disk here: git would do it one after the other.
+// After an error the process is of no more use; whether the refs moved is then to be read from the repository.
 func (r *refProcess) transact(ctx context.Context, changes []repository.RefChange, together bool, stored func() error) error {
 	var b strings.Builder
 	b.WriteString("start\n")
@@ -65,7 +67,10 @@ func (r *refProcess) transact(ctx context.Context, changes []repository.RefChang
 		return err
 	}
 	failpoint.Reach(failpoint.RefsPrepared)
-	err := stored()
+	err := r.syncPrepared(changes)
+	if err == nil {
+		err = stored()
+	}
 	if err == nil {
 		failpoint.Reach(failpoint.ObjectsStored)
 	}
@@ -131,23 +136,43 @@ func (r *refProcess) failed(ctx context.Context, err error) error {
 	return errs.Wrap(err, errs.ReasonInternal, "git did not move the refs")
 }
 
-// sync puts the directories of the refs on the disk, up to that of the repository, where packed-refs lies. Git synced the
-// files themselves (core.fsync). A directory that a deletion left empty may be gone.
+// syncPrepared puts the files on the disk that git prepared (files-backend.c, packed-backend.c): a lock for each ref that
+// gets a value, and a new packed-refs if one that is deleted was in the old one.
+func (r *refProcess) syncPrepared(changes []repository.RefChange) error {
+	var locks []string
+	deletes := false
+	for _, c := range changes {
+		if c.New.IsZero() {
+			deletes = true
+			continue
+		}
+		locks = append(locks, filepath.Join(r.dir, c.Name.String()+".lock"))
+	}
+	if err := syncAll(locks, r.syncPath); err != nil || !deletes {
+		return err
+	}
+	return ifThere(r.syncPath)(filepath.Join(r.dir, "packed-refs.new"))
+}
+
+// sync puts the directories of the refs on the disk, up to that of the repository, where packed-refs lies. A directory that
+// a deletion left empty may be gone.
 func (r *refProcess) sync(changes []repository.RefChange) error {
 	if slices.ContainsFunc(changes, func(c repository.RefChange) bool { return c.New.IsZero() }) {
 		clear(r.settled)
 	}
 	done := map[string]bool{}
+	var dirs []string
 	for _, c := range changes {
 		for name := filepath.Dir(c.Name.String()); !done[name]; name = filepath.Dir(name) {
 			done[name] = true
-			if err := ifThere(r.syncPath(filepath.Join(r.dir, name))); err != nil {
-				return err
-			}
+			dirs = append(dirs, filepath.Join(r.dir, name))
 			if name == "." || r.settled[name] {
 				break
 			}
 		}
+	}
+	if err := syncAll(dirs, ifThere(r.syncPath)); err != nil {
+		return err
 	}
 	for _, c := range changes {
 		r.settled[filepath.Dir(c.Name.String())] = !c.New.IsZero()
@@ -155,17 +180,35 @@ func (r *refProcess) sync(changes []repository.RefChange) error {
 	return nil
 }
 
-func ifThere(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// maxSyncs is how many files are put on the disk at once: a file system lets those that wait share a write of its journal.
+const maxSyncs = 32
+
+func syncAll(paths []string, sync func(path string) error) error {
+	var group errgroup.Group
+	group.SetLimit(maxSyncs)
+	for _, path := range paths {
+		group.Go(func() error { return sync(path) })
 	}
-	return err
+	return group.Wait()
+}
+
+// ifThere returns sync without the error of a path that is not there.
+func ifThere(sync func(path string) error) func(path string) error {
+	return func(path string) error {
+		err := sync(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
 }
 
 // refProcesses keeps the update-ref processes of the repositories that were written last.
 type refProcesses struct {
 	runner *command.Runner
 	most   int
+	// timeout bounds a transaction of up to refsPerTimeout refs; a larger one may take as many times as long.
+	timeout time.Duration
 	// maxTransactions is that of the package, or a test's.
 	maxTransactions int
 	// syncPath puts a file or the names in a directory on the disk: [disk.Sync], or a test's.
@@ -174,6 +217,8 @@ type refProcesses struct {
 	mu   sync.Mutex
 	idle []*refProcess
 }
+
+const refsPerTimeout = 500
 
 // take returns a process for exclusive use.
 func (s *refProcesses) take(dir string) (*refProcess, error) {
@@ -191,6 +236,8 @@ func (s *refProcesses) take(dir string) (*refProcess, error) {
 
 // transact moves all refs of a repository or none, durably, as [refProcess.transact] does.
 func (s *refProcesses) transact(ctx context.Context, dir string, changes []repository.RefChange, together bool, stored func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout*time.Duration(1+len(changes)/refsPerTimeout))
+	defer cancel()
 	p, err := s.take(dir)
 	if err != nil {
 		return err
@@ -209,14 +256,12 @@ func (s *refProcesses) settle(dir string, changes []repository.RefChange) error 
 	if len(changes) == 0 {
 		return nil
 	}
-	files := []string{"packed-refs"}
+	files := []string{filepath.Join(dir, "packed-refs")}
 	for _, c := range changes {
-		files = append(files, c.Name.String())
+		files = append(files, filepath.Join(dir, c.Name.String()))
 	}
-	for _, name := range files {
-		if err := ifThere(s.syncPath(filepath.Join(dir, name))); err != nil {
-			return err
-		}
+	if err := syncAll(files, ifThere(s.syncPath)); err != nil {
+		return err
 	}
 	fresh := refProcess{dir: dir, settled: map[string]bool{}, syncPath: s.syncPath}
 	return fresh.sync(changes)

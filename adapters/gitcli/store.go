@@ -66,7 +66,7 @@ type Options struct {
 	MaxQueuedWrites int
 	// MaxRefProcesses bounds the idle update-ref processes. The default is 16.
 	MaxRefProcesses int
-	// RefTimeout bounds one ref transaction. The default is 30 seconds.
+	// RefTimeout bounds one ref transaction, and again every 500 refs that it moves. The default is 30 seconds.
 	RefTimeout time.Duration
 	// Processes bounds the cat-file processes; its SpoolDir is not used, and MaxSpooled is four times
 	// MaxFileSize by default if that is more.
@@ -187,7 +187,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s := &Store{
 		opts: opts, logger: opts.Logger, root: r, runner: runner,
 		cache:       newObjectCache(uint64(opts.CacheBytes)), //nolint:gosec // not negative
-		refs:        &refProcesses{runner: runner, most: opts.MaxRefProcesses, maxTransactions: maxTransactions, syncPath: disk.Sync},
+		refs:        &refProcesses{runner: runner, most: opts.MaxRefProcesses, timeout: opts.RefTimeout, maxTransactions: maxTransactions, syncPath: disk.Sync},
 		maintaining: semaphore.NewWeighted(1),
 		validating:  semaphore.NewWeighted(maxValidating),
 		keepAlive:   keepAlive, available: disk.Available,

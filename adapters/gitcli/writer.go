@@ -268,7 +268,7 @@ func (w *writer) settle(ctx context.Context) error {
 
 // finish moves the refs that an earlier transaction was to move and did not, and finds out where all refs are.
 func (w *writer) finish(ctx context.Context) error {
-	if _, err := w.moveRest(ctx); err != nil {
+	if _, err := w.repo.store.refs.finish(ctx, w.repo.dir); err != nil {
 		return err
 	}
 	refs, err := loadRefs(ctx, w.repo.store.runner, w.repo.dir, w.repo.objects)
@@ -280,13 +280,6 @@ func (w *writer) finish(ctx context.Context) error {
 	w.unfinished = false
 	w.repo.store.opts.Observer.Unsure(w.repo.id)
 	return nil
-}
-
-// moveRest moves what is left of refs that are to move together. It reports whether there were such refs.
-func (w *writer) moveRest(ctx context.Context) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.repo.store.opts.RefTimeout)
-	defer cancel()
-	return w.repo.store.refs.finish(ctx, w.repo.dir)
 }
 
 // plan prepares the writes one after the other, each on what the ones before leave, and returns those that can be made.
@@ -471,7 +464,7 @@ func (w *writer) moveRefsSurely(ctx context.Context, d *draft, together bool, st
 			}
 			continue
 		case unknown:
-			finished, failure := w.moveRest(ctx)
+			finished, failure := w.repo.store.refs.finish(ctx, w.repo.dir)
 			if failure != nil || !finished {
 				return unknown, cmp.Or(failure, err)
 			}
@@ -494,8 +487,6 @@ func (w *writer) moveRefs(ctx context.Context, d *draft, together bool, stored f
 	if len(changes) == 0 {
 		return stored()
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.repo.store.opts.RefTimeout)
-	defer cancel()
 	return w.repo.store.refs.transact(ctx, w.repo.dir, changes, together && len(changes) > 1, stored)
 }
 

@@ -102,7 +102,7 @@ func configEnv(n int, settings []string) []string {
 const MinVersion = "2.39.0"
 
 // fixedConfig overrides what a repository's own configuration could say, so that opening one runs nothing of its and
-// every write of a ref is on the disk before git answers (git-config(1): core.fsync). git keeps up to 96 MiB of the bases of
+// every write of a ref is on the disk before git answers (git-config(1): core.fsync), unless a command sets it. git keeps up to 96 MiB of the bases of
 // deltas by itself, in each process: with 16 MiB reading in the order of the pack takes the same time, and any order at
 // most twice as long.
 var fixedConfig = []string{
