@@ -27,7 +27,7 @@ export GOFLAGS := -trimpath $(GOFLAGS)
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Build both services and run them on loopback with a sample catalog
@@ -160,6 +160,13 @@ test-reproducible: dist ## Build the binaries of the images again in another dir
 test-containers: compose chromium images ## Build the images and run the tests against containers; needs Docker
 	TESTCONTAINERS_RYUK_DISABLED=true go test -count 1 -timeout 20m ./e2e/containers
 	TESTCONTAINERS_RYUK_DISABLED=true go test -C examples/integrationtest -count 1 ./...
+
+# Where the other git is from: a suite of Debian, or the image GIT_OTHER if one is named.
+GIT_SUITE ?= trixie
+
+.PHONY: test-git-versions
+test-git-versions: images ## Run the scripts of git clients and the tests of what runs git with another git, that of GIT_SUITE (trixie); needs Docker
+	GIT_BASE='$(GIT_OTHER)' tools/git-versions.sh $(GIT_SUITE)
 
 .PHONY: test-upgrade
 test-upgrade: images ## Upgrade containers under load from the revision FROM to this one, and go back

@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # Prints the name of an image with git, which the git-service's image is built on, after making sure that it is there:
+# deploy/base.sh [SUITE]
 #
 #  1. GIT_BASE, if it names one: as it is here, else pulled. It has to have git 2.39.5 or newer;
 #  2. else the image that this script made before;
 #  3. else an official one: as it is here, else pulled, if that takes a minute at most;
 #  4. else one made from Debian's packages, which takes some minutes, and root or sudo.
 #
-# If GIT_BASE cannot be pulled the script says so and goes on with the others.
+# If GIT_BASE cannot be pulled the script says so and goes on with the others, which are of Debian's bookworm. With SUITE
+# they are of that suite, and what is made has all of git, also what a client needs: `make test-git-versions` uses it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-suite=bookworm
+suite=${1:-bookworm}
 made=gitstore-git-base:$suite
+[[ $# == 0 ]] || made=gitstore-git:$suite
 official=buildpack-deps:$suite-scm
 
 say() { echo "deploy/base.sh: $*" >&2; }
@@ -50,15 +53,19 @@ fi
 as_root=$([[ $(id -u) == 0 ]] || echo sudo)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-# What a program without a terminal never reads is left out (copyright files stay), and so is what git needs to talk to
-# other hosts and to run scripts: the service uses git's built-in commands alone.
+# What a program without a terminal never reads is left out (copyright files stay), and of what the images are built on
+# also what git needs to talk to other hosts and to run scripts: the service uses git's built-in commands alone.
+hooks=(
+  --customize-hook='cd "$1"/usr/lib/git-core && rm -f git-remote-* git-http-* git-imap-send git-daemon scalar git-shell ../../bin/scalar ../../bin/git-shell'
+  --customize-hook='rm -rf "$1"/usr/bin/perl* "$1"/usr/lib/*/perl* "$1"/usr/lib/*/libperl* "$1"/usr/lib/*/gconv "$1"/usr/share/perl*'
+)
+[[ $# == 0 ]] || hooks=()
 $as_root mmdebstrap --quiet --variant=essential --include=git,ca-certificates --keyring="$keyring" \
   --aptopt='APT::Install-Recommends "false"' \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/zoneinfo/*' \
-  --customize-hook='cd "$1"/usr/lib/git-core && rm -f git-remote-* git-http-* git-imap-send git-daemon scalar git-shell ../../bin/scalar ../../bin/git-shell' \
-  --customize-hook='rm -rf "$1"/usr/bin/perl* "$1"/usr/lib/*/perl* "$1"/usr/lib/*/libperl* "$1"/usr/lib/*/gconv "$1"/usr/share/perl*' \
-  "$suite" "$scratch/base.tar" >&2 || fail "mmdebstrap failed: it needs root, and a mirror of Debian that answers"
+  "${hooks[@]}" "$suite" "$scratch/base.tar" >&2 ||
+  fail "mmdebstrap failed: it needs root, a mirror of Debian that answers, and a keyring that knows $suite"
 docker import --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' "$scratch/base.tar" "$made" >/dev/null
 take "$made"
