@@ -91,6 +91,16 @@ func TestABurstBecomesTwoReloads(t *testing.T) {
 }
 
 func TestReadersKeepTheLastGoodSnapshotWhileReloadsFail(t *testing.T) {
+	for _, panics := range []bool{false, true} {
+		t.Run(fmt.Sprintf("panics %t", panics), func(t *testing.T) { testKeepingTheLastGoodSnapshot(t, panics) })
+	}
+}
+
+func testKeepingTheLastGoodSnapshot(t *testing.T, panics bool) {
+	reason := errs.ReasonUnavailable
+	if panics {
+		reason = errs.ReasonInternal
+	}
 	settled(t, func(t *testing.T) {
 		w := newWorld(t, catalogs.Options{}, "shop")
 		w.create(shop)
@@ -98,12 +108,12 @@ func TestReadersKeepTheLastGoodSnapshotWhileReloadsFail(t *testing.T) {
 		w.run()
 		synctest.Wait()
 
-		w.faults.set(func(f *faults) { f.breakAfter = 2 })
+		w.faults.set(func(f *faults) { f.breakAfter, f.panics = 2, panics })
 		second, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "2"), "products/b.md": product("b", "2")})
 		pass(10 * time.Second)
 		w.serves(first)
 		s := w.status()
-		if s.State != catalogs.Loaded || !s.Stale || !errs.Is(s.Err, errs.ReasonUnavailable) || s.Age(time.Now()) < 10*time.Second {
+		if s.State != catalogs.Loaded || !s.Stale || !errs.Is(s.Err, reason) || s.Age(time.Now()) < 10*time.Second {
 			t.Errorf("status %+v", s)
 		}
 		if s.Work.Failures < 10 || s.Work.Failures > 100 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -27,7 +28,7 @@ func (f *feed) reload(ctx context.Context) error {
 	next := *f.state.Load()
 	// The refs are read after this, so the result covers all that was counted and heard of until now.
 	next.cursor, next.generation = f.journal.at(), f.wanted.Load()
-	err := f.update(ctx, &next)
+	err := f.survive(ctx, func() error { return f.update(ctx, &next) })
 	switch {
 	case ctx.Err() != nil: // nobody wants the result, and it says nothing about the repository
 		return ctx.Err()
@@ -41,6 +42,18 @@ func (f *feed) reload(ctx context.Context) error {
 		f.publish(&next)
 	}
 	return err
+}
+
+// survive calls fn and fails if the code panics in it: what somebody committed must not end the replicas one and all, and
+// again at each start.
+func (f *feed) survive(ctx context.Context, fn func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			f.log(ctx, slog.LevelError, "panic while reading the catalog", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			err = errs.Wrap(fmt.Errorf("panic: %v", v), errs.ReasonInternal, "internal error while the catalog was read")
+		}
+	}()
+	return fn()
 }
 
 func (f *feed) fail(ctx context.Context, err error) {

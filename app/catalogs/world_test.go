@@ -318,6 +318,8 @@ type faults struct {
 	down error
 	// breakAfter ends ReadTree with an error after so many files, if it is not 0.
 	breakAfter int
+	// panics makes it panic there instead.
+	panics bool
 	// gate, if there is one, stops each ReadTree after its first file until somebody receives from it twice: when it
 	// stops, and to let it go on.
 	gate chan struct{}
@@ -376,7 +378,7 @@ func (r faultyRepository) LatestTag(ctx context.Context, q ports.LatestTagQuery)
 func (r faultyRepository) ReadTree(ctx context.Context, q ports.ReadTree) (git.ObjectID, iter.Seq2[ports.TreeFile, error], error) {
 	r.faults.mu.Lock()
 	r.faults.trees++
-	breakAfter, gate := r.faults.breakAfter, r.faults.gate
+	breakAfter, panics, gate := r.faults.breakAfter, r.faults.panics, r.faults.gate
 	r.faults.mu.Unlock()
 	commit, files, err := r.GitRepository.ReadTree(ctx, q)
 	if err != nil {
@@ -386,6 +388,9 @@ func (r faultyRepository) ReadTree(ctx context.Context, q ports.ReadTree) (git.O
 		n := 0
 		for f, err := range files {
 			if n++; n == breakAfter {
+				if panics {
+					panic("a fault of the code")
+				}
 				f, err = ports.TreeFile{}, errs.New(errs.ReasonUnavailable, "the service was killed")
 			}
 			if f.Content != nil {

@@ -272,6 +272,14 @@ func TestKindsOfOnesOwnHaveASchema(t *testing.T) {
 	assert.Equal(t, []string{"people/a.md:2:7 kind UNKNOWN_KIND"}, problems(s))
 }
 
+func TestAKindThatHoldsANULIsAProblem(t *testing.T) {
+	s := build(map[string]string{"people/a.md": "---\nkind: \"Product\\0x\"\nid: a\ntitle: A\n---\n", "categories/coffee.md": coffee, "products/mug.md": mug})
+	assert.Contains(t, problems(s), "people/a.md:2:7 kind INVALID_VALUE")
+	s = after(s, []catalog.Change{change("schemas/Product.schema.json", `{"required":["supplier"]}`)})
+	assert.Contains(t, problems(s), "people/a.md:2:7 kind INVALID_VALUE")
+	assert.Contains(t, problems(s), "products/mug.md:2:1  SCHEMA_VIOLATION")
+}
+
 func TestSchemasReachNowhere(t *testing.T) {
 	for _, schema := range []string{
 		"{", "[]", `{"$ref":"https://example.com/x"}`, `{"$ref":"file:///etc/passwd"}`, `{"pattern":"(?=x)"}`, `{"$schema":"https://example.com/s"}`,

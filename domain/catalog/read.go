@@ -86,7 +86,10 @@ func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas s
 	r := &reader{front: front, path: c.Path}
 	kind := inFolder
 	if said := lookUp(root, "kind"); said != nil && said.ShortTag() == "!!str" && said.Value != "" {
-		kind = Kind(said.Value)
+		kind = Kind(strings.ReplaceAll(said.Value, "\x00", "\uFFFD")) // as it is a part of keys
+		if string(kind) != said.Value {
+			r.problem(said, "kind", ReasonInvalidValue, "the kind holds a NUL")
+		}
 	}
 	if kind == "" {
 		return nil
