@@ -42,7 +42,7 @@ func TestWritesThroughReplicasAreAllInTheNextRelease(t *testing.T) {
 	c.get(t, catalogTarget("shop", "?min_cursor="+cursor)).wants(t, http.StatusOK)
 
 	var writing sync.WaitGroup
-	answers := make([]answer, 10)
+	answers := make([]answer, 90) // all at once
 	for i := range answers {
 		writing.Go(func() {
 			answers[i] = c.replicas[i%3].post(t, catalogTarget("shop", "/products"), newProduct(i))
@@ -62,7 +62,7 @@ func TestWritesThroughReplicasAreAllInTheNextRelease(t *testing.T) {
 
 	cursor = release(2, "", map[string]any{"version": "1.1.0"}).cursor(t)
 	for _, replica := range c.replicas {
-		a := replica.get(t, catalogTarget("shop", "/products?q=new-&fields=id&min_cursor="+cursor)).wants(t, http.StatusOK)
+		a := replica.get(t, catalogTarget("shop", "/products?q=new-&fields=id&page_size=100&min_cursor="+cursor)).wants(t, http.StatusOK)
 		for i := range answers {
 			require.Contains(t, string(a.body), fmt.Sprintf(`{"id":"new-%d"}`, i))
 		}

@@ -31,6 +31,8 @@ type feed struct {
 	// slots holds a token for each load under way, of any feed.
 	slots chan struct{}
 	past  *past
+	// turn is held by whoever writes documents here: of all that build on one head only one gets in.
+	turn chan struct{}
 
 	// wanted counts what the repository is to be looked at for. A reload covers all that was counted before it began.
 	wanted atomic.Uint64
@@ -43,7 +45,7 @@ type feed struct {
 }
 
 func newFeed(repo repository, target Target, opts *Options, j *journal, slots chan struct{}, p *past) *feed {
-	f := &feed{target: target, repo: repo, opts: opts, journal: j, slots: slots, past: p, wake: make(chan struct{}, 1)}
+	f := &feed{target: target, repo: repo, opts: opts, journal: j, slots: slots, past: p, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	f.wanted.Store(1)
 	f.state.Store(&state{})
 	return f

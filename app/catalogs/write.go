@@ -99,8 +99,9 @@ func (e *InvalidDocumentsError) Unwrap() error { return e.err }
 const (
 	// maxTold is how many problems an [InvalidDocumentsError] has.
 	maxTold = 100
-	// maxAttempts is how often a write is made anew because the branch has moved.
-	maxAttempts = 20
+	// maxAttempts is how often a write is made anew because the branch has moved. Writers of one process take turns, so the
+	// others are those of other processes and whoever pushes: of ten that never pause, one in 40,000 is refused.
+	maxAttempts = 100
 )
 
 // Write changes documents in one commit, or nothing. It builds on the head of the branch, whatever the view follows, and is
@@ -144,8 +145,31 @@ func isRefusal(err error) bool {
 	return false
 }
 
-// writeOnHead makes the write on the head of the branch, anew as long as that moves meanwhile.
-func (d *desk) writeOnHead(ctx context.Context, w Write) (*WriteResult, error) {
+// inTurn calls fn while nobody else here does.
+func (d *desk) inTurn(ctx context.Context, fn func() error) error {
+	select {
+	case d.feed.turn <- struct{}{}:
+	case <-ctx.Done():
+		return errs.From(context.Cause(ctx))
+	}
+	defer func() { <-d.feed.turn }()
+	return fn()
+}
+
+// writeOnHead makes the write on the head of the branch, anew as long as that moves meanwhile. Who expects a head, or only
+// asks what would be, waits for nobody.
+func (d *desk) writeOnHead(ctx context.Context, w Write) (result *WriteResult, err error) {
+	if w.Commit.ExpectedHead.IsSet() || w.Commit.DryRun {
+		return d.writeUntilMade(ctx, w)
+	}
+	err = d.inTurn(ctx, func() error {
+		result, err = d.writeUntilMade(ctx, w)
+		return err
+	})
+	return result, err
+}
+
+func (d *desk) writeUntilMade(ctx context.Context, w Write) (*WriteResult, error) {
 	for attempt := 1; ; attempt++ {
 		base, err := d.head(ctx, w.Commit.Branch)
 		if err != nil {
