@@ -53,6 +53,9 @@ func (s *Store) WaitUntilQueued(id git.RepositoryID, n int) error {
 // RemoveAll removes what is left of a deleted repository.
 func RemoveAll(ctx context.Context, dir string) error { return removeAll(ctx, dir) }
 
+// EndMaintenanceAfter makes d instead of an hour the most that a maintenance may take. Call it before the first write.
+func (s *Store) EndMaintenanceAfter(d time.Duration) { s.maintenanceTimeout = d }
+
 // HoldMaintenance keeps repositories from being maintained until release.
 func (s *Store) HoldMaintenance(ctx context.Context) (release func(), err error) {
 	return func() { s.maintaining.Release(1) }, s.maintaining.Acquire(ctx, 1)

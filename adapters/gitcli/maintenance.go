@@ -25,6 +25,10 @@ const (
 	packWeight  = 1 << 20
 )
 
+// maintenanceTimeout is how long a maintenance may take. One of a million objects takes minutes; there is one at a time, and others
+// wait for it.
+const maintenanceTimeout = time.Hour
+
 // packsAdded maintains the repository in the background when it has gathered enough packs, after others whose turn it is.
 // If that fails it is tried again half as many packs later, and not with each: what keeps it from being done may stay.
 func (r *repo) packsAdded(packs []*packfile.Pack) {
@@ -52,7 +56,7 @@ func (r *repo) packsAdded(packs []*packfile.Pack) {
 // unindexed is the weight of the packs that came after the repository was maintained.
 func (r *repo) unindexed() (weight int64) {
 	var last time.Time
-	if info, err := os.Stat(filepath.Join(r.packDir(), "multi-pack-index")); err == nil {
+	if info, err := os.Stat(r.packIndex()); err == nil {
 		last = info.ModTime()
 	}
 	entries, _ := os.ReadDir(r.packDir())
@@ -70,6 +74,8 @@ func (r *repo) unindexed() (weight int64) {
 func (r *repo) maintain(ctx context.Context) error {
 	begin := time.Now()
 	defer r.size.changed()
+	ctx, cancel := context.WithTimeout(ctx, r.store.maintenanceTimeout)
+	defer cancel()
 	err := r.rollUp(ctx)
 	if err == nil {
 		_, err = r.store.runner.Output(ctx, r.dir, command.Git("commit-graph", "write", "--reachable", "--split", "--no-progress"), nil)
@@ -81,7 +87,7 @@ func (r *repo) maintain(ctx context.Context) error {
 	r.store.logger.WarnContext(ctx, "maintenance ended early; it is done again later", "repository", r.id.String(), "error", err)
 	r.exclusive.Lock()
 	defer r.exclusive.Unlock()
-	for _, dir := range []string{r.packDir(), filepath.Join(r.dir, "objects", "info", "commit-graphs")} {
+	for _, dir := range []string{r.packDir(), filepath.Join(r.dir, "objects"), filepath.Join(r.dir, "objects", "info", "commit-graphs")} {
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
 			if isOfMaintenance(e.Name()) {
@@ -102,8 +108,9 @@ func (r *repo) rollUp(ctx context.Context) error {
 	}
 	n := rolledUp(packs)
 	stay := append(names(kept), names(packs[n:])...)
+	made := ""
 	if n > 0 {
-		made, err := r.packTogether(ctx, packs[:n], packs[n:])
+		made, err = r.packTogether(ctx, packs[:n], packs[n:])
 		if err != nil {
 			return err
 		}
@@ -111,7 +118,11 @@ func (r *repo) rollUp(ctx context.Context) error {
 			stay = append(stay, made)
 		}
 	}
+	before, _ := os.Stat(r.packIndex())
 	if err := r.indexPacks(ctx, stay); err != nil {
+		if made != "" && !slices.Contains(names(packs), made) {
+			err = errors.Join(err, r.takeBack(made, before))
+		}
 		return err
 	}
 	for _, p := range packs[:n] {
@@ -125,7 +136,27 @@ func (r *repo) rollUp(ctx context.Context) error {
 	return nil
 }
 
-// packTogether makes one pack of several, without what the others have, and returns its name, "" if nothing is left.
+// takeBack removes the pack that was made of others which are all still there: with each attempt that fails there would be one
+// more copy. An index of packs that names it, which is any but the one from before, goes first, with its bitmap: without them git
+// is slower.
+func (r *repo) takeBack(made string, before os.FileInfo) error {
+	if now, err := os.Stat(r.packIndex()); err == nil && (before == nil || !os.SameFile(before, now)) {
+		bitmaps, err := filepath.Glob(r.packIndex() + "-*")
+		for _, name := range append([]string{r.packIndex()}, bitmaps...) {
+			err = errors.Join(err, os.Remove(name))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return r.removePack(made)
+}
+
+// packIndex is the index of several packs.
+func (r *repo) packIndex() string { return filepath.Join(r.packDir(), "multi-pack-index") }
+
+// packTogether makes one pack of several, without what the others have, and returns its name, "" if nothing is left. Git makes it
+// beside the packs, and under a name by which what is left of it can be told if git ends early.
 func (r *repo) packTogether(ctx context.Context, packs, others []packSize) (string, error) {
 	var in strings.Builder
 	for _, p := range packs {
@@ -135,12 +166,19 @@ func (r *repo) packTogether(ctx context.Context, packs, others []packSize) (stri
 		in.WriteString("^" + p.name + ".pack\n")
 	}
 	made, err := r.store.runner.Output(ctx, r.dir, command.Git("pack-objects", "--quiet", "--stdin-packs", "--non-empty",
-		"--delta-base-offset", "objects/pack/pack"), strings.NewReader(in.String()))
-	name := strings.TrimSpace(string(made))
-	if name != "" {
-		name = "pack-" + name
+		"--delta-base-offset", "objects/.tmp-pack"), strings.NewReader(in.String()))
+	id := strings.TrimSpace(string(made))
+	if err != nil || id == "" {
+		return "", err
 	}
-	return name, err
+	name := "pack-" + id
+	for _, extension := range []string{".pack", ".rev", ".idx"} { // the index comes last: by that git finds the pack
+		err := os.Rename(filepath.Join(r.dir, "objects", ".tmp-"+name+extension), filepath.Join(r.packDir(), name+extension))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return name, nil
 }
 
 // indexPacks writes the index of several packs (git-multi-pack-index(1)). It names no pack that is about to be removed,

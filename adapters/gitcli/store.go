@@ -122,10 +122,11 @@ type Store struct {
 	cache  *objectCache
 	refs   *refProcesses
 	// opened numbers the repositories that were opened, for the keys of the cache.
-	opened      atomic.Uint64
-	maintaining *semaphore.Weighted
-	validating  *semaphore.Weighted
-	keepAlive   time.Duration
+	opened             atomic.Uint64
+	maintaining        *semaphore.Weighted
+	maintenanceTimeout time.Duration
+	validating         *semaphore.Weighted
+	keepAlive          time.Duration
 	// available tells how much may be written below a directory.
 	available func(dir string) uint64
 	// pushes counts pushes that were answered.
@@ -188,9 +189,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		opts: opts, logger: opts.Logger, root: r, runner: runner,
 		cache:       newObjectCache(uint64(opts.CacheBytes)), //nolint:gosec // not negative
 		refs:        &refProcesses{runner: runner, most: opts.MaxRefProcesses, timeout: opts.RefTimeout, maxTransactions: maxTransactions, syncPath: disk.Sync},
-		maintaining: semaphore.NewWeighted(1),
-		validating:  semaphore.NewWeighted(maxValidating),
-		keepAlive:   keepAlive, available: disk.Available,
+		maintaining: semaphore.NewWeighted(1), maintenanceTimeout: maintenanceTimeout,
+		validating: semaphore.NewWeighted(maxValidating),
+		keepAlive:  keepAlive, available: disk.Available,
 		nameless: map[string]struct{}{}, pushesRefused: map[errs.Reason]int64{},
 	}
 	if err := s.recover(ctx); err != nil {

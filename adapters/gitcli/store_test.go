@@ -1,6 +1,7 @@
 package gitcli_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -217,7 +219,7 @@ func TestLeftoversOfAKilledProcessAreRemovedAtStart(t *testing.T) {
 	for _, leftover := range []string{
 		"refs/heads/main.lock", "packed-refs.lock", "HEAD.lock", "objects/pack/tmp_pack_x", "objects/pack/tmp_gitstore_1",
 		"objects/pack/tmp_gitstore_1.idx", "objects/pack/pack-1234.pack", "objects/tmp_obj_x", "objects/tmp_objdir-incoming-x/pack/p",
-		"objects/pack/.tmp-7-pack-x.pack", "objects/pack/multi-pack-index.lock", "objects/pack/tmp_bitmap_x",
+		"objects/pack/.tmp-7-pack-x.pack", "objects/.tmp-pack-1234.pack", "objects/.tmp-pack-1234.idx", "objects/pack/multi-pack-index.lock", "objects/pack/tmp_bitmap_x",
 		"objects/info/commit-graphs/tmp_graph_x", "objects/info/commit-graphs/commit-graph-chain.lock", "../../../../tmp/create-1/HEAD", "../../../../tmp/delete-1/repository.git/HEAD",
 	} {
 		name := filepath.Join(dir, leftover)
@@ -729,6 +731,55 @@ func TestMaintenanceThatFailedIsTriedAgainBeforeThereAreTwiceAsManyPacks(t *test
 	}
 	require.Eventually(t, func() bool { return s.Stats().Maintenances == 2 }, time.Minute, time.Millisecond)
 	require.Equal(t, int64(1), s.Stats().MaintenancesFailed)
+}
+
+func TestAMaintenanceThatTakesTooLongEndsAndLeavesNothing(t *testing.T) {
+	for _, tt := range []struct {
+		command string
+		first   string // what it does before it takes long
+		settled bool   // the packs were made one before that
+	}{
+		{"pack-objects", "", false}, {"pack-objects", `git "$@"; `, false},
+		{"multi-pack-index", "", false}, {"multi-pack-index", `git "$@"; `, false},
+		{"commit-graph", "", true},
+	} {
+		slow := filepath.Join(t.TempDir(), "slow")
+		require.NoError(t, os.WriteFile(slow, nil, 0o600))
+		root := t.TempDir()
+		var log bytes.Buffer
+		s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, Logger: slog.New(slog.NewJSONHandler(&log, nil)), GitPath: scripted(t,
+			"#!/bin/sh\nif [ \"$1\" = "+tt.command+" ] && [ -e "+slow+" ]; then "+tt.first+"exec sleep 1000; fi\nexec git \"$@\"\n")})
+		require.NoError(t, err)
+		s.EndMaintenanceAfter(time.Second)
+		r := createShop(t, s)
+		release, err := s.HoldMaintenance(t.Context())
+		require.NoError(t, err)
+		for i := range 50 {
+			commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(i)))
+		}
+		objects := filepath.Join(repositoryDir(t, root), "objects")
+		before := files(t, objects)
+		release()
+		require.Eventually(t, func() bool { return s.Stats().MaintenancesFailed == 1 && !s.Maintaining() }, time.Minute, time.Millisecond)
+		if left := files(t, objects); tt.settled {
+			require.Empty(t, slices.DeleteFunc(left, func(f string) bool {
+				return !strings.Contains(filepath.Base(f), "tmp") && !strings.HasSuffix(f, ".lock")
+			}), "%+v", tt)
+		} else {
+			require.Equal(t, before, left, "%+v", tt)
+		}
+
+		require.NoError(t, os.Remove(slow))
+		s.EndMaintenanceAfter(time.Minute)
+		for i := range 30 {
+			commit(t, r, upsert(path(t, "b.md"), fmt.Sprint(i)))
+		}
+		require.Eventually(t, func() bool { return s.Stats().Maintenances == 2 && !s.Maintaining() }, time.Minute, time.Millisecond)
+		require.Equal(t, int64(1), s.Stats().MaintenancesFailed)
+		require.Empty(t, runGit(t, repositoryDir(t, root), command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
+		require.NoError(t, s.Close())
+		require.Contains(t, log.String(), `"maintenance ended early; it is done again later","repository":"shop","error":"the deadline passed before the call was done"`)
+	}
 }
 
 func TestAPushedOrLargePackIsIndexedAtOnce(t *testing.T) {
