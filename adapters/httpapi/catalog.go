@@ -13,6 +13,7 @@ import (
 	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
 )
 
@@ -238,9 +239,9 @@ func documentTag(d *catalog.Document, said []byte) string {
 }
 
 // readAs reports whether a document was read as it is, by an ETag without its quotes, or by its blob.
-func readAs(tag string, d *catalog.Document) bool {
+func readAs(tag string, of git.ObjectID) bool {
 	blob, _, _ := strings.Cut(tag, ".")
-	return blob == d.Blob.String()
+	return blob == of.String()
 }
 
 // answerVersion sends JSON of a catalog, unless the caller has it.

@@ -379,6 +379,10 @@ func (a *api) documentCondition(c *call, l documentList) (func(*catalog.Snapshot
 	case noneMatch:
 		return func(s *catalog.Snapshot, d *catalog.Document) error {
 			if d == nil {
+				if w := withheld(s, c, l); w != nil {
+					return withStatus(http.StatusPreconditionFailed, errs.New(errs.ReasonDocumentExists, "the document exists in a file with something wrong, and If-None-Match: * wants that it does not",
+						errs.MetaField, "If-None-Match", errs.MetaPath, w.Path.String()))
+				}
 				return nil
 			}
 			return a.conditionFailed(s, d, l, errs.New(errs.ReasonDocumentExists, "the document exists, and If-None-Match: * wants that it does not", errs.MetaField, "If-None-Match"))
@@ -390,15 +394,32 @@ func (a *api) documentCondition(c *call, l documentList) (func(*catalog.Snapshot
 	if err != nil {
 		return nil, err
 	}
+	written := func(over git.ObjectID) bool {
+		return tags.any || slices.ContainsFunc(tags.strong, func(tag string) bool { return readAs(tag, over) })
+	}
 	return func(s *catalog.Snapshot, d *catalog.Document) error {
+		if w := withheld(s, c, l); d == nil && w != nil {
+			if written(w.Blob) {
+				return nil
+			}
+			return withStatus(http.StatusPreconditionFailed, blobMoved(h.Get("If-Match"), w.Blob))
+		}
 		if d == nil {
 			return withStatus(http.StatusPreconditionFailed, errs.New(errs.ReasonDocumentNotFound, "there is no such document, and If-Match wants one", errs.MetaField, "If-Match"))
 		}
-		if tags.any || slices.ContainsFunc(tags.strong, func(tag string) bool { return readAs(tag, d) }) {
+		if written(d.Blob) {
 			return nil
 		}
 		return a.conditionFailed(s, d, l, blobMoved(h.Get("If-Match"), d.Blob))
 	}, nil
+}
+
+// withheld is the file of the document of the request that is not served, nil if there is none.
+func withheld(s *catalog.Snapshot, c *call, l documentList) *catalog.Withheld {
+	if w := s.Withheld(c.path["document"]); w != nil && w.Kind == l.kind {
+		return w
+	}
+	return nil
 }
 
 // wholeTag is the ETag of a document on its own.

@@ -126,6 +126,67 @@ func TestAWriteThatExpectsAnotherVersionGetsTheOneThatIs(t *testing.T) {
 	w.delete(shopCatalog+"/products/b?expected_head="+strings.Repeat("1", 40)).problem(http.StatusConflict, "REF_MOVED")
 }
 
+func TestADocumentThatIsNotServedKeepsItsFile(t *testing.T) {
+	files := smallShop()
+	whole := strings.Replace(newProduct, `"e"`, `"p"`, 1) + `,"fields":{"gtin":"0042"}}`
+	for name, tt := range map[string]struct{ path, content, want string }{
+		"a wrong value": {
+			"products/deep/guji.md", "---\n# kept\nid: p\nslug: guji\ntitle: Guji\nprice: abc\n---\nBody.\n",
+			"---\n# kept\nid: p\nslug: slug-e\ntitle: 'Title: e'\nprice: \"2.00\"\nsku: SKU-e\ncategory: early\ncurrency: EUR\nstatus: active\ninventory_status: in_stock\ngtin: \"0042\"\n---\nBody.\n",
+		},
+		"no YAML": {
+			"products/zz.md", "---\nid: \"p\" # it\ntitle: Guji: washed\n---\nBody.\n",
+			"---\nid: p\nsku: SKU-e\nslug: slug-e\ntitle: 'Title: e'\ncategory: early\nprice: \"2.00\"\ncurrency: EUR\nstatus: active\ninventory_status: in_stock\ngtin: \"0042\"\n---\n\nBody.\n",
+		},
+		"a key twice": {
+			"products/zz.yaml", "id: p\ntitle: x\ntitle: y\n",
+			"id: p\nsku: SKU-e\nslug: slug-e\ntitle: 'Title: e'\ncategory: early\nprice: \"2.00\"\ncurrency: EUR\nstatus: active\ninventory_status: in_stock\ngtin: \"0042\"\n",
+		},
+		"a slug that another has": {
+			"products/zz.md", productFile("p", "early", "# kept\n") + "more", "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "a slug that another has" {
+				tt.content = strings.Replace(tt.content, "slug-p", "slug-a", 1)
+			}
+			files := maps.Clone(files)
+			files[tt.path] = tt.content
+			w := openShop(t, files)
+			head := w.head()
+			w.get(shopCatalog+"/products/p?at=main").problem(http.StatusNotFound, "DOCUMENT_NOT_FOUND")
+			if refused := w.post(shopCatalog+"/products", whole).problem(http.StatusConflict, "DOCUMENT_EXISTS"); !strings.Contains(string(refused.body), tt.path) {
+				t.Errorf("the refusal does not name the file: %s", refused.body)
+			}
+			w.put(shopCatalog+"/categories/p", `{"slug":"p","title":"P"}`).problem(http.StatusConflict, "DOCUMENT_EXISTS")
+			w.put(shopCatalog+"/products/p", whole, header("If-None-Match", "*")).problem(http.StatusPreconditionFailed, "DOCUMENT_EXISTS")
+			w.put(shopCatalog+"/products/p", whole, header("If-Match", `"`+strings.Repeat("1", 40)+`"`)).problem(http.StatusPreconditionFailed, "BLOB_MOVED")
+			w.put(shopCatalog+"/products/p", strings.Replace(whole, "2.00", "dear", 1)).problem(http.StatusUnprocessableEntity, "INVALID_DOCUMENT")
+			patched := w.patch(shopCatalog+"/products/p", `{"price":"3.00"}`).problem(http.StatusUnprocessableEntity, "INVALID_DOCUMENT")
+			if problems, _ := patched.json()["problems"].([]any); len(problems) == 0 || problems[0].(map[string]any)["path"] != tt.path {
+				t.Errorf("the refusal of a patch does not tell what is wrong: %s", patched.body)
+			}
+			w.patch(shopCatalog+"/categories/p", `{"title":"P"}`).problem(http.StatusNotFound, "DOCUMENT_NOT_FOUND")
+			if w.head() != head {
+				t.Fatal("something was committed")
+			}
+			blob := w.get(shop + "/files/" + tt.path).header.Get("ETag")
+			w.put(shopCatalog+"/products/p", whole, header("If-Match", blob)).wants(http.StatusOK)
+			if got := w.file(tt.path); tt.want != "" && got != tt.want || tt.want == "" && !strings.Contains(got, "# kept") {
+				t.Errorf("the file is\n%s\nwant\n%s", got, tt.want)
+			}
+			if got := w.get(shopCatalog + "/products/p?at=main").wants(http.StatusOK).json(); got["path"] != tt.path {
+				t.Errorf("the product is %v", got)
+			}
+
+			w.edit(map[string]string{tt.path: tt.content})
+			w.delete(shopCatalog + "/products/p").wants(http.StatusOK)
+			w.get(shop+"/files/"+tt.path).problem(http.StatusNotFound, "PATH_NOT_FOUND")
+			w.post(shopCatalog+"/products", whole).wants(http.StatusCreated)
+		})
+	}
+}
+
 func TestADocumentIsWrittenOverHoweverItWasRead(t *testing.T) {
 	w := openShop(t, smallShop())
 	for i, shape := range []string{"", "&fields=title", "&body=none", "&body=html"} {

@@ -391,12 +391,17 @@ func (out *draft) commit() iter.Seq2[git.Change, error] {
 
 // change adds what becomes of one document.
 func (d *desk) change(ctx context.Context, out *draft, base *catalog.Snapshot, c DocumentChange) error {
-	found := base.Document(c.ID)
-	if found != nil && found.Kind != c.Kind {
-		if c.Action == CreateDocument || c.Action == PutDocument {
-			return exists(found)
-		}
+	found, withheld := base.Document(c.ID), base.Withheld(c.ID)
+	creates := c.Action == CreateDocument || c.Action == PutDocument
+	switch {
+	case found != nil && found.Kind != c.Kind && creates:
+		return exists(found)
+	case found != nil && found.Kind != c.Kind:
 		found = nil
+	case withheld != nil && (withheld.Kind != c.Kind && creates || c.Action == CreateDocument):
+		return existsWithheld(withheld)
+	case withheld != nil && withheld.Kind != c.Kind:
+		withheld = nil
 	}
 	if c.Check != nil {
 		if err := c.Check(base, found); err != nil {
@@ -406,12 +411,16 @@ func (d *desk) change(ctx context.Context, out *draft, base *catalog.Snapshot, c
 	var blob git.ObjectID
 	if found != nil {
 		blob = found.Blob
+	} else if withheld != nil {
+		blob = withheld.Blob
 	}
 	if !c.Expected.Met(blob) {
 		return errs.New(errs.ReasonBlobMoved, fmt.Sprintf("the %s %.80q is not as it was expected: read it again", c.Kind, c.ID),
 			errs.MetaExpected, c.Expected.ID().String(), errs.MetaActual, blob.String())
 	}
 	switch {
+	case withheld != nil:
+		return d.changeWithheld(ctx, out, base, withheld, c)
 	case c.Action == CreateDocument && found != nil:
 		return exists(found)
 	case c.Action == CreateDocument, c.Action == PutDocument && found == nil:
@@ -419,12 +428,55 @@ func (d *desk) change(ctx context.Context, out *draft, base *catalog.Snapshot, c
 	case found == nil:
 		return errs.New(errs.ReasonDocumentNotFound, fmt.Sprintf("the catalog has no %.64q of id %.80q", c.Kind, c.ID), "kind", short(string(c.Kind)), "id", short(c.ID))
 	case !c.Path.IsRoot() && c.Path != found.Path:
-		return errs.InvalidField(errs.ReasonInvalidArgument, "path", "the document is in the file %.80q: a commit of files can move it", found.Path)
+		return elsewhere(found.Path)
 	case c.Action == DeleteDocument:
-		return out.add(WrittenDocument{Action: c.Action, Path: found.Path},
-			git.Change{Action: git.ActionDelete, Path: found.Path}, catalog.Change{Path: found.Path, Deleted: true})
+		return out.delete(found.Path)
 	}
 	return d.edit(ctx, out, base, found, c)
+}
+
+// changeWithheld adds what becomes of a document that is not served: its file is its place, so that there are never two of it.
+func (d *desk) changeWithheld(ctx context.Context, out *draft, base *catalog.Snapshot, found *catalog.Withheld, c DocumentChange) error {
+	switch {
+	case !c.Path.IsRoot() && c.Path != found.Path:
+		return elsewhere(found.Path)
+	case c.Action == DeleteDocument:
+		return out.delete(found.Path)
+	case c.Action == PatchDocument:
+		problems := base.ProblemsAt(found.Path)
+		return &InvalidDocumentsError{
+			err: errs.New(errs.ReasonInvalidDocument, fmt.Sprintf("the %s %.80q is not served, for what is wrong in the file %.80q: %s; give all of its fields, with put or replace",
+				short(string(c.Kind)), c.ID, found.Path, problems[0].Message), errs.MetaPath, short(found.Path.String())),
+			Problems: problems,
+		}
+	}
+	file, err := d.feed.repo.GetFile(ctx, git.AtCommit(base.Commit()), found.Path)
+	if err != nil {
+		return err
+	}
+	kind := ""
+	if catalog.FolderKind(found.Path) != c.Kind {
+		kind = string(c.Kind)
+	}
+	content, err := found.Replace(file.Content, catalog.Edit{Fields: identified(c.Fields, kind, c.ID), Body: c.Body})
+	if err != nil {
+		return err
+	}
+	return d.write(out, WrittenDocument{Action: ReplaceDocument, Path: found.Path}, git.ActionUpdate, content)
+}
+
+func elsewhere(path git.TreePath) error {
+	return errs.InvalidField(errs.ReasonInvalidArgument, "path", "the document is in the file %.80q: a commit of files can move it", path)
+}
+
+// delete takes a file out.
+func (out *draft) delete(path git.TreePath) error {
+	return out.add(WrittenDocument{Action: DeleteDocument, Path: path}, git.Change{Action: git.ActionDelete, Path: path}, catalog.Change{Path: path, Deleted: true})
+}
+
+func existsWithheld(found *catalog.Withheld) error {
+	return errs.New(errs.ReasonDocumentExists, fmt.Sprintf("the id %.80q is that of a %s in the file %.80q, which is not served for what is wrong with it: put that document in its place",
+		found.ID, short(string(found.Kind)), found.Path), "kind", short(string(found.Kind)), errs.MetaPath, short(found.Path.String()))
 }
 
 func exists(found *catalog.Document) error {
@@ -552,6 +604,9 @@ func (out *draft) served(changes []DocumentChange) error {
 			continue
 		}
 		w.Document = out.Snapshot.DocumentAt(w.Path)
+		if problems := out.Snapshot.ProblemsAt(w.Path); w.Document == nil && len(problems) > 0 {
+			return invalid(problems)
+		}
 		if w.Document == nil || w.Document.ID != changes[i].ID || w.Document.Kind != changes[i].Kind {
 			return inChange(errs.InvalidField(errs.ReasonInvalidArgument, "path",
 				"a file %.80q would be no %s of id %.80q: give a path that ends in .md, .yaml or .json, and leave id and kind as they are", w.Path, short(string(changes[i].Kind)), changes[i].ID), i, len(changes))

@@ -79,7 +79,7 @@ func (b *builder) takeSchema(c Change) {
 	schema, problem := compile(c)
 	f := &file{}
 	if problem != nil {
-		f.problems = append(f.problems, *problem)
+		f.broken = &broken{problems: []Problem{*problem}}
 	} else {
 		b.schemas[kind] = schema
 	}
@@ -123,6 +123,8 @@ func (b *builder) take(c Change, f *file) {
 	b.files.Set(path, f)
 	if f.document != nil {
 		b.index(f.document)
+	} else if k, ok := f.withheldKey(path); ok {
+		b.withheld.Set(k, struct{}{})
 	}
 	b.kinds.Set(key(string(f.kind), path), struct{}{})
 	if f.document == nil || !isBuiltIn(f.kind) {
@@ -139,6 +141,9 @@ func (b *builder) remove(path string) {
 	b.kinds.Delete(key(string(f.kind), path))
 	b.raw.Delete(path)
 	b.paths[path] = true
+	if k, ok := f.withheldKey(path); ok {
+		b.withheld.Delete(k)
+	}
 	d := f.document
 	if d == nil {
 		return

@@ -309,6 +309,14 @@ func answers(s *catalog.Snapshot) map[string]any {
 			}
 		}
 	}
+	for _, id := range []string{"i1", "i2", "i3"} {
+		if w := s.Withheld(id); w != nil {
+			all["withheld "+id] = fmt.Sprintf("%s %s %s", w.Kind, w.Path, w.Blob)
+			if s.Document(id) != nil || len(s.ProblemsAt(w.Path)) == 0 {
+				all["served and withheld "+id] = true
+			}
+		}
+	}
 	return all
 }
 
@@ -332,7 +340,7 @@ func drawDocument(t *rapid.T) (path, content string) {
 		content = fmt.Sprintf(`{"properties":{"age":{"maximum":%s}}}`, n("maximum"))
 	}
 	if rapid.IntRange(0, 9).Draw(t, "broken") == 0 {
-		content = "---\n"
+		content = rapid.SampledFrom([]string{"---\n", "---\nid: i1\n---\n", "---\nid: i2\nslug: [\n---\n"}).Draw(t, "wrong")
 	}
 	return path, content
 }

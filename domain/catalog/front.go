@@ -42,7 +42,7 @@ func split(p git.TreePath, content []byte) (front, bool, *Problem) {
 		}
 		at += len(line) + 1
 	}
-	return front{}, true, &Problem{Path: p, Line: 1, Column: 1, Reason: ReasonMalformed, Message: `the front matter has no end: put a line "---" behind it`}
+	return front{source: rest, line: 1}, true, &Problem{Path: p, Line: 1, Column: 1, Reason: ReasonMalformed, Message: `the front matter has no end: put a line "---" behind it`}
 }
 
 // mapping reads the fields and holds them to what a document may use of YAML.

@@ -52,7 +52,7 @@ func (s *Snapshot) hasMore(path string) bool {
 	}
 	linked, _ := s.links.Get(path)
 	f, ok := s.files.Get(path)
-	return len(linked) == maxProblems || ok && len(f.problems) == maxProblems
+	return len(linked) == maxProblems || ok && len(f.problems()) == maxProblems
 }
 
 func idsOf(problems []Problem) map[problemID]int {

@@ -23,8 +23,24 @@ type file struct {
 	// document is nil if the file is none or cannot be read.
 	document *Document
 	// kind is what the file says that it is; it may be one that is not known.
-	kind     Kind
+	kind Kind
+	// broken is nil if nothing is wrong with the file in itself.
+	broken *broken
+}
+
+// broken is what is known of a file that something is wrong with.
+type broken struct {
 	problems []Problem
+	// id is that of the document, "" if it cannot be read.
+	id string
+}
+
+// problems are what is wrong with the file in itself.
+func (f *file) problems() []Problem {
+	if f.broken == nil {
+		return nil
+	}
+	return f.broken.problems
 }
 
 // Reads reports whether the content of a file at the path may matter to a catalog: [Build] needs no other files.
@@ -52,16 +68,16 @@ func read(c Change, schemas schemas) *file {
 		if inFolder == "" {
 			return nil
 		}
-		return &file{kind: inFolder, problems: []Problem{{
+		return failed(inFolder, "", &Problem{
 			Path: c.Path, Reason: ReasonTooLarge, Message: fmt.Sprintf("the file is larger than %d bytes", MaxDocument),
-		}}}
+		})
 	}
 	front, hasFields, problem := split(c.Path, c.Content)
 	if !hasFields {
 		if inFolder == "" {
 			return nil
 		}
-		return failed(inFolder, &Problem{
+		return failed(inFolder, "", &Problem{
 			Path: c.Path, Line: 1, Column: 1, Reason: ReasonMalformed, Message: `the file has no fields: begin it with front matter between two lines "---"`,
 		})
 	}
@@ -73,13 +89,13 @@ func read(c Change, schemas schemas) *file {
 		if inFolder == "" {
 			return nil // it is not said to be a document
 		}
-		return failed(inFolder, problem)
+		return failed(inFolder, front.looseID(root), problem)
 	}
 	return readFields(c, front, root, inFolder, schemas)
 }
 
-func failed(kind Kind, problem *Problem) *file {
-	return &file{kind: kind, problems: []Problem{*problem}}
+func failed(kind Kind, id string, problem *Problem) *file {
+	return &file{kind: kind, broken: &broken{problems: []Problem{*problem}, id: id}}
 }
 
 func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas schemas) *file {
@@ -110,12 +126,11 @@ func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas s
 	d.ID, d.Title = r.text(root, "id", true), r.text(root, "title", isBuiltIn(kind))
 	d.Slug = r.slug(root, isBuiltIn(kind))
 	r.schema(schemas[kind], root)
-	f := &file{kind: kind, problems: r.problems}
-	if len(r.problems) == 0 {
-		d.values = slices.Clip(flatten(nil, root, ""))
-		f.document = d
+	if len(r.problems) > 0 {
+		return &file{kind: kind, broken: &broken{problems: r.problems, id: d.ID}}
 	}
-	return f
+	d.values = slices.Clip(flatten(nil, root, ""))
+	return &file{kind: kind, document: d}
 }
 
 func isBuiltIn(kind Kind) bool {

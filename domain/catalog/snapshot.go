@@ -34,6 +34,8 @@ type Snapshot struct {
 	uses *btree.Map[string, *Document]
 	// kinds are the paths of files that say they are of a kind that is not built in.
 	kinds *btree.Map[string, struct{}]
+	// withheld are the ids of files that something is wrong with in themselves, each with its path.
+	withheld *btree.Map[string, struct{}]
 
 	fields *knownFields
 	orders *knownOrders
@@ -65,7 +67,8 @@ func empty() *Snapshot {
 		copying: &sync.Mutex{}, schemas: schemas{}, counts: map[Kind]int{},
 		files: &btree.Map[string, *file]{}, raw: &btree.Map[string, Change]{}, links: &btree.Map[string, []Problem]{},
 		keys: &btree.Map[string, *Document]{}, listed: &btree.Map[string, *Document]{}, uses: &btree.Map[string, *Document]{}, kinds: &btree.Map[string, struct{}]{},
-		fields: newKnownFields(), orders: &knownOrders{},
+		withheld: &btree.Map[string, struct{}]{},
+		fields:   newKnownFields(), orders: &knownOrders{},
 	}
 }
 
@@ -76,7 +79,8 @@ func (s *Snapshot) edit(commit git.ObjectID) *Snapshot {
 	return &Snapshot{
 		commit: commit, copying: &sync.Mutex{}, schemas: maps.Clone(s.schemas), counts: maps.Clone(s.counts),
 		files: s.files.Copy(), raw: s.raw.Copy(), links: s.links.Copy(), keys: s.keys.Copy(), listed: s.listed.Copy(), uses: s.uses.Copy(), kinds: s.kinds.Copy(),
-		fields: newKnownFields(), orders: &knownOrders{},
+		withheld: s.withheld.Copy(),
+		fields:   newKnownFields(), orders: &knownOrders{},
 	}
 }
 
@@ -107,13 +111,16 @@ func (s *Snapshot) Problems() iter.Seq[Problem] {
 	}
 }
 
+// ProblemsAt returns the problems of the file at a path, ordered by their place.
+func (s *Snapshot) ProblemsAt(path git.TreePath) []Problem { return s.problemsAt(path.String()) }
+
 // problemsIn returns the problems of the file at a path, ordered by their place.
 func (s *Snapshot) problemsIn(path string, f *file) []Problem {
 	linked, _ := s.links.Get(path)
-	if len(f.problems)+len(linked) == 0 {
+	if len(f.problems())+len(linked) == 0 {
 		return nil
 	}
-	all := slices.Concat(f.problems, linked)
+	all := slices.Concat(f.problems(), linked)
 	slices.SortStableFunc(all, func(a, b Problem) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line

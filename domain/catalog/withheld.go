@@ -1,0 +1,99 @@
+package catalog
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/gitstore-dev/gitstore/domain/git"
+)
+
+// Withheld is the file of a document that is not served for what is wrong with it. The document keeps its place: mended, by
+// whomever, it is served under its id from there.
+type Withheld struct {
+	Kind Kind
+	ID   string
+	Path git.TreePath
+	Blob git.ObjectID
+
+	// document is nil if something is wrong with it in itself.
+	document *Document
+}
+
+// Withheld returns the file that the document of an id is in which is not served; nil if it is served, or no file that can be
+// read has the id. Of several the first by path is told, and one that is right in itself before the others.
+func (s *Snapshot) Withheld(id string) *Withheld {
+	prefix := key(byID, id)
+	if d := s.first(prefix); d != nil {
+		if s.isServed(d) {
+			return nil
+		}
+		return &Withheld{Kind: d.Kind, ID: d.ID, Path: d.Path, Blob: d.Blob, document: d}
+	}
+	var found *Withheld
+	s.withheld.Ascend(prefix, func(k string, _ struct{}) bool {
+		if path, ok := strings.CutPrefix(k, prefix); ok {
+			f, _ := s.files.Get(path)
+			from, _ := s.raw.Get(path)
+			found = &Withheld{Kind: f.kind, ID: id, Path: from.Path, Blob: from.Blob}
+		}
+		return false
+	})
+	return found
+}
+
+// withheldKey is the key of a file among those withheld, false if its id is not known.
+func (f *file) withheldKey(path string) (string, bool) {
+	if f.broken == nil || strings.TrimSpace(f.broken.id) == "" || strings.ContainsRune(f.broken.id, 0) {
+		return "", false
+	}
+	return key(byID, f.broken.id) + path, true
+}
+
+// Replace returns the file with other fields: all of those that the edit has. What it does not change stays as for
+// [Document.Apply]; of fields that cannot be read nothing does, and the body stays if it can be told from them. The content has
+// to be that of the file. It fails as Apply does.
+func (w *Withheld) Replace(content []byte, e Edit) ([]byte, error) {
+	e.Replace = true
+	if w.document != nil {
+		return w.document.Apply(content, e)
+	}
+	front, _, problem := split(w.Path, content)
+	if problem == nil {
+		if e.Body == nil {
+			e.Body = &front.body
+		}
+		if _, problem = front.mapping(w.Path); problem == nil {
+			return (&Document{Path: w.Path, Source: front.source}).Apply(content, e)
+		}
+	}
+	return Format(w.Path, e)
+}
+
+// looseID finds the id in fields that cannot be read as a whole: among what was read of them, else in the line that says it.
+func (f front) looseID(root *yaml.Node) string {
+	if root != nil && root.Kind == yaml.MappingNode {
+		return textOf(lookUp(root, byID))
+	}
+	for line := range strings.Lines(f.source) {
+		if !strings.HasPrefix(line, "id:") {
+			continue
+		}
+		var said struct{ ID yaml.Node }
+		if len(line) > maxLooseLine || yaml.Unmarshal([]byte(line), &said) != nil {
+			return ""
+		}
+		return textOf(&said.ID)
+	}
+	return ""
+}
+
+// maxLooseLine is the longest line that an id is looked for in.
+const maxLooseLine = 1 << 10
+
+func textOf(n *yaml.Node) string {
+	if n == nil || n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
+		return ""
+	}
+	return strings.Clone(n.Value)
+}
