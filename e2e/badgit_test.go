@@ -11,7 +11,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -150,6 +156,70 @@ func TestAGitClientIsToldThatThereIsNoPlaceForIt(t *testing.T) {
 	for _, command := range [][]string{{"clone", "--quiet", s.gitURL("shop"), t.TempDir()}, {"push", "--quiet", "origin", "HEAD"}} {
 		_, err := gitClient(t.Context(), work, command...)
 		require.NoError(t, err)
+	}
+}
+
+// stuckGit is a directory with a git that gives the beginning of a pack to whoever fetches, resolves no deltas of who pushes, and
+// then does nothing more. The file tells that it is there.
+func stuckGit(t *testing.T) (dir, file string) {
+	t.Helper()
+	installed, err := exec.LookPath("git")
+	require.NoError(t, err)
+	dir = t.TempDir()
+	file = filepath.Join(dir, "stuck")
+	script := fmt.Sprintf(`#!/bin/sh
+case "$1 $*" in
+"upload-pack "*)
+	%[1]s "$@" >%[2]s.answer || exit
+	head -c 1000000 %[2]s.answer
+	if [ $(wc -c <%[2]s.answer) -lt 1000000 ]; then exit; fi
+	;;
+"index-pack "*) cat >/dev/null ;;
+*) exec %[1]s "$@" ;;
+esac
+touch %[2]s
+exec sleep 600
+`, installed, file)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "git"), []byte(script), 0o700))
+	return dir, file
+}
+
+func TestAGitClientIsToldWhyItsAnswerEndsBeforeItIsWhole(t *testing.T) {
+	answered := regexp.MustCompile(`(?i)<= recv header: content-type: application/x-git-\S+-pack-result`)
+	for _, command := range []string{"clone", "push"} {
+		t.Run(command, func(t *testing.T) {
+			bin, stuck := stuckGit(t)
+			s := startSystem(t, "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"), "GITSTORE_DRAIN_TIMEOUT=1s")
+			s.createRepository(t, "shop")
+			s.call(t, http.MethodPut, fileTarget("shop", "large"), io.LimitReader(&noise{}, 4<<20)).wants(t, http.StatusCreated)
+			dir := t.TempDir()
+			args := []string{"clone", s.gitURL("shop"), "."}
+			if command == "push" {
+				for _, args := range [][]string{{"init", "--quiet"}, {"commit", "--quiet", "--allow-empty", "--message", "x"}} {
+					_, err := gitClient(t.Context(), dir, args...)
+					require.NoError(t, err)
+				}
+				args = []string{"push", s.gitURL("shop"), "HEAD:refs/heads/more"}
+			}
+			heard := filepath.Join(t.TempDir(), "heard")
+			cmd := exec.CommandContext(t.Context(), "git", args...)
+			var said bytes.Buffer
+			cmd.Dir, cmd.Env, cmd.Stderr = dir, append(slices.Clone(gitClientEnv), "GIT_TRACE_CURL="+heard), &said
+			require.NoError(t, cmd.Start())
+			eventually(t, "git is not stuck", func() error { return second(os.Stat(stuck)) })
+			eventually(t, "the answer does not begin", func() error {
+				b, err := os.ReadFile(heard)
+				if err == nil && !answered.Match(b) {
+					err = errors.New("git has not heard of it")
+				}
+				return err
+			})
+			s.git.signal(syscall.SIGTERM)
+			require.Error(t, cmd.Wait())
+			require.Regexp(t, "(?m)^(remote: |fatal: remote error: ).*try again", said.String())
+			require.Zero(t, s.git.exitCode(t))
+			require.Empty(t, leftovers(t, s.data))
+		})
 	}
 }
 

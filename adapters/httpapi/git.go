@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -112,6 +113,9 @@ type gitAnswer struct {
 	mediaType string
 	// preamble goes before the first byte.
 	preamble string
+	// lines is how far the answer has come; failed is why the client takes no more of it.
+	lines  pktline.Follower
+	failed error
 }
 
 // Write implements io.Writer.
@@ -119,14 +123,34 @@ func (a *gitAnswer) Write(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil // the answer may yet be a failure
 	}
-	if err := a.begin(); err != nil {
-		return 0, err
+	if a.failed = a.begin(); a.failed != nil {
+		return 0, a.failed
 	}
 	n, err := a.c.w.Write(b)
+	_, _ = a.lines.Write(b[:n])
 	if err == nil {
 		err = a.c.w.flush()
 	}
+	a.failed = err
 	return n, err
+}
+
+// breakOff says why the answer goes on no further, where the protocol has a place for that (gitprotocol-pack(5)): on the band of
+// errors once there are bands, before that in a line for fetches alone. A line on a band that is not whole is filled up:
+// nobody uses what it is part of.
+func (a *gitAnswer) breakOff(why string) {
+	kind, band, left, ok := a.lines.Last()
+	if !ok || a.failed != nil || kind != pktline.Data || band == pktline.ErrorBand {
+		return
+	}
+	var rest []byte
+	switch {
+	case band != 0:
+		rest = pktline.AppendBand(bytes.Repeat([]byte{' '}, left), pktline.ErrorBand, why)
+	case left == 0 && a.service == git.UploadPackService:
+		rest = pktline.Append(nil, "ERR "+why+"\n")
+	}
+	_, _ = a.Write(rest) // the answer fails in any case
 }
 
 // begin writes the header, if it was not.
@@ -213,10 +237,21 @@ func (a *api) serveGit(c *call, service git.PackService, limit int64, advice str
 }
 
 // refuseGit tells the person in front of the client what is wrong with its request: of a status other than 200 git shows
-// nothing but the number.
+// nothing but the number. Once the answer was begun, it is told there why it ends, and the answer is broken off.
 func (a *api) refuseGit(out *gitAnswer, err error) error {
 	c, e := out.c, errs.From(err)
-	if c.w.status != 0 || c.r.Context().Err() != nil || e.Kind != errs.Invalid && e.Kind != errs.TooLarge {
+	if c.r.Context().Err() != nil {
+		return err
+	}
+	if c.w.status != 0 {
+		why := clip(e.Error(), maxGitError)
+		if e.Kind != errs.Unavailable { // which says when to try again
+			why += ": try again, with less at once if that does not help"
+		}
+		out.breakOff(why)
+		return err
+	}
+	if e.Kind != errs.Invalid && e.Kind != errs.TooLarge {
 		return err
 	}
 	a.opts.Logger.InfoContext(c.r.Context(), "refused a request of git", "request_id", c.id, "reason", string(e.Reason), "error", clip(e.Error(), maxLogged))

@@ -174,18 +174,38 @@ func TestWhatIsWrongWithARequestIsToldInTheProtocol(t *testing.T) {
 	assert.Equal(t, "000f\x03push fewer0000", string(c.post(receivePath, "0000", ofType("receive-pack")).wants(http.StatusOK).body))
 }
 
-func TestAnAnswerToGitThatIsNotWholeIsBrokenOff(t *testing.T) {
-	p := &packs{answer: "0008NAK\nPACK", fails: errs.New(errs.ReasonUnavailable, "the git service is gone")}
-	c := serveGit(t, p)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.server.URL+uploadPath, strings.NewReader("0000"))
-	require.NoError(t, err)
-	ofType("upload-pack")(req)
-	resp, err := c.http.Do(req)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	got, err := io.ReadAll(resp.Body)
-	assert.Equal(t, p.answer, string(got))
-	assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+func TestAnAnswerToGitThatIsNotWholeSaysWhyAndIsBrokenOff(t *testing.T) {
+	gone := errs.New(errs.ReasonUnavailable, "the git service is gone")
+	late := errs.New(errs.ReasonDeadlineExceeded, "the time is up")
+	const onBand = "001c\x03the git service is gone"
+	for _, tt := range []struct {
+		path, answer string
+		fails        error
+		then         string
+	}{
+		{uploadPath, "0008NAK\nPACK", gone, ""},
+		{uploadPath, "0008NAK\n00", gone, ""},
+		{uploadPath, "0008NA", gone, ""},
+		{uploadPath, "0008NAK\n", gone, "0020ERR the git service is gone\n"},
+		{uploadPath, "000dpackfile\n0009\x01PACK", gone, onBand},
+		{uploadPath, "000dpackfile\n000b\x01PACK", gone, "  " + onBand},
+		{uploadPath, "000dpackfile\n0009\x03help", gone, ""},
+		{uploadPath, "0009\x01PACK0000", gone, ""},
+		{receivePath, "0005\x010005\x01", gone, onBand},
+		{receivePath, "0005\x01", late, "0047\x03the time is up: try again, with less at once if that does not help"},
+		{receivePath, "000eunpack ok\n", gone, ""},
+	} {
+		c := serveGit(t, &packs{answer: tt.answer, fails: tt.fails})
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.server.URL+tt.path, strings.NewReader("0000"))
+		require.NoError(t, err)
+		ofType(strings.TrimPrefix(tt.path, "/git/shop.git/git-"))(req)
+		resp, err := c.http.Do(req)
+		require.NoError(t, err)
+		got, err := io.ReadAll(resp.Body)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, tt.answer+tt.then, string(got))
+		assert.ErrorIs(t, err, io.ErrUnexpectedEOF, "%q", tt.answer)
+	}
 }
 
 func TestGitLFSIsToldThatItIsNotServed(t *testing.T) {

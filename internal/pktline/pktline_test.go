@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,6 +48,46 @@ func TestABandIsWrittenInLines(t *testing.T) {
 		assert.Equal(t, byte(pktline.TextBand), data[0])
 	}
 	assert.Equal(t, "0005\x01", string(pktline.AppendBand(nil, pktline.PackBand, "")))
+}
+
+func TestLinesThatPassInPiecesAreFollowed(t *testing.T) {
+	type place struct {
+		kind pktline.Kind
+		band pktline.Band
+		left int
+		ok   bool
+	}
+	for in, want := range map[string]place{
+		"":                               {ok: true},
+		"0008NAK\n":                      {ok: true},
+		"0008NA":                         {left: 2, ok: true},
+		"0008NAK\n0000":                  {kind: pktline.FlushLine, ok: true},
+		"0008NAK\n0001":                  {kind: pktline.Delimiter, ok: true},
+		"0008NAK\n00":                    {},
+		"0008NAK\nPACK":                  {},
+		"0008NAK\nPACKabc":               {},
+		"0009\x01abcd":                   {band: pktline.PackBand, ok: true},
+		"0009\x01a":                      {band: pktline.PackBand, left: 3, ok: true},
+		"0005\x01":                       {band: pktline.PackBand, ok: true},
+		"0009":                           {left: 5, ok: true},
+		"0009\x01abcd0006\x03x0008NAK\n": {ok: true},
+		"0009\x01abcd0007\x03x":          {band: pktline.ErrorBand, left: 1, ok: true},
+		"0004":                           {ok: true},
+	} {
+		for _, size := range []int{1, 3, 100} {
+			f := &pktline.Follower{}
+			for piece := range slices.Chunk([]byte(in), size) {
+				n, err := f.Write(piece)
+				require.NoError(t, err)
+				require.Equal(t, len(piece), n)
+			}
+			var got place
+			if got.kind, got.band, got.left, got.ok = f.Last(); !got.ok {
+				got = place{}
+			}
+			assert.Equal(t, want, got, "%q in pieces of %d", in, size)
+		}
+	}
 }
 
 func TestWhatIsNoLineIsTold(t *testing.T) {

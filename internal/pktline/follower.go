@@ -1,0 +1,56 @@
+package pktline
+
+// Follower follows lines that pass in pieces of any size, and knows how far the last of them has come.
+type Follower struct {
+	digits [lengthDigits]byte
+	// read is how many digits of the next line's length have passed.
+	read int
+	kind Kind
+	// band is 0 if the last line is on none, or has no data so far.
+	band Band
+	// fresh reports that no data of the last line has passed.
+	fresh bool
+	left  int
+	// lost reports that what passes is not lines.
+	lost bool
+}
+
+// Write implements io.Writer. It never fails.
+func (f *Follower) Write(b []byte) (int, error) {
+	written := len(b)
+	for len(b) > 0 && !f.lost {
+		if f.left == 0 {
+			n := copy(f.digits[f.read:], b)
+			b = b[n:]
+			if f.read += n; f.read == lengthDigits {
+				f.begin()
+			}
+			continue
+		}
+		if f.fresh && b[0] <= byte(ErrorBand) {
+			f.band = Band(b[0])
+		}
+		f.fresh = false
+		n := min(f.left, len(b))
+		b = b[n:]
+		f.left -= n
+	}
+	return written, nil
+}
+
+// begin takes in the length of a line.
+func (f *Follower) begin() {
+	n, err := length(f.digits[:])
+	f.read, f.band, f.fresh, f.lost = 0, 0, true, err != nil
+	if f.kind = Data; n < lengthDigits {
+		f.kind = [...]Kind{FlushLine, Delimiter, ResponseEnd}[n]
+		return
+	}
+	f.left = n - lengthDigits
+}
+
+// Last returns what the last line is, and on which band it is, 0 if on none. Left is how many bytes of it have not passed yet.
+// It is not ok where that is not known: within the length of a line, and after what is no line.
+func (f *Follower) Last() (kind Kind, band Band, left int, ok bool) {
+	return f.kind, f.band, f.left, !f.lost && f.read == 0
+}
