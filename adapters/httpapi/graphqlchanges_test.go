@@ -208,9 +208,27 @@ func TestOfTwoEditorsTheSecondIsToldByGraphQL(t *testing.T) {
 		t.Errorf("the second editor is told %v", e)
 	}
 	w.mutate(edit, map[string]any{"title": "Third", "blob": ""}, `($title: String, $blob: String)`).code("BLOB_MOVED")
-	second := member(w.mutate(edit, map[string]any{"title": "Second", "blob": first["blobId"]}, `($title: String, $blob: String)`).data(), "patchDocument", "document")
-	if second["title"] != "Second" {
-		t.Errorf("merged, it is %v", second)
+	current := member(e, "extensions", "current")
+	fields := member(current, "fields")
+	if current["kind"] != "Product" || current["documentId"] != "a" || current["path"] != "products/a.md" || current["body"] != "About **a**.\n" ||
+		fields["title"] != "First" || member(fields, "supplier")["name"] != "Ada" || fields["sku"] != "SKU-a" {
+		t.Errorf("the current version is told as %v", current)
+	}
+	const tag, declared = `patchDocument(repository: "shop", document: {product: {documentId: "a", tags: $tags}}, ifMatch: $blob) { document { title ... on Product { tags } } }`, `($tags: [String!], $blob: String)`
+	merged := member(w.mutate(tag, map[string]any{"tags": append(fields["tags"].([]any), "z"), "blob": current["blobId"]}, declared).data(), "patchDocument", "document")
+	if got, _ := merged["tags"].([]any); merged["title"] != "First" || len(got) != 3 || got[2] != "z" {
+		t.Errorf("both edits make %v", merged)
+	}
+	// What several changes are refused for is told of the one that is late; of a document that there is not nothing is.
+	const changes, list = `changeDocuments(repository: "shop", changes: $changes) { commitId }`, `($changes: [DocumentChangeInput!]!)`
+	late := map[string]any{"action": "DELETE", "kind": "Product", "documentId": "b", "ifMatch": seen}
+	e = w.mutate(changes, map[string]any{"changes": []any{map[string]any{"action": "DELETE", "kind": "Product", "documentId": "c"}, late}}, list).code("BLOB_MOVED")
+	if member(e, "extensions")["field"] != "changes[1]" || member(e, "extensions", "current")["documentId"] != "b" {
+		t.Errorf("the late change is told as %v", e)
+	}
+	late["documentId"] = "nobody"
+	if e := w.mutate(changes, map[string]any{"changes": []any{late}}, list).code("BLOB_MOVED"); member(e, "extensions")["current"] != nil {
+		t.Errorf("of a document that there is not %v is told", e)
 	}
 }
 

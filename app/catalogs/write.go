@@ -96,6 +96,16 @@ func (e *InvalidDocumentsError) Error() string { return e.err.Error() }
 // Unwrap returns the error as all others are.
 func (e *InvalidDocumentsError) Unwrap() error { return e.err }
 
+// MovedDocumentError is the cause of a BLOB_MOVED: there is another version of the document than was expected.
+type MovedDocumentError struct {
+	// Document is as it is.
+	Document *catalog.Document
+}
+
+func (e *MovedDocumentError) Error() string {
+	return fmt.Sprintf("the document is the blob %s", e.Document.Blob)
+}
+
 const (
 	// maxTold is how many problems an [InvalidDocumentsError] has.
 	maxTold = 100
@@ -109,8 +119,8 @@ const (
 // give two documents one slug. It is refused if a problem would come up that the catalog does not have: what is wrong with
 // other documents already holds nobody up.
 //
-// It fails with CATALOG_NOT_FOUND for a repository that is no target; DOCUMENT_NOT_FOUND, DOCUMENT_EXISTS, BLOB_MOVED and
-// what Check returns; INVALID_DOCUMENT as an [*InvalidDocumentsError]; INVALID_ARGUMENT for a path that holds no document
+// It fails with CATALOG_NOT_FOUND for a repository that is no target; DOCUMENT_NOT_FOUND, DOCUMENT_EXISTS, BLOB_MOVED, with a
+// [*MovedDocumentError] if there is such a document, and what Check returns; INVALID_DOCUMENT as an [*InvalidDocumentsError]; INVALID_ARGUMENT for a path that holds no document
 // and for two changes of one document; NO_ACTIONS and TOO_MANY_ACTIONS; REF_MOVED if there is an ExpectedHead, or many
 // writers got in before; and as [ports.Committer.CommitFiles] and [Follower.Open] do.
 func (f *Follower) Write(ctx context.Context, id git.RepositoryID, w Write) (*WriteResult, error) {
@@ -415,8 +425,12 @@ func (d *desk) change(ctx context.Context, out *draft, base *catalog.Snapshot, c
 		blob = withheld.Blob
 	}
 	if !c.Expected.Met(blob) {
-		return errs.New(errs.ReasonBlobMoved, fmt.Sprintf("the %s %.80q is not as it was expected: read it again", c.Kind, c.ID),
+		moved := errs.New(errs.ReasonBlobMoved, fmt.Sprintf("the %s %.80q is not as it was expected: read it again", c.Kind, c.ID),
 			errs.MetaExpected, c.Expected.ID().String(), errs.MetaActual, blob.String())
+		if found != nil {
+			moved.Err = &MovedDocumentError{found}
+		}
+		return moved
 	}
 	switch {
 	case withheld != nil:

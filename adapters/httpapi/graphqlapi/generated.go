@@ -960,7 +960,7 @@ type Mutation {
     repository: String!
     "The document as it is to be."
     document: DocumentInput!
-    "The blobId that the document must have; empty if there must be none. Null, or left out, is any."
+    "The blobId that the document must have; empty if there must be none. Null, or left out, is any. Else the error is BLOB_MOVED, with the document as it is in extensions.current."
     ifMatch: String
     "How it is committed."
     commit: CommitInput
@@ -972,7 +972,7 @@ type Mutation {
     repository: String!
     "The document as it is to be."
     document: DocumentInput!
-    "The blobId that the document must have; empty if there must be none. Null, or left out, is any."
+    "The blobId that the document must have; empty if there must be none. Null, or left out, is any. Else the error is BLOB_MOVED, with the document as it is in extensions.current."
     ifMatch: String
     "How it is committed."
     commit: CommitInput
@@ -984,7 +984,7 @@ type Mutation {
     repository: String!
     "What changes of the document, and its documentId."
     document: DocumentInput!
-    "The blobId that the document must have. Null, or left out, is any."
+    "The blobId that the document must have. Null, or left out, is any. Else the error is BLOB_MOVED, with the document as it is in extensions.current."
     ifMatch: String
     "How it is committed."
     commit: CommitInput
@@ -998,7 +998,7 @@ type Mutation {
     kind: String!
     "The id that the document itself has."
     documentId: String!
-    "The blobId that the document must have. Null, or left out, is any."
+    "The blobId that the document must have. Null, or left out, is any. Else the error is BLOB_MOVED, with the document as it is in extensions.current."
     ifMatch: String
     "How it is committed."
     commit: CommitInput
@@ -1207,7 +1207,7 @@ input DocumentChangeInput {
   kind: String
   "The id of the document to delete."
   documentId: String
-  "The blobId that the document must have; empty if there must be none. Null, or left out, is any."
+  "The blobId that the document must have; empty if there must be none. Null, or left out, is any. Else the error is BLOB_MOVED, with the document as it is in extensions.current."
   ifMatch: String
 }
 

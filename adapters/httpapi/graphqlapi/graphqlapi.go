@@ -202,7 +202,22 @@ func (s *session) explain(err error) *gqlerror.Error {
 	if e := errs.From(err); e.Kind == errs.Internal && e.Meta[errs.MetaIncident] == "" {
 		err = s.request.Incident(err)
 	}
-	return Explain(err)
+	out := Explain(err)
+	if moved, ok := errors.AsType[*catalogs.MovedDocumentError](err); ok {
+		if fields := moved.Document.Fields(); s.has(len(fields) + len(moved.Document.Body)) {
+			out.Extensions["current"] = current(moved.Document, fields)
+		}
+	}
+	return out
+}
+
+// current is the version of a document that was in the way of a write, with the names that the types of documents have.
+func current(d *catalog.Document, fields json.RawMessage) map[string]any {
+	out := map[string]any{"kind": string(d.Kind), "documentId": d.ID, "path": d.Path.String(), "blobId": d.Blob.String(), "fields": fields, "body": d.Body}
+	if text := base64Unless(d.Path.String()); text != nil {
+		out["pathBase64"] = *text
+	}
+	return out
 }
 
 func (s *session) refused(err error) Answer { return refusal(gqlerror.List{s.explain(err)}) }

@@ -58,6 +58,17 @@ func (s *session) take(n int) bool {
 	return !s.exhausted
 }
 
+// has reserves room in the answer for what it can do without, and reports whether there was some.
+func (s *session) has(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.exhausted || s.left < n {
+		return false
+	}
+	s.left -= n
+	return true
+}
+
 // perItem is about what an item of a list takes before it is written, in bytes.
 const perItem = 64
 
