@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"iter"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
 	"github.com/gitstore-dev/gitstore/domain/event"
@@ -219,32 +220,58 @@ func (d *draft) findRequest(ctx context.Context, branch git.RefName, requestID s
 // that it knows what was committed before a restart, and is used by the repository's one writer alone.
 type requestIndex struct {
 	branches map[git.RefName]map[string]git.ObjectID
+	// size is how many requests of all branches there are.
+	size int
 }
 
 func (x *requestIndex) find(ctx context.Context, r *repo, branch git.RefName, requestID string) (git.ObjectID, error) {
 	known, ok := x.branches[branch]
 	if !ok {
-		if len(x.branches) == maxIndexed {
-			clear(x.branches)
-		}
 		var err error
-		if known, err = requestsOf(ctx, r.objects, r.refs.Load().get(branch).Target); err != nil {
+		if known, err = requestsOf(ctx, newHistoryAhead(r.objects), r.refs.Load().get(branch).Target); err != nil {
 			return git.ObjectID{}, err
 		}
 		x.branches[branch] = known
+		x.size += len(known)
+		x.bound(branch)
 	}
 	return known[requestID], nil
 }
 
-func requestsOf(ctx context.Context, o git.ObjectReader, head git.ObjectID) (map[string]git.ObjectID, error) {
-	known := map[string]git.ObjectID{}
-	for range repository.RequestWindow {
-		if head.IsZero() {
-			break
+// bound forgets branches, whichever, beyond what may be remembered; the one that is in use last.
+func (x *requestIndex) bound(used git.RefName) {
+	for branch := range x.branches {
+		if x.size <= maxRemembered && len(x.branches) <= maxIndexed {
+			return
 		}
+		if branch != used {
+			x.forget(branch)
+		}
+	}
+	if x.size > maxRemembered {
+		x.forget(used)
+	}
+}
+
+func (x *requestIndex) forget(branch git.RefName) {
+	x.size -= len(x.branches[branch])
+	delete(x.branches, branch)
+}
+
+func (x *requestIndex) clear() {
+	clear(x.branches)
+	x.size = 0
+}
+
+func requestsOf(ctx context.Context, o git.ObjectReader, head git.ObjectID) (map[string]git.ObjectID, error) {
+	known, now := map[string]git.ObjectID{}, time.Now()
+	for n := 0; !head.IsZero(); n++ {
 		c, err := o.Commit(ctx, head)
 		if err != nil {
 			return nil, corrupt(err)
+		}
+		if !repository.RequestsReach(n, c, now) {
+			break
 		}
 		if id, _ := repository.RequestOf(c); id != "" {
 			known[id] = head
@@ -258,23 +285,28 @@ func requestsOf(ctx context.Context, o git.ObjectReader, head git.ObjectID) (map
 }
 
 const (
-	// maxRemembered bounds the index of a branch: beyond it the index is read from the history anew.
-	maxRemembered = 2 * repository.RequestWindow
+	// maxRemembered bounds the requests that are known of a repository. A branch that is forgotten is read from the history
+	// anew when it is asked for.
+	maxRemembered = 8 * repository.MaxRequestWindow
 	// maxIndexed bounds the branches with an index.
-	maxIndexed = 32
+	maxIndexed = 1000
 )
 
 // record keeps the index in step with a batch that was written. A branch that was deleted or moved other than by
 // commits of the batch is forgotten, and so read anew.
 func (x *requestIndex) record(d *draft) {
 	for _, c := range d.changes {
-		if !d.isCommitOnTop(c) || len(x.branches[c.Name]) > maxRemembered {
-			delete(x.branches, c.Name)
+		if !d.isCommitOnTop(c) {
+			x.forget(c.Name)
 		}
 	}
 	for key, id := range d.requests {
 		if known, ok := x.branches[key.branch]; ok {
+			if known[key.id].IsZero() {
+				x.size++
+			}
 			known[key.id] = id
+			x.bound(key.branch)
 		}
 	}
 }

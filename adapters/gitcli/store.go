@@ -716,7 +716,7 @@ func (s *Store) Import(ctx context.Context, id git.RepositoryID, stream io.Reade
 	}
 	r.refs.Store(&refs)
 	r.size.changed()
-	clear(r.requests.branches)
+	r.requests.clear()
 	s.opts.Observer.Unsure(id)
 	return nil
 }

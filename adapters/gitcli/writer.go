@@ -278,7 +278,7 @@ func (w *writer) finish(ctx context.Context) error {
 		return err
 	}
 	w.repo.refs.Store(&refs)
-	clear(w.repo.requests.branches)
+	w.repo.requests.clear()
 	w.unfinished = false
 	w.repo.store.opts.Observer.Unsure(w.repo.id)
 	return nil
@@ -343,7 +343,7 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcom
 	case unknown:
 		w.unsettled, w.unfinished = netChanges(d.changes), true
 		w.repo.size.changed()
-		clear(w.repo.requests.branches) // a retry has to find what did take effect
+		w.repo.requests.clear() // a retry has to find what did take effect
 		w.repo.store.opts.Observer.Unsure(w.repo.id)
 		return done, err
 	case moved:

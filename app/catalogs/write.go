@@ -8,6 +8,7 @@ import (
 	"iter"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -274,17 +275,22 @@ func (d *desk) baseOfRequest(ctx context.Context, req ports.CommitFiles) (*catal
 	if req.RequestID == "" {
 		return nil, false, nil
 	}
-	_, commits, err := d.feed.repo.ListCommits(ctx, ports.ListCommits{Revision: git.AtRef(req.Branch), FirstParent: true, Limit: rules.RequestWindow})
+	_, commits, err := d.feed.repo.ListCommits(ctx, ports.ListCommits{Revision: git.AtRef(req.Branch), FirstParent: true, Limit: rules.MaxRequestWindow})
 	if errs.Is(err, errs.ReasonRefNotFound) {
 		return nil, false, nil
 	}
 	if err != nil {
 		return nil, false, err
 	}
+	n, now := 0, time.Now()
 	for c, err := range commits {
 		if err != nil {
 			return nil, false, err
 		}
+		if !rules.RequestsReach(n, c, now) {
+			break
+		}
+		n++
 		if id, _ := rules.RequestOf(c); id != req.RequestID {
 			continue
 		}

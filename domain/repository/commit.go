@@ -32,7 +32,7 @@ const (
 // CommitFiles describes a commit.
 type CommitFiles struct {
 	// RequestID is a UUID (RFC 9562) that makes a retry return the first call's commit, also after a restart, as long as
-	// that commit is among the last [RequestWindow] of the branch. The same id with another content is
+	// that commit is young, or among the last of the branch: see [RequestsReach]. The same id with another content is
 	// REQUEST_ID_REUSED. What made no commit, a no-op or a dry run, is not remembered. "" is none.
 	RequestID string
 	// Branch is the branch to commit to. One that does not exist needs a Start, unless it is the unborn default branch

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -35,10 +36,20 @@ type Draft interface {
 	CommitOfRequest(ctx context.Context, branch git.RefName, requestID string) (*git.Commit, error)
 }
 
-// RequestWindow is how many commits of a branch, by first parents from its head, are searched for a request id. A retry may
-// come after all that others commit while its client waits for an answer that was lost, which is up to 15 s until a dead
-// connection is noticed: some 3,000 commits of many writers.
-const RequestWindow = 5000
+// A retry may come after all that others commit while its client waits for an answer that was lost, which is up to 15 s until
+// a dead connection is noticed. So of a branch those commits are searched for a request id, by first parents from its head,
+// that are among the last RequestWindow, or younger than RequestAge and among the last MaxRequestWindow: 2,000 commits of a
+// branch in a second were measured (docs/performance.md).
+const (
+	RequestWindow    = 5000
+	RequestAge       = 30 * time.Second
+	MaxRequestWindow = 40_000
+)
+
+// RequestsReach reports whether a commit behind n others of its branch is searched for a request id at the time now.
+func RequestsReach(n int, c *git.Commit, now time.Time) bool {
+	return n < RequestWindow || n < MaxRequestWindow && now.Sub(c.Committer.When) < RequestAge
+}
 
 // RefChange is a ref that a write moves. Old is zero for one that is created, New for one that is deleted.
 type RefChange struct {

@@ -68,10 +68,10 @@ func (d *draft) Put(t git.ObjectType, content []byte) (git.ObjectID, error) {
 
 // CommitOfRequest implements [rules.Draft].
 func (d *draft) CommitOfRequest(ctx context.Context, branch git.RefName, requestID string) (*git.Commit, error) {
-	at := d.Ref(branch)
-	for range rules.RequestWindow {
+	at, now := d.Ref(branch), time.Now()
+	for n := 0; ; n++ {
 		c, err := d.Commit(ctx, at)
-		if err != nil {
+		if err != nil || !rules.RequestsReach(n, c, now) {
 			return nil, err
 		}
 		if id, _ := rules.RequestOf(c); id == requestID {
@@ -82,7 +82,6 @@ func (d *draft) CommitOfRequest(ctx context.Context, branch git.RefName, request
 		}
 		at = c.Parents[0]
 	}
-	return nil, nil
 }
 
 // write makes a plan on a draft, and keeps what came of it if the plan moves refs.

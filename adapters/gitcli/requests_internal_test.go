@@ -1,0 +1,68 @@
+package gitcli
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
+)
+
+// line is a history without branches, of which only the commits are read.
+type line struct {
+	git.ObjectReader
+	commits map[git.ObjectID]*git.Commit
+	head    git.ObjectID
+}
+
+func (l *line) Commit(_ context.Context, id git.ObjectID) (*git.Commit, error) {
+	return l.commits[id], nil
+}
+
+// add commits something for a request.
+func (l *line) add(request int, at time.Time) {
+	id := git.SHA1.HashObject(git.CommitObject, []byte(fmt.Sprint(request)))
+	c := &git.Commit{ID: id, Committer: git.Signature{When: at}, Headers: []git.Header{{Key: "gitstore-request-id", Value: fmt.Sprint(request) + " fingerprint"}}}
+	if !l.head.IsZero() {
+		c.Parents = []git.ObjectID{l.head}
+	}
+	l.commits[id], l.head = c, id
+}
+
+func TestRequestsAreFoundBehindAllThatWasCommittedMeanwhile(t *testing.T) {
+	known := func(age time.Duration, behind int) bool {
+		l := &line{commits: map[git.ObjectID]*git.Commit{}}
+		for i := range behind + 1 {
+			l.add(i, time.Now().Add(-age))
+		}
+		requests, err := requestsOf(t.Context(), l, l.head)
+		require.NoError(t, err)
+		return !requests["0"].IsZero()
+	}
+	require.True(t, known(time.Hour, repository.RequestWindow-1), "among the last of the branch")
+	require.False(t, known(time.Hour, repository.RequestWindow), "old, and behind many")
+	require.True(t, known(time.Second, repository.RequestWindow), "young, and behind many")
+	require.True(t, known(time.Second, repository.MaxRequestWindow-1))
+	require.False(t, known(time.Second, repository.MaxRequestWindow), "behind more than anybody commits while a client waits")
+}
+
+func TestRequestsOfBranchesAreForgottenOneByOne(t *testing.T) {
+	x := requestIndex{branches: map[git.RefName]map[string]git.ObjectID{}}
+	for i := range maxIndexed + 10 {
+		branch, err := git.ParseRefName(fmt.Sprintf("refs/heads/%d", i))
+		require.NoError(t, err)
+		x.branches[branch] = map[string]git.ObjectID{"a": {}, "b": {}}
+		x.size += 2
+		x.bound(branch)
+		require.Contains(t, x.branches, branch, "the one in use")
+	}
+	require.Len(t, x.branches, maxIndexed)
+	require.Equal(t, 2*maxIndexed, x.size)
+	x.size += maxRemembered // as if they had as many
+	x.bound(git.RefName{})
+	require.Empty(t, x.branches)
+}
