@@ -16,6 +16,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
+	"github.com/gitstore-dev/gitstore/domain/errs"
 )
 
 // repackAfter is how many packs a repository gathers before they are made fewer. Git looks for an object in one pack
@@ -77,6 +78,11 @@ func (r *repo) maintain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.store.maintenanceTimeout)
 	defer cancel()
 	err := r.rollUp(ctx)
+	if errors.Is(err, errNoRoom) {
+		r.putOff(ctx, err)
+		return err
+	}
+	r.noRoom = false
 	if err == nil {
 		_, err = r.store.runner.Output(ctx, r.dir, command.Git("commit-graph", "write", "--reachable", "--split", "--no-progress"), nil)
 	}
@@ -98,6 +104,32 @@ func (r *repo) maintain(ctx context.Context) error {
 	return err
 }
 
+// errNoRoom is the cause of why a maintenance does not begin.
+var errNoRoom = errors.New("no room for a copy of the packs")
+
+// roomFor fails with STORAGE_FULL if a copy of the packs would leave less of the disk free than is to be left.
+func (r *repo) roomFor(packs []packSize) error {
+	var copied int64
+	for _, p := range packs {
+		copied += p.bytes
+	}
+	needed := uint64(max(r.store.opts.MinFreeSpace, 0)) + uint64(copied) //nolint:gosec // neither is negative
+	free := r.store.available(r.packDir())
+	if free >= needed {
+		return nil
+	}
+	return errs.Wrap(errNoRoom, errs.ReasonStorageFull, fmt.Sprintf("a copy of %d MiB needs %d MiB free, with what writes have to leave, and there are %d", copied>>20, needed>>20, free>>20))
+}
+
+// putOff tells that a maintenance does not begin, but not again with each attempt.
+func (r *repo) putOff(ctx context.Context, why error) {
+	r.store.maintenancesPutOff.Add(1)
+	if !r.noRoom {
+		r.store.logger.WarnContext(ctx, "maintenance is put off until there is room on the disk", "repository", r.id.String(), "error", why)
+	}
+	r.noRoom = true
+}
+
 // rollUp makes one pack of the small ones, so that what is left grows geometrically and an object is rewritten only a
 // logarithmic number of times. It does what git-repack(1) does with --geometric, which cannot be used itself: it deletes
 // packs, and after this process was killed it would go on to do so beside the one that took its place.
@@ -107,6 +139,9 @@ func (r *repo) rollUp(ctx context.Context) error {
 		return err
 	}
 	n := rolledUp(packs)
+	if err := r.roomFor(packs[:n]); err != nil {
+		return err
+	}
 	stay := append(names(kept), names(packs[n:])...)
 	made := ""
 	if n > 0 {
@@ -202,10 +237,11 @@ func names(packs []packSize) []string {
 	return all
 }
 
-// packSize is a pack's name without extension, and how many objects it has.
+// packSize is a pack's name without extension, how many objects it has, and the bytes of it and its index.
 type packSize struct {
 	name    string
 	objects int64
+	bytes   int64
 }
 
 // settledPacks returns the packs that somebody wants to keep, and the others from the smallest on. A write that fails
@@ -223,7 +259,14 @@ func (r *repo) settledPacks() (kept, packs []packSize, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		pack := packSize{filepath.Base(path), objects}
+		pack := packSize{name: filepath.Base(path), objects: objects}
+		for _, extension := range []string{".pack", ".idx"} {
+			info, err := os.Stat(path + extension)
+			if err != nil {
+				return nil, nil, err
+			}
+			pack.bytes += info.Size()
+		}
 		if _, err := os.Lstat(path + ".keep"); err == nil {
 			kept = append(kept, pack)
 		} else {

@@ -39,8 +39,10 @@ type repo struct {
 	// newPacks is the weight of the packs since the repository was last maintained.
 	newPacks atomic.Int64
 	// due is whether the repository waits for being maintained.
-	due  atomic.Bool
-	size sizeCache
+	due atomic.Bool
+	// noRoom is whether the last maintenance was put off; only who maintains uses it.
+	noRoom bool
+	size   sizeCache
 	// ownPolicy is nil for a repository that has none.
 	ownPolicy atomic.Pointer[repository.Policy]
 }

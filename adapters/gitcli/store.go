@@ -60,7 +60,7 @@ type Options struct {
 	// ValidationTimeout bounds the validation of one push. The default is 30 seconds.
 	ValidationTimeout time.Duration
 	// MinFreeSpace is how much of the disk writes leave free, in bytes: with less, whatever adds to a repository fails with
-	// STORAGE_FULL. Reads, deletions and repacking go on. The default is 0: writes take all there is.
+	// STORAGE_FULL, and repacking waits until there is room for its copy beside. Reads and deletions go on. The default is 0: writes take all there is.
 	MinFreeSpace int64
 	// MaxQueuedWrites bounds the writes that wait for one repository. The default is 1,024.
 	MaxQueuedWrites int
@@ -137,7 +137,7 @@ type Store struct {
 	// validations and those below count what [Stats] tells; validationTime is in nanoseconds.
 	validations, validationsInvalid, validationsFailed, validationTime atomic.Int64
 	// maintenances and those below count what [Stats] tells; maintenanceTime is in nanoseconds.
-	maintenances, maintenancesFailed, maintenanceTime atomic.Int64
+	maintenances, maintenancesFailed, maintenancesPutOff, maintenanceTime atomic.Int64
 
 	ctx        context.Context
 	cancel     context.CancelFunc
@@ -307,9 +307,10 @@ type Stats struct {
 	Validations, ValidationsInvalid, ValidationsFailed int64
 	ValidationTime                                     time.Duration
 	// Maintenances counts how often a repository was maintained in the background, MaintenancesFailed those of them that
-	// ended early; MaintenanceTime is what all took.
-	Maintenances, MaintenancesFailed int64
-	MaintenanceTime                  time.Duration
+	// ended early; MaintenanceTime is what all took. MaintenancesPutOff counts those that did not begin, for lack of room on
+	// the disk.
+	Maintenances, MaintenancesFailed, MaintenancesPutOff int64
+	MaintenanceTime                                      time.Duration
 }
 
 func (s *Store) refusedPush(why errs.Reason) {
@@ -352,7 +353,7 @@ func (s *Store) Stats() Stats {
 		Validations: s.validations.Load(), ValidationsInvalid: s.validationsInvalid.Load(), ValidationsFailed: s.validationsFailed.Load(),
 		ValidationTime: time.Duration(s.validationTime.Load()),
 		Maintenances:   s.maintenances.Load(), MaintenancesFailed: s.maintenancesFailed.Load(),
-		MaintenanceTime: time.Duration(s.maintenanceTime.Load()),
+		MaintenancesPutOff: s.maintenancesPutOff.Load(), MaintenanceTime: time.Duration(s.maintenanceTime.Load()),
 	}
 }
 

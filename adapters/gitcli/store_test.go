@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -779,6 +780,66 @@ func TestAMaintenanceThatTakesTooLongEndsAndLeavesNothing(t *testing.T) {
 		require.Empty(t, runGit(t, repositoryDir(t, root), command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
 		require.NoError(t, s.Close())
 		require.Contains(t, log.String(), `"maintenance ended early; it is done again later","repository":"shop","error":"the deadline passed before the call was done"`)
+	}
+}
+
+func TestAMaintenanceWithoutRoomForItsCopyIsPutOff(t *testing.T) {
+	const least = 1 << 20
+	for _, keep := range []int64{0, least} {
+		root := t.TempDir()
+		var log bytes.Buffer
+		s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, MinFreeSpace: keep, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
+		require.NoError(t, err)
+		var free atomic.Uint64
+		s.AvailableIs(free.Load)
+		free.Store(1 << 30)
+		r := createShop(t, s)
+		packs := func() (names []string, bytes uint64) {
+			for _, name := range files(t, filepath.Join(repositoryDir(t, root), "objects", "pack")) {
+				info, err := os.Stat(name)
+				require.NoError(t, err)
+				bytes += uint64(info.Size())
+				names = append(names, name)
+			}
+			return names, bytes
+		}
+		n := 0
+		write := func(commits int) (release func()) {
+			release, err := s.HoldMaintenance(t.Context())
+			require.NoError(t, err)
+			for range commits {
+				n++
+				commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(n)))
+			}
+			return release
+		}
+		putOff := func(release func(), times int64) {
+			before, size := packs()
+			free.Store(uint64(keep) + size - 1)
+			release()
+			require.Eventually(t, func() bool { return s.Stats().MaintenancesPutOff == times && !s.Maintaining() }, time.Minute, time.Millisecond)
+			after, _ := packs()
+			require.Equal(t, before, after)
+		}
+		putOff(write(50), 1)
+		free.Store(1 << 30)
+		putOff(write(30), 2)
+		require.Zero(t, s.Stats().Maintenances)
+
+		free.Store(1 << 30)
+		release := write(30)
+		_, size := packs()
+		free.Store(uint64(keep) + size)
+		release()
+		require.Eventually(t, func() bool { return s.Stats().Maintenances == 1 && !s.Maintaining() }, time.Minute, time.Millisecond)
+		require.Zero(t, s.Stats().MaintenancesFailed)
+		free.Store(1 << 30)
+		release = write(60)
+		free.Store(uint64(keep))
+		release()
+		require.Eventually(t, func() bool { return s.Stats().MaintenancesPutOff == 3 && !s.Maintaining() }, time.Minute, time.Millisecond)
+		require.NoError(t, s.Close())
+		require.Equal(t, 2, strings.Count(log.String(), "maintenance is put off until there is room on the disk"), "it is told again when there was room meanwhile")
 	}
 }
 

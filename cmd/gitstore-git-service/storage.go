@@ -161,6 +161,7 @@ var (
 	pushesDesc       = prometheus.NewDesc("gitstore_pushes_total", "Pushes of git clients that were answered.", nil, nil)
 	maintainedDesc   = prometheus.NewDesc("gitstore_maintenances_total", "Repositories that were maintained in the background.", nil, nil)
 	unmaintainedDesc = prometheus.NewDesc("gitstore_maintenances_failed_total", "Such maintenances that ended early.", nil, nil)
+	putOffDesc       = prometheus.NewDesc("gitstore_maintenances_put_off_total", "Maintenances that did not begin, for lack of room on the disk.", nil, nil)
 	maintenanceDesc  = prometheus.NewDesc("gitstore_maintenance_seconds_total", "Time that maintenances took.", nil, nil)
 	refusedDesc      = prometheus.NewDesc("gitstore_pushes_refused_total", "Such pushes of which one or more refs were refused, by the reason of the first.", []string{"reason"}, nil)
 	validatedDesc    = prometheus.NewDesc("gitstore_push_validations_total", "Pushes that were validated.", nil, nil)
@@ -173,7 +174,7 @@ var (
 // Describe implements [prometheus.Collector].
 func (s *storage) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc, unreadableDesc, pushesDesc, refusedDesc,
-		maintainedDesc, unmaintainedDesc, maintenanceDesc, validatedDesc, invalidDesc, unjudgedDesc, validationDesc} {
+		maintainedDesc, unmaintainedDesc, putOffDesc, maintenanceDesc, validatedDesc, invalidDesc, unjudgedDesc, validationDesc} {
 		descs <- d
 	}
 	eventmetrics.Describe(descs)
@@ -198,6 +199,7 @@ func (s *storage) Collect(metrics chan<- prometheus.Metric) {
 	}
 	metrics <- prometheus.MustNewConstMetric(maintainedDesc, prometheus.CounterValue, float64(stats.Maintenances))
 	metrics <- prometheus.MustNewConstMetric(unmaintainedDesc, prometheus.CounterValue, float64(stats.MaintenancesFailed))
+	metrics <- prometheus.MustNewConstMetric(putOffDesc, prometheus.CounterValue, float64(stats.MaintenancesPutOff))
 	metrics <- prometheus.MustNewConstMetric(maintenanceDesc, prometheus.CounterValue, stats.MaintenanceTime.Seconds())
 	metrics <- prometheus.MustNewConstMetric(validatedDesc, prometheus.CounterValue, float64(stats.Validations))
 	metrics <- prometheus.MustNewConstMetric(invalidDesc, prometheus.CounterValue, float64(stats.ValidationsInvalid))
