@@ -55,8 +55,14 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, v git.Proto
 	lines := &uploadRequest{lines: pktline.NewReader(in), left: ports.MaxUploadRequest}
 	told := &answerWriter{w: out}
 	err = s.runner.Exchange(ctx, r.dir, uploadPack(v, false), lines, told)
-	if _, ended := errors.AsType[*command.ExitError](err); ended && told.refused() {
-		return nil
+	if exit, ended := errors.AsType[*command.ExitError](err); ended {
+		if told.refused() {
+			return nil
+		}
+		if noHistory.MatchString(exit.Said) {
+			_, err = told.Write(pktline.Append(nil, "ERR no commit is within the limits of the shallow history: "+
+				"--shallow-since needs an earlier date, --shallow-exclude the name of one branch or tag\n"))
+		}
 	}
 	return s.exchanged(ctx, r, err)
 }
@@ -83,9 +89,13 @@ func (s *Store) serve(ctx context.Context, id git.RepositoryID) (_ context.Conte
 
 // refusals are the beginnings of what git says on its standard error of requests that are not of the protocol, and not of
 // what is wrong here, of which upload-pack speaks in much the same words.
-var refusals = regexp.MustCompile(`(?m)^fatal: (?:protocol error|(?:git )?upload-pack: (?:not our ref |protocol error|expected |ambiguous |deepen |filtering )|` +
-	`expected (?:flush |something |'tree)|unexpected line|unknown (?:capability|object format|ref|command)|(?:bad|invalid|malformed) (?:shallow|unshallow|filter|command|want|deepen)|` +
+var refusals = regexp.MustCompile(`(?m)^fatal: (?:protocol error|(?:git )?upload-pack: (?:not our ref |protocol error|expected |deepen |filtering )|` +
+	`expected (?:flush |something |'tree)|unexpected line|unknown (?:capability|object format|ref|command)|command '|no command requested|(?:bad|invalid|malformed) (?:shallow|unshallow|filter|command|want|deepen)|` +
 	`Invalid deepen|deepen |filter |multiple filter-specs |must escape |garbage |negative |the remote end hung up|object-info: |object-format |mismatched object format|promisor remote)`)
+
+// noHistory is what git says on its standard error alone of a request for a shallow history of which nothing is left, or whose
+// limit is not a ref. git clients make such requests. The answer may have begun by then, with whole lines.
+var noHistory = regexp.MustCompile(`(?m)^fatal: (?:no commits selected for shallow requests|(?:git )?upload-pack: (?:ambiguous deepen-not|deepen-not is not a ref))`)
 
 // exchanged returns the error of a call that a client had with git.
 func (s *Store) exchanged(ctx context.Context, r *repo, err error) error {
@@ -119,6 +129,9 @@ func (u *uploadRequest) Read(b []byte) (int, error) {
 		}
 		if err != nil {
 			return 0, notALine(err)
+		}
+		if kind == pktline.ResponseEnd { // git takes it for a mistake of its own, and aborts
+			return 0, notGitProtocol("it has a line that ends an answer")
 		}
 		u.line = pktline.AppendLine(u.line[:0], kind, data)
 		if u.left -= int64(len(u.line)); u.left < 0 {

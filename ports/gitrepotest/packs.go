@@ -170,6 +170,9 @@ func packNonsense(c *tc) {
 		"cut short":    "0032want " + c.unknownID().String()[:20],
 		"a bad length": "0003",
 		"no command":   pktLines("hello\n") + pktline.Flush,
+		"capabilities": pktLines("agent=x\n") + pktline.Flush,
+		"two commands": pktLines("command=fetch\n", "command=ls-refs\n") + pktline.Flush,
+		"no question":  "0002" + pktline.Flush,
 	} {
 		for v := range git.MaxProtocolVersion + 1 {
 			var out bytes.Buffer
