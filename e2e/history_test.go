@@ -87,7 +87,8 @@ func (h *longHistory) grow(t testing.TB, commits int) {
 	h.heads = append(h.heads, h.git(t, "rev-parse", "main"))
 }
 
-// TestManyCloneALongHistoryWhileItGrows has as many clients at once as a pipeline has runners, and services at their defaults.
+// TestManyCloneALongHistoryWhileItGrows has as many clients at once as a pipeline has runners, and services at their defaults,
+// which hold neither what is pushed in memory nor what is cloned.
 func TestManyCloneALongHistoryWhileItGrows(t *testing.T) {
 	const cloners = 16
 	s := startSystem(t)
@@ -95,7 +96,14 @@ func TestManyCloneALongHistoryWhileItGrows(t *testing.T) {
 	w := watch(t, s.client, "?repository=long")
 	h, url := newLongHistory(t), s.gitURL("long")
 	push := append([]string{"push", "--quiet", url}, toAllRefs...)
+	idleGit, idleAPI := s.git.peakMemory(t), s.api.peakMemory(t)
+	// The caches of the git-service take their part of a history that is read, whatever the size of its files.
+	holdsNoPack := func() {
+		require.Less(t, s.git.peakMemory(t), idleGit+128, "MiB of the git-service")
+		require.Less(t, s.api.peakMemory(t), idleAPI+64, "MiB of the API")
+	}
 	h.git(t, push...)
+	holdsNoPack()
 
 	clones := t.TempDir()
 	dir := func(i int) string { return filepath.Join(clones, fmt.Sprintf("%d.git", i)) }
@@ -103,6 +111,7 @@ func TestManyCloneALongHistoryWhileItGrows(t *testing.T) {
 		_, err := gitClient(t.Context(), clones, "clone", "--quiet", "--mirror", url, dir(i))
 		return err
 	})
+	holdsNoPack()
 	for _, commits := range []int{100, 1000} {
 		h.grow(t, commits)
 		h.git(t, push...)
