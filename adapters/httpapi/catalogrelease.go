@@ -25,6 +25,11 @@ type releaseJSON struct {
 	Tagger     *signatureJSON `json:"tagger,omitempty" doc:"Who made the release, and when; not of a light tag."`
 }
 
+type madeReleaseJSON struct {
+	releaseJSON
+	Latest *bool `json:"latest,omitempty" doc:"Whether it is the highest version, pre-releases aside unless the catalog follows those: what the view live serves. A lower one, such as a fix of an earlier release, is made and not served there. Left out if that could not be found out."`
+}
+
 type newReleaseJSON struct {
 	Version       string               `json:"version" doc:"A Semantic Version, with or without a leading v; the tag has one." example:"1.4.0"`
 	Message       string               `json:"message,omitempty" doc:"The message of the tag; without it one that names the version."`
@@ -87,8 +92,8 @@ func (a *api) releaseRoutes() []*route {
 		return nil
 	}
 	const group = "Releases"
-	made := content{description: "The release was made, now or before for the same request_id.", value: releaseJSON{}, headers: []string{"GitStore-Commit", "Location"}}
-	tried := content{description: "Nothing was made: a dry run, and the release as it would be.", value: releaseJSON{}, headers: []string{"GitStore-Commit"}}
+	made := content{description: "The release was made, now or before for the same request_id.", value: madeReleaseJSON{}, headers: []string{"GitStore-Commit", "Location"}}
+	tried := content{description: "Nothing was made: a dry run, and the release as it would be.", value: madeReleaseJSON{}, headers: []string{"GitStore-Commit"}}
 	return []*route{
 		newRoute(http.MethodGet, releasesPattern, spec{
 			id: "listReleases", group: group, summary: "List releases", query: pageParams(),
@@ -97,7 +102,7 @@ func (a *api) releaseRoutes() []*route {
 		newRoute(http.MethodPost, releasesPattern, spec{
 			id: "createRelease", group: group, summary: "Release a catalog", instead: "use the member expected_head",
 			description: "Makes an annotated tag, and before it a commit if there are changes: both become visible at once, or nothing happens. A catalog with any problem is " +
-				"refused with 422 and all of them.",
+				"refused with 422 and all of them. Only the highest version is what the view live serves: latest says whether this one is.",
 			body: &content{value: newReleaseJSON{}}, answers: map[int]content{http.StatusCreated: made, http.StatusOK: tried},
 			fails: slices.Concat(ofDocuments, ofRevision),
 		}, a.createRelease),
@@ -113,9 +118,9 @@ func (a *api) releaseRoutes() []*route {
 		newRoute(http.MethodPost, releasesPattern+"/{version}/rollback", spec{
 			id: "rollBack", group: group, summary: "Make an earlier release the highest again", instead: neverReplaces,
 			description: "Makes a new tag of the same commit, so that every file is as it was, byte for byte. Branches stay as they are, with what was changed on them since: the " +
-				"next release of a branch has it again, unless it is taken back there.",
+				"next release of a branch has it again, unless it is taken back there. A release with any problem, which only a push that nobody validated can have made, is refused with 422 and all of them.",
 			body: &content{value: rollbackJSON{}}, answers: map[int]content{http.StatusCreated: made, http.StatusOK: tried},
-			fails: slices.Concat(ofCatalog, ofNewTag, []errs.Reason{errs.ReasonInvalidRequestID, errs.ReasonRequestIDReused, errs.ReasonRefMoved, errs.ReasonNotACommit}),
+			fails: slices.Concat(ofCatalog, ofNewTag, []errs.Reason{errs.ReasonInvalidDocument, errs.ReasonInvalidRequestID, errs.ReasonRequestIDReused, errs.ReasonRefMoved, errs.ReasonNotACommit}),
 		}, a.rollBack),
 		newRoute(http.MethodGet, catalogPattern+"/diff", spec{
 			id: "diffCatalogs", group: group, summary: "Compare two catalogs by documents and fields",
@@ -244,8 +249,8 @@ func (in *rollbackJSON) rollback(to string) (r catalogs.Rollback, err error) {
 	return r, err
 }
 
-func (c *call) answerRelease(result ports.ReleaseResult, dryRun bool) error {
-	out := releaseView(result.Tag)
+func (c *call) answerRelease(result catalogs.ReleaseResult, dryRun bool) error {
+	out := madeReleaseJSON{releaseJSON: releaseView(result.Tag), Latest: result.Latest}
 	c.setCommit(result.Tag.Ref.Peeled)
 	if dryRun {
 		return c.answer(http.StatusOK, out)

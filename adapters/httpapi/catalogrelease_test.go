@@ -53,6 +53,38 @@ func TestAReleaseIsATagOfACheckedCatalog(t *testing.T) {
 	}
 }
 
+func TestAReleaseSaysWhetherItIsLive(t *testing.T) {
+	w := openShop(t, soundShop())
+	for _, tt := range []struct {
+		version string
+		want    bool
+	}{{"1.0.0-rc.1", false}, {"1.10.0", true}, {"1.9.0", false}, {"1.11.0-rc.1", false}, {"1.10.1", true}} {
+		dry := w.post(releases, `{"version":"`+tt.version+`","dry_run":true}`).wants(http.StatusOK).json()
+		made := w.post(releases, `{"version":"`+tt.version+`"}`).wants(http.StatusCreated).json()
+		if dry["latest"] != tt.want || made["latest"] != tt.want {
+			t.Errorf("that %s is the latest is told as %v, and before as %v", tt.version, made["latest"], dry["latest"])
+		}
+	}
+	back := w.post(releases+"/1.9.0/rollback", `{}`).wants(http.StatusCreated).json()
+	if back["version"] != "1.10.2" || back["latest"] != true {
+		t.Errorf("the rollback is %v", back)
+	}
+}
+
+func TestAReleaseThatNobodyValidatedIsNotRolledBackTo(t *testing.T) {
+	w := openShop(t, smallShop())
+	w.post(shop+"/tags", `{"name":"v1.0.0","message":"Pushed"}`).wants(http.StatusCreated)
+	w.edit(map[string]string{"products/bad.md": productFile("bad", "early", ""), "categories/nowhere.md": categoryFile("nowhere", "root", 3), "products/gone.md": productFile("gone", "early", "")})
+	w.post(releases, `{"version":"1.1.0"}`).wants(http.StatusCreated)
+	refused := w.post(releases+"/1.0.0/rollback", `{}`).problem(http.StatusUnprocessableEntity, "INVALID_DOCUMENT")
+	if problems, _ := refused.json()["problems"].([]any); len(problems) == 0 {
+		t.Errorf("the refusal does not say why: %s", refused.body)
+	}
+	if got := w.get(releases + "/latest").json()["version"]; got != "1.1.0" {
+		t.Errorf("%v is the latest release", got)
+	}
+}
+
 func TestAReleaseIsRepeatedForOneRequestAlone(t *testing.T) {
 	w := openShop(t, soundShop())
 	const id = `,"request_id":"6f9619ff-8b86-d011-b42d-00cf4fc964ff"`

@@ -234,7 +234,7 @@ func TestOfTwoEditorsTheSecondIsToldByGraphQL(t *testing.T) {
 
 func TestACatalogIsReleasedAndRolledBackByGraphQL(t *testing.T) {
 	w := openShop(t, soundShop())
-	const publish, declared = `publishRelease(repository: "shop", release: $release) { release { id version tag commitId message tagger { name } catalog { product(documentId: "a") { price } } } }`, `($release: ReleaseInput!)`
+	const publish, declared = `publishRelease(repository: "shop", release: $release) { release { id version tag commitId message tagger { name } catalog { product(documentId: "a") { price } } } latest }`, `($release: ReleaseInput!)`
 	release := func(r map[string]any) answer { return w.mutate(publish, map[string]any{"release": r}, declared) }
 	dry := member(release(map[string]any{"version": "1.0.0", "dryRun": true}).data(), "publishRelease", "release")
 	w.get(releases+"/latest").problem(http.StatusNotFound, "REF_NOT_FOUND")
@@ -251,6 +251,11 @@ func TestACatalogIsReleasedAndRolledBackByGraphQL(t *testing.T) {
 	back := member(w.mutate(`rollBack(repository: "shop", release: {to: "1.0.0"}) { release { version commitId catalog { product(documentId: "a") { price } } } }`, nil, "").data(), "rollBack", "release")
 	if back["version"] != "1.1.1" || back["commitId"] != one["commitId"] || member(back, "catalog", "product")["price"] != "1.50" {
 		t.Errorf("the rollback is %v", back)
+	}
+	for version, want := range map[string]bool{"1.0.1": false, "1.2.0-rc.1": false, "1.2.0": true} {
+		if got := member(release(map[string]any{"version": version}).data(), "publishRelease")["latest"]; got != want {
+			t.Errorf("that %s is the latest is told as %v", version, got)
+		}
 	}
 	release(map[string]any{"version": "1.1.0"}).code("REF_EXISTS")
 	release(map[string]any{"version": "one"}).code("INVALID_ARGUMENT")

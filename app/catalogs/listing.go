@@ -7,7 +7,6 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
-	"github.com/gitstore-dev/gitstore/ports"
 )
 
 // UseCases are what the edges of the API do with the catalogs of repositories. [Follower] does it.
@@ -21,9 +20,9 @@ type UseCases interface {
 	// Write changes documents: see [Follower.Write].
 	Write(ctx context.Context, id git.RepositoryID, w Write) (*WriteResult, error)
 	// Release makes a release: see [Follower.Release].
-	Release(ctx context.Context, id git.RepositoryID, r Release) (ports.ReleaseResult, error)
+	Release(ctx context.Context, id git.RepositoryID, r Release) (ReleaseResult, error)
 	// Rollback makes an earlier release the highest: see [Follower.Rollback].
-	Rollback(ctx context.Context, id git.RepositoryID, r Rollback) (ports.ReleaseResult, error)
+	Rollback(ctx context.Context, id git.RepositoryID, r Rollback) (ReleaseResult, error)
 	// Status tells how the catalog is kept: see [Follower.Status].
 	Status(id git.RepositoryID) (Status, error)
 }

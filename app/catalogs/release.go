@@ -29,15 +29,59 @@ type Release struct {
 	Commit ports.CommitFiles
 }
 
+// ReleaseResult is what a release or a rollback came to.
+type ReleaseResult struct {
+	ports.ReleaseResult
+	// Latest says whether the live view of the repository leads to the release: not if there is a higher version, or it is a
+	// pre-release and those do not count there. It is found out behind the tag, so that of two releases at the same time the
+	// lower one is told so; nil if that failed. Of a dry run it is what it would be.
+	Latest *bool
+}
+
 // Release makes an annotated tag of a catalog that nothing is wrong with, and before it a commit if there are changes: both
 // become visible at once, or nothing happens. With a request id a retry returns the first release. It fails with
 // INVALID_DOCUMENT as an [*InvalidDocumentsError] with all problems that the catalog has; INVALID_ARGUMENT for what is no
 // version; REF_EXISTS if there is a release of that version; and as [Follower.Write] and [ports.Committer.PublishRelease] do.
-func (f *Follower) Release(ctx context.Context, id git.RepositoryID, r Release) (ports.ReleaseResult, error) {
+func (f *Follower) Release(ctx context.Context, id git.RepositoryID, r Release) (ReleaseResult, error) {
 	d, err := f.deskOf(ctx, id, &r.Commit)
 	if err != nil {
-		return ports.ReleaseResult{}, err
+		return ReleaseResult{}, err
 	}
+	made, err := d.release(ctx, r)
+	return d.judged(ctx, made, err, r.Commit.DryRun)
+}
+
+// judged adds whether a release that was made is the latest.
+func (d *desk) judged(ctx context.Context, made ports.ReleaseResult, err error, dryRun bool) (ReleaseResult, error) {
+	out := ReleaseResult{ReleaseResult: made}
+	if err != nil {
+		return out, err
+	}
+	top, err := d.feed.repo.LatestTag(ctx, ports.LatestTagQuery{Prereleases: d.feed.target.View.Prereleases})
+	var latest bool
+	switch {
+	case errs.Is(err, errs.ReasonRefNotFound):
+		latest = dryRun && d.counts(made.Tag)
+	case err != nil:
+		return out, nil //nolint:nilerr // the release is made all the same
+	case dryRun:
+		of, _ := version.Parse(made.Tag.Version)
+		highest, _ := version.Parse(top.Version)
+		latest = d.counts(made.Tag) && of.Compare(highest) > 0
+	default:
+		latest = top.Ref.Name == made.Tag.Ref.Name
+	}
+	out.Latest = &latest
+	return out, nil
+}
+
+// counts reports whether the live view looks at a release at all.
+func (d *desk) counts(tag ports.TagInfo) bool {
+	v, _ := version.Parse(tag.Version)
+	return !v.IsPrerelease() || d.feed.target.View.Prereleases
+}
+
+func (d *desk) release(ctx context.Context, r Release) (ports.ReleaseResult, error) {
 	v, err := parseVersion(r.Version)
 	if err != nil {
 		return ports.ReleaseResult{}, err
@@ -194,14 +238,20 @@ type Rollback struct {
 }
 
 // Rollback makes an earlier release the highest again: a new tag of the same commit, so that every file is as it was, byte
-// for byte. Branches stay as they are, and so does what was changed on them since. Nothing is validated: it was released before.
-// It fails with CATALOG_NOT_FOUND, REF_NOT_FOUND if there is no such release, INVALID_ARGUMENT for a version that is none or
-// would not be what is live, and as [ports.Committer.PublishRelease] does.
-func (f *Follower) Rollback(ctx context.Context, id git.RepositoryID, r Rollback) (ports.ReleaseResult, error) {
+// for byte. Branches stay as they are, and so does what was changed on them since. If somebody makes a higher release at the
+// same time, Latest of the result says so. It fails with CATALOG_NOT_FOUND; REF_NOT_FOUND if there is no such release;
+// INVALID_DOCUMENT as [Follower.Release] does, as the tag may have come by a push that nobody validated; INVALID_ARGUMENT for a
+// version that is none or would not be what is live; and as [ports.Committer.PublishRelease] and [Follower.Open] do.
+func (f *Follower) Rollback(ctx context.Context, id git.RepositoryID, r Rollback) (ReleaseResult, error) {
 	d, err := f.deskOf(ctx, id, &ports.CommitFiles{})
 	if err != nil {
-		return ports.ReleaseResult{}, err
+		return ReleaseResult{}, err
 	}
+	made, err := d.rollBack(ctx, r)
+	return d.judged(ctx, made, err, r.DryRun)
+}
+
+func (d *desk) rollBack(ctx context.Context, r Rollback) (ports.ReleaseResult, error) {
 	to, err := parseVersion(r.To)
 	if err != nil {
 		return ports.ReleaseResult{}, err
@@ -213,6 +263,13 @@ func (f *Follower) Rollback(ctx context.Context, id git.RepositoryID, r Rollback
 	v, err := d.versionOfRollback(ctx, r)
 	if err != nil {
 		return ports.ReleaseResult{}, err
+	}
+	restored, err := d.follower.open(ctx, d.feed, old.Ref.Peeled)
+	if err != nil {
+		return ports.ReleaseResult{}, err
+	}
+	if told := (&draft{WriteResult: WriteResult{Snapshot: restored.snapshot()}}).newProblems(nil); len(told) > 0 {
+		return ports.ReleaseResult{}, invalid(told)
 	}
 	if r.Message == "" {
 		r.Message = fmt.Sprintf("Release %s: %s again", v, to)

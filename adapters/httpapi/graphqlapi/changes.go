@@ -158,7 +158,7 @@ func (mutation) PublishRelease(ctx context.Context, repository string, release m
 	if err != nil {
 		return nil, inGraphQL(err)
 	}
-	return s.released(repository, func(ctx context.Context, id git.RepositoryID) (ports.ReleaseResult, error) {
+	return s.released(repository, func(ctx context.Context, id git.RepositoryID) (catalogs.ReleaseResult, error) {
 		return s.executor.catalogs.Release(ctx, id, r)
 	})
 }
@@ -175,18 +175,18 @@ func (mutation) RollBack(ctx context.Context, repository string, release map[str
 	if err != nil {
 		return nil, inGraphQL(err)
 	}
-	return s.released(repository, func(ctx context.Context, id git.RepositoryID) (ports.ReleaseResult, error) {
+	return s.released(repository, func(ctx context.Context, id git.RepositoryID) (catalogs.ReleaseResult, error) {
 		return s.executor.catalogs.Rollback(ctx, id, r)
 	})
 }
 
-func (s *session) released(repository string, release func(context.Context, git.RepositoryID) (ports.ReleaseResult, error)) (out *ReleasePayload, err error) {
+func (s *session) released(repository string, release func(context.Context, git.RepositoryID) (catalogs.ReleaseResult, error)) (out *ReleasePayload, err error) {
 	err = s.repository(repository, func(ctx context.Context, id git.RepositoryID, _ ports.GitRepository) error {
 		result, err := release(ctx, id)
 		if err != nil {
 			return err
 		}
-		out = &ReleasePayload{Release: &Release{result.Tag, repository, s}}
+		out = &ReleasePayload{Release: &Release{result.Tag, repository, s}, Latest: result.Latest}
 		s.made = append(s.made, out.Release.CommitID().String())
 		return nil
 	})

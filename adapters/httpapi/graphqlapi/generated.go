@@ -1323,6 +1323,8 @@ What making a release came to.
 type ReleasePayload {
   "The release; of a dry run, as it would be."
   release: Release!
+  "Whether it is the highest version, pre-releases aside unless the catalog follows those: what the view live serves. A lower one, such as a fix of an earlier release, is made and not served there. Null if that could not be found out."
+  latest: Boolean
 }
 `, BuiltIn: false},
 	{Name: "../../../contracts/graphql/release.graphqls", Input: `"""
@@ -1990,6 +1992,8 @@ func (ec *executionContext) childFields_ReleasePayload(ctx context.Context, fiel
 	switch field.Name {
 	case "release":
 		return ec.fieldContext_ReleasePayload_release(ctx, field)
+	case "latest":
+		return ec.fieldContext_ReleasePayload_latest(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReleasePayload", field.Name)
 }
@@ -8556,6 +8560,29 @@ func (ec *executionContext) fieldContext_ReleasePayload_release(_ context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _ReleasePayload_latest(ctx context.Context, field graphql.CollectedField, obj *ReleasePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReleasePayload_latest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Latest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReleasePayload_latest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReleasePayload", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _Signature_name(ctx context.Context, field graphql.CollectedField, obj *git.Signature) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13258,6 +13285,11 @@ func (ec *executionContext) _ReleasePayload(ctx context.Context, sel ast.Selecti
 		case "release":
 			out.Values[i] = ec._ReleasePayload_release(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "latest":
+			out.Values[i] = ec._ReleasePayload_latest(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:

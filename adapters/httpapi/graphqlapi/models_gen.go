@@ -292,6 +292,8 @@ type ReleaseEdge struct {
 type ReleasePayload struct {
 	// The release; of a dry run, as it would be.
 	Release *Release `json:"release"`
+	// Whether it is the highest version, pre-releases aside unless the catalog follows those: what the view live serves. A lower one, such as a fix of an earlier release, is made and not served there. Null if that could not be found out.
+	Latest *bool `json:"latest,omitempty"`
 }
 
 // A document that was written.

@@ -44,6 +44,9 @@ async function release(path, body) {
   }
 }
 
+/** notLatest says so of a release that the shop does not show. */
+const notLatest = (made, dryRun) => made.latest === false && (dryRun ? " It would not be" : " It is not") + " the latest release: a higher one, or the last that is no pre-release, stays live.";
+
 function publication(repository, highest, branch) {
   const path = below(repository, "releases");
   const version = h("input", { name: "version", required: true, value: unanswered.get(path) ?? next(highest?.version), id: "version", autocomplete: "off" });
@@ -54,7 +57,7 @@ function publication(repository, highest, branch) {
       const body = { version: version.value, message: message.value };
       const made = dryRun ? (await call("POST", path, { body: { ...body, dry_run: true } })).value : await release(path, body);
       if (!dryRun) document.getElementById("version")?.form.reset(); // the form may be shown anew by now
-      tell(notice("good", h("p", null, dryRun ? "The catalog is in order, and can be released as " + made.version + "." : "Released " + made.version + ".")));
+      tell(notice("good", h("p", null, dryRun ? "The catalog is in order, and can be released as " + made.version + "." : "Released " + made.version + ".", notLatest(made, dryRun))));
     } catch (e) {
       tell(refusal(repository, e));
       if (e.field === "version") fault(version, e.message);
@@ -71,7 +74,7 @@ async function rollBack(repository, r) {
     const version = prompt("Make " + r.version + " the highest release again, under this new version:", unanswered.get(path) ?? await versionBehind(repository, path));
     if (!version) return;
     const made = await release(path, { version });
-    tell(notice("good", h("p", null, "Released " + made.version + ", whose files are those of " + r.version + ".")));
+    tell(notice("good", h("p", null, "Released " + made.version + ", whose files are those of " + r.version + ".", notLatest(made))));
   } catch (e) { tell(refusal(repository, e)); }
 }
 
