@@ -91,10 +91,7 @@ func (s *Store) handlesOf(ids []git.RepositoryID) []*handle {
 }
 
 func (s *Store) state(ctx context.Context, h *handle) (event.RepositoryState, error) {
-	h.mu.Lock()
-	r := h.repo
-	h.mu.Unlock()
-	if r != nil {
+	if r := h.opened(); r != nil {
 		return r.state(), nil
 	}
 	m, err := readMetadata(h.dir)
@@ -102,13 +99,21 @@ func (s *Store) state(ctx context.Context, h *handle) (event.RepositoryState, er
 		return event.RepositoryState{}, err
 	}
 	refs, err := readRefFiles(h.dir)
-	if err == nil {
+	if err == nil && h.opened() == nil { // else somebody may have written to it, and the files be of several moments
 		return event.RepositoryState{ID: h.id, CreatedAt: m.CreatedAt, Refs: refs}, nil
 	}
-	if r, err = s.repo(ctx, h.id); err != nil {
+	r, err := s.repo(ctx, h.id)
+	if err != nil {
 		return event.RepositoryState{}, err
 	}
 	return r.state(), nil
+}
+
+// opened returns the repository if it is open.
+func (h *handle) opened() *repo {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.repo
 }
 
 func (r *repo) state() event.RepositoryState {

@@ -676,10 +676,7 @@ func (s *Store) handlesAfter(after string, n int) []*handle {
 
 // summary describes the repository without opening it.
 func (h *handle) summary() (ports.RepositoryInfo, error) {
-	h.mu.Lock()
-	r := h.repo
-	h.mu.Unlock()
-	if r != nil {
+	if r := h.opened(); r != nil {
 		return ports.RepositoryInfo{
 			ID: r.id, DefaultBranch: r.defaultBranch, ObjectFormat: r.objects.format,
 			Empty: r.refs.Load().len() == 0, CreatedAt: r.createdAt,

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,8 +43,8 @@ type Journal struct {
 
 	mu    sync.Mutex
 	store Store
-	// unsure holds the repositories whose events are left to be found by comparing, and how many of their events were.
-	unsure map[git.RepositoryID]int
+	// unsure holds the repositories whose events are left to be found by comparing. Nothing else is appended of them.
+	unsure map[git.RepositoryID]*doubt
 	// unreadable holds those of them that exist and could not be read when they were last compared.
 	unreadable map[git.RepositoryID]struct{}
 	// broken is set while the log takes nothing, so that no write waits to find that out again.
@@ -52,9 +53,41 @@ type Journal struct {
 	epoch string
 	// behind is set until every repository was put among the unsure, as what the log knows of it may be anything.
 	behind bool
-	// told is where synthetic events said that refs are, until the next event of the ref: a writer may come late with one
-	// that was found already.
+	// told is where refs were said to be by synthetic events, or were found to be, until the next event of the ref: a writer
+	// may come late with one that was found already.
 	told map[git.RepositoryID]map[git.RefName]git.ObjectID
+}
+
+// doubt is what happens to a repository that the journal is unsure of.
+type doubt struct {
+	// missed counts what is left to be found by comparing.
+	missed int
+	// listening is set while the refs are read, and late has the events of refs that came since that began.
+	listening bool
+	late      []event.Event
+}
+
+// maxLate bounds the events that are kept of a repository while it is compared.
+const maxLate = maxAppend
+
+// hear takes events in.
+func (d *doubt) hear(events []event.Event) {
+	whole := slices.ContainsFunc(events, func(e event.Event) bool { _, ok := e.(event.RefUpdated); return !ok })
+	if !d.listening || whole || len(d.late)+len(events) > maxLate {
+		d.missed += len(events)
+		return
+	}
+	d.late = append(d.late, events...)
+}
+
+// doubts returns the doubt about a repository, a new one if there is none. The lock is held.
+func (j *Journal) doubts(id git.RepositoryID) *doubt {
+	d := j.unsure[id]
+	if d == nil {
+		d = &doubt{}
+		j.unsure[id] = d
+	}
+	return d
 }
 
 // New returns a journal that writes to the log.
@@ -70,7 +103,7 @@ func New(log ports.EventLog, opts Options) *Journal {
 	}
 	return &Journal{
 		log: log, opts: opts, logger: opts.Logger, wake: make(chan struct{}, 1),
-		unsure: map[git.RepositoryID]int{}, unreadable: map[git.RepositoryID]struct{}{}, told: map[git.RepositoryID]map[git.RefName]git.ObjectID{},
+		unsure: map[git.RepositoryID]*doubt{}, unreadable: map[git.RepositoryID]struct{}{}, told: map[git.RepositoryID]map[git.RefName]git.ObjectID{},
 	}
 }
 
@@ -83,8 +116,8 @@ func (j *Journal) Changed(ctx context.Context, events ...event.Event) []event.Cu
 	id := events[0].Repository()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if n, ok := j.unsure[id]; ok || j.broken {
-		j.unsure[id] = n + len(events)
+	if _, ok := j.unsure[id]; ok || j.broken {
+		j.doubts(id).hear(events)
 		return nil
 	}
 	news := j.untold(id, events)
@@ -97,7 +130,7 @@ func (j *Journal) Changed(ctx context.Context, events ...event.Event) []event.Cu
 	if err != nil {
 		j.logger.ErrorContext(ctx, "events cannot be written; they follow when the journal takes them", "repository", id.String(), "error", err)
 		j.broken = true
-		j.unsure[id] = len(events)
+		j.doubts(id).hear(events)
 		j.heal()
 		return nil
 	}
@@ -198,7 +231,7 @@ func (j *Journal) bounds(ctx context.Context) (ports.EventBounds, error) {
 func (j *Journal) Unsure(id git.RepositoryID) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.unsure[id]++
+	j.doubts(id).missed++
 	j.heal()
 }
 
@@ -238,9 +271,11 @@ func (j *Journal) Run(ctx context.Context) {
 		for !j.settled() {
 			most := maxBackoff
 			switch err := j.settle(ctx); {
-			case err == nil && j.Unreadable() == 0:
+			case err == nil && j.settled():
 				backoff = minBackoff
 				continue
+			case err == nil && j.readable(): // it was written to in a way that only another look tells
+				backoff = minBackoff
 			case err == nil:
 				most = unreadableBackoff
 			case ctx.Err() == nil:
@@ -271,6 +306,13 @@ func (j *Journal) settled() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.store == nil || len(j.unsure) == 0 && !j.broken && !j.behind
+}
+
+// readable reports whether anything is left to heal but repositories that cannot be read.
+func (j *Journal) readable() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.broken || j.behind || len(j.unsure) > len(j.unreadable)
 }
 
 // healTimeout bounds the reading of what is compared. Nobody waits for that, and it may be a million refs.
@@ -316,10 +358,10 @@ func (j *Journal) doubtAll(ctx context.Context, newest event.Cursor) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for id := range stored {
-		j.unsure[id]++
+		j.doubts(id).missed++
 	}
 	for id := range known { // it may have been deleted
-		j.unsure[id]++
+		j.doubts(id).missed++
 	}
 	j.behind = false
 	return nil

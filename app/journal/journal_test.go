@@ -6,10 +6,12 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -426,14 +428,232 @@ func TestNothingIsLostWhileTheJournalComesAndGoes(t *testing.T) {
 	writing.Wait()
 	b.log.down.Store(false)
 	b.inStep()
-	// Each event begins where the one before it of the same ref ended.
+	b.tellsEachMoveOnce()
+}
+
+// tellsEachMoveOnce checks that each event of main begins where the one before it of the same repository ended.
+func (b *bed) tellsEachMoveOnce() {
+	b.t.Helper()
 	at := map[git.RepositoryID]git.ObjectID{}
-	for _, e := range value[[]event.Entry](t)(b.log.ReadEvents(t.Context(), event.Cursor{}, 10_000)) {
+	for _, e := range value[[]event.Entry](b.t)(b.log.ReadEvents(b.t.Context(), event.Cursor{}, 100_000)) {
 		if ref, ok := e.Event.(event.RefUpdated); ok {
-			assert.Equal(t, at[ref.ID], ref.Old, "where %s was", ref.ID)
+			assert.Equal(b.t, at[ref.ID], ref.Old, "where %s was", ref.ID)
 			at[ref.ID] = ref.New
 		}
 	}
+}
+
+// watched is a store to which something happens before and after each of its states is read.
+type watched struct {
+	journal.Store
+	before, after func(ids []git.RepositoryID, read map[git.RepositoryID]event.RepositoryState)
+}
+
+func (w watched) States(ctx context.Context, ids ...git.RepositoryID) iter.Seq2[event.RepositoryState, error] {
+	return func(yield func(event.RepositoryState, error) bool) {
+		read := map[git.RepositoryID]event.RepositoryState{}
+		w.before(ids, read)
+		for state, err := range w.Store.States(ctx, ids...) {
+			if err != nil {
+				yield(state, err)
+				return
+			}
+			read[state.ID] = state
+		}
+		w.after(ids, read)
+		for _, state := range read {
+			if !yield(state, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestAJournalHealsWhileRepositoriesAreWrittenToWithoutPause(t *testing.T) {
+	b := newBed(t)
+	b.stop()
+	var commits atomic.Int64
+	commit := func(id git.RepositoryID) event.Cursor {
+		return b.commit(b.store.Repository(id), fmt.Sprint(commits.Add(1)))
+	}
+	var busy atomic.Bool
+	write := func(ids []git.RepositoryID, _ map[git.RepositoryID]event.RepositoryState) {
+		if busy.Load() { // no look at a repository is of the moment
+			commit(ids[0])
+			commit(ids[0])
+		}
+	}
+	b.startWith(journal.Options{}, func(s journal.Store) journal.Store { return watched{s, write, write} })
+	ids := []git.RepositoryID{id(t, "one"), id(t, "two")}
+	for _, id := range ids {
+		b.create(id.String())
+	}
+	busy.Store(true)
+	writing, stop := context.WithCancel(t.Context())
+	var writers sync.WaitGroup
+	for _, id := range ids {
+		writers.Go(func() {
+			for writing.Err() == nil {
+				commit(id)
+			}
+		})
+	}
+	for range 10 {
+		b.log.down.Store(true)
+		for _, id := range ids {
+			assert.Zero(t, commit(id), "a cursor that the journal cannot have given")
+		}
+		b.log.down.Store(false)
+		for _, id := range ids {
+			require.Eventually(t, func() bool { return !commit(id).IsZero() }, 10*time.Second, time.Millisecond, "no events of %s are told any more", id)
+		}
+	}
+	stop()
+	writers.Wait()
+	b.inStep()
+	b.tellsEachMoveOnce()
+}
+
+func TestWhatIsWrittenWhileARepositoryIsReadIsToldOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		// before and after are the moves that are told before and after main was found at read, late what a writer had made
+		// before that and tells last. The journal has main at a.
+		before, read, after, late string
+		// twice has it read once more after that.
+		twice bool
+		want  []string
+	}{
+		"moves after it was read":                                  {before: "", read: "a", after: "ab bc", want: []string{"ab", "bc"}},
+		"moves before and after it was read":                       {before: "ab", read: "b", after: "bc cd", want: []string{"ab synthetic", "bc", "cd"}},
+		"moves before it was read that are told then":              {before: "", read: "c", after: "ab bc cd", want: []string{"ac synthetic", "cd"}},
+		"the last move before it was read is told late":            {before: "ab", read: "d", after: "bc", late: "cd", want: []string{"ad synthetic"}},
+		"several moves of one batch before it are told late":       {before: "ab", read: "d", late: "bc cd", want: []string{"ad synthetic"}},
+		"the last move leads back to where the journal is":         {before: "bc", read: "a", late: "ca"},
+		"a branch that was deleted":                                {before: "ab", read: "0", after: "b0 0c", want: []string{"a0 synthetic", "0c"}},
+		"a branch that was deleted, which is told late":            {before: "ab", read: "0", late: "b0", want: []string{"a0 synthetic"}},
+		"a move that is told late, after two looks":                {before: "", read: "b", twice: true, late: "ab", want: []string{"ab synthetic"}},
+		"a move there and back, of which it is not known when":     {before: "ab", read: "a", after: "ba", want: []string{"ab", "ba"}},
+		"moves on from a place where it was before and is not now": {before: "ab ba", read: "b", after: "ab bc", want: []string{"ab synthetic", "ba", "ab", "bc"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			b.stop()
+			shop := id(t, "shop")
+			last := "a"
+			tell := func(moves string) {
+				var events []event.Event
+				for _, m := range strings.Fields(moves) {
+					e := event.RefUpdated{Header: event.Header{ID: shop}, Ref: value[git.RefName](t)(git.BranchRef("main")), Old: object(t, m[:1]), New: object(t, m[1:])}
+					e.Commit = e.New
+					events, last = append(events, e), m[1:]
+				}
+				b.journal.Changed(t.Context(), events...)
+			}
+			var reading atomic.Bool
+			looks := 0
+			before := func([]git.RepositoryID, map[git.RepositoryID]event.RepositoryState) {
+				if looks++; reading.Load() && looks == 1 {
+					tell(c.before)
+				}
+			}
+			after := func(_ []git.RepositoryID, read map[git.RepositoryID]event.RepositoryState) {
+				if !reading.Load() {
+					return
+				}
+				if delete(read[shop].Refs, value[git.RefName](t)(git.BranchRef("main"))); c.read != "0" {
+					read[shop].Refs[value[git.RefName](t)(git.BranchRef("main"))] = object(t, c.read)
+				}
+				if looks > 1 {
+					return
+				}
+				tell(c.after)
+				if c.twice {
+					b.journal.Unsure(shop)
+				}
+			}
+			b.startWith(journal.Options{}, func(s journal.Store) journal.Store { return watched{s, before, after} })
+			b.create("shop")
+			tell("0a")
+			told := len(b.entries())
+			looks = 0
+			reading.Store(true)
+			b.journal.Unsure(shop)
+			require.Eventually(t, func() bool { return !b.journal.Told(t.Context(), shop).IsZero() }, 10*time.Second, time.Millisecond)
+			tell(c.late)
+			end := last + "e"
+			tell(end)
+			var got []string
+			for _, e := range value[[]event.Entry](t)(b.log.ReadEvents(t.Context(), event.Cursor{}, 100))[told:] {
+				ref := e.Event.(event.RefUpdated)
+				move := letter(ref.Old) + letter(ref.New)
+				if ref.Synthetic {
+					move += " synthetic"
+				}
+				got = append(got, move)
+			}
+			assert.Equal(t, append(c.want, end), got)
+		})
+	}
+}
+
+// object is an object whose id is a letter again and again, none for "0".
+func object(t *testing.T, letter string) git.ObjectID {
+	t.Helper()
+	if letter == "0" {
+		return git.ObjectID{}
+	}
+	return value[git.ObjectID](t)(git.ParseObjectID(strings.Repeat(letter, 40)))
+}
+
+func letter(id git.ObjectID) string {
+	if id.IsZero() {
+		return "0"
+	}
+	return id.String()[:1]
+}
+
+// damaged is a store with a repository that cannot be read, and one that is read.
+type damaged struct {
+	ports.RepositoryStore
+	shop func() event.RepositoryState
+	lost git.RepositoryID
+}
+
+func (d damaged) States(_ context.Context, ids ...git.RepositoryID) iter.Seq2[event.RepositoryState, error] {
+	return func(yield func(event.RepositoryState, error) bool) {
+		for _, state := range []event.RepositoryState{d.shop(), {ID: d.lost, Unreadable: true}} {
+			if (len(ids) == 0 || slices.Contains(ids, state.ID)) && !yield(state, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestARepositoryThatCannotBeReadDoesNotHoldUpOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := event.RepositoryState{ID: id(t, "shop"), CreatedAt: time.Unix(1_700_000_000, 0)}
+		j := journal.New(memlog.New(), journal.Options{})
+		var missing atomic.Int64
+		store := damaged{lost: id(t, "lost"), shop: func() event.RepositoryState {
+			if missing.Add(-1) >= 0 { // what only another look tells
+				j.Changed(t.Context(), event.RepositoryDeleted{Header: event.Header{ID: shop.ID}})
+			}
+			return shop
+		}}
+		value[int](t)(j.Reconcile(t.Context(), store))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go j.Run(ctx)
+		<-time.After(5 * time.Minute) // it is looked after at long intervals by now
+		missing.Store(20)
+		begun := time.Now()
+		j.Unsure(shop.ID)
+		for j.Told(t.Context(), shop.ID).IsZero() {
+			<-time.After(time.Millisecond)
+		}
+		assert.Less(t, time.Since(begun), 2*time.Second)
+		assert.Equal(t, 1, j.Unreadable())
+	})
 }
 
 // commitAs makes the same commit each time.

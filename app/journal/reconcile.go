@@ -74,7 +74,7 @@ func (j *Journal) reconcile(ctx context.Context, store Store) (appended int, err
 
 // keep leaves what the journal says of a repository that cannot be read, until it can.
 func (j *Journal) keep(id git.RepositoryID) {
-	j.unsure[id]++
+	j.doubts(id).missed++
 	j.unreadable[id] = struct{}{}
 	j.heal()
 }
@@ -103,14 +103,15 @@ func (j *Journal) append(ctx context.Context, events []event.Event) (appended in
 	return appended, nil
 }
 
-// compare heals one repository. The store is read without the lock, which its writers wait for; if they came meanwhile,
-// it is read again later.
+// compare heals one repository. Its writers are not held up, and what they tell meanwhile goes behind what is found: a
+// repository that is written to without pause heals as well.
 func (j *Journal) compare(ctx context.Context, id git.RepositoryID) error {
-	seen := j.doubts(id)
 	inLog, err := lookUp(ctx, j.log, id)
 	if err != nil {
 		return err
 	}
+	seen := j.listen(id)
+	defer j.stopListening(id)
 	inStore, err := lookUp(ctx, j.store, id)
 	if err != nil {
 		return err
@@ -119,20 +120,48 @@ func (j *Journal) compare(ctx context.Context, id git.RepositoryID) error {
 		return nil
 	}
 	events := j.difference(ctx, inLog, inStore)
+	_, err = j.append(ctx, events)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.unsure[id] != seen {
-		return nil
+	d := j.unsure[id]
+	j.remember(id, inStore, slices.Concat(events, d.late))
+	if err == nil && d.missed == seen {
+		err = j.follow(ctx, id, inStore.exists, d.late)
 	}
-	ctx, cancel := context.WithTimeout(ctx, j.opts.AppendTimeout)
-	defer cancel()
-	if _, err := j.append(ctx, events); err != nil {
+	if err != nil {
 		j.broken = true
-		return err
+	}
+	return err
+}
+
+// follow appends what came of a repository since before it was read, and is sure of it then. The lock is held.
+func (j *Journal) follow(ctx context.Context, id git.RepositoryID, exists bool, late []event.Event) error {
+	if exists { // else they came before it was deleted
+		ctx, cancel := context.WithTimeout(ctx, j.opts.AppendTimeout)
+		defer cancel()
+		if _, err := j.append(ctx, j.following(id, late)); err != nil {
+			return err
+		}
 	}
 	delete(j.unsure, id)
-	j.remember(id, events)
 	return nil
+}
+
+// listen begins to keep what is told of a repository, and returns how much was missed before.
+func (j *Journal) listen(id git.RepositoryID) (missed int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	d := j.unsure[id]
+	d.listening = true
+	return d.missed
+}
+
+func (j *Journal) stopListening(id git.RepositoryID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if d := j.unsure[id]; d != nil {
+		d.listening, d.late = false, nil
+	}
 }
 
 func (j *Journal) markUnreadable(id git.RepositoryID, unreadable bool) {
@@ -143,23 +172,36 @@ func (j *Journal) markUnreadable(id git.RepositoryID, unreadable bool) {
 	}
 }
 
-func (j *Journal) doubts(id git.RepositoryID) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.unsure[id]
-}
-
-// remember notes where synthetic events said that refs are.
-func (j *Journal) remember(id git.RepositoryID, events []event.Event) {
+// remember notes where the refs were found that the events are about, and those that it was noted of before.
+func (j *Journal) remember(id git.RepositoryID, store found, events []event.Event) {
 	told := map[git.RefName]git.ObjectID{}
+	for ref := range j.told[id] {
+		told[ref] = store.Refs[ref]
+	}
 	for _, e := range events {
 		if ref, ok := e.(event.RefUpdated); ok {
-			told[ref.Ref] = ref.New
+			told[ref.Ref] = store.Refs[ref.Ref]
 		}
 	}
-	if delete(j.told, id); len(told) > 0 {
+	if delete(j.told, id); store.exists && len(told) > 0 {
 		j.told[id] = told
 	}
+}
+
+// following returns those of the events that lead on from where refs were found. They are all that came since before the
+// refs were read: what neither begins nor arrives there came before, and a writer has yet to tell the rest of the way.
+func (j *Journal) following(id git.RepositoryID, late []event.Event) []event.Event {
+	met := map[git.RefName]bool{}
+	for _, e := range late {
+		if ref, ok := e.(event.RefUpdated); ok {
+			at := j.told[id][ref.Ref]
+			met[ref.Ref] = met[ref.Ref] || at == ref.Old || at == ref.New
+		}
+	}
+	return j.untold(id, slices.DeleteFunc(late, func(e event.Event) bool {
+		ref, ok := e.(event.RefUpdated)
+		return ok && !met[ref.Ref]
+	}))
 }
 
 // found is the state of a repository that may not exist.
