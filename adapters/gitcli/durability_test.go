@@ -319,6 +319,9 @@ func TestRefsThatMoveTogetherDoSoAlthoughGitEndsBetweenThem(t *testing.T) {
 	assert.Equal(t, []git.ObjectID{head, head}, []git.ObjectID{branchAt(t, r, "a"), branchAt(t, r, "b")})
 
 	require.Error(t, update("c", "d", "e", "f"), "three of four refs are left, and git ends again")
+	for _, name := range []string{"c", "d", "e", "f"} {
+		assert.Zero(t, branchAt(t, r, name), "readers see %s, and not the others", name)
+	}
 	require.Error(t, update("g"), "a write is made before those that were begun are finished")
 	require.NoError(t, os.Remove(broken))
 	require.NoError(t, update("g"))

@@ -29,6 +29,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/testkit/gitcmd"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -1059,4 +1060,25 @@ func TestDirectoriesThatAreTooLargeToBeReadTogetherAreListed(t *testing.T) {
 	for d, n := range listed {
 		require.Equal(t, files, n, "in %s", d)
 	}
+}
+
+func TestARefThatWasMovedBehindTheServiceIsNoticedByTheNextWrite(t *testing.T) {
+	root, doubts := t.TempDir(), 0
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, Observer: observer(func(e event.Event) {
+		if _, ok := e.(unsure); ok {
+			doubts++
+		}
+	})})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	other := commit(t, r, upsert(path(t, "a.md"), "two")).Commit
+	commit(t, r, upsert(path(t, "a.md"), "three"))
+	doubts = 0
+	gitcmd.Run(t, nil, "--git-dir="+repositoryDir(t, root), "update-ref", "refs/heads/main", other.String())
+
+	made := commit(t, r, upsert(path(t, "b.md"), "four")).Commit
+	assert.Equal(t, []git.ObjectID{other}, value[*git.Commit](t)(r.GetCommit(t.Context(), git.AtCommit(made))).Parents)
+	assert.Equal(t, 1, doubts, "nobody was told that a ref had moved")
 }

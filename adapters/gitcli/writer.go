@@ -201,7 +201,8 @@ func (w *writer) write(batch []*write) {
 		}
 		return
 	}
-	if retry := w.attempt(batch); retry && len(batch) > 1 {
+	before := w.repo.refs.Load()
+	if retry := w.attempt(batch); retry && (len(batch) > 1 || w.repo.refs.Load() != before) {
 		for _, job := range batch {
 			w.attempt([]*write{job})
 		}
@@ -455,14 +456,18 @@ func (w *writer) syncPacks() (stored func() error) {
 // it met may have been a lock that a killed process left. One that moved the refs before it failed may not have put them
 // on the disk: until that is done, its outcome is not known.
 func (w *writer) moveRefsSurely(ctx context.Context, d *draft, together bool, stored func() error) (done outcome, err error) {
+	planned := w.repo.refs.Load()
 	for range 2 {
 		if err = w.moveRefs(ctx, d, together, stored); err == nil {
 			return moved, nil
 		}
-		switch done = w.outcome(ctx, d); done {
+		switch done = w.outcome(ctx, d, together); done {
 		case untouched:
 			if err := dropIntent(w.repo.dir); err != nil {
 				return unknown, err
+			}
+			if w.repo.refs.Load() != planned {
+				return untouched, err
 			}
 			continue
 		case unknown:
@@ -505,7 +510,7 @@ const (
 )
 
 // outcome clears the locks that a killed process left, reads the refs, and compares them with the transaction.
-func (w *writer) outcome(ctx context.Context, d *draft) outcome {
+func (w *writer) outcome(ctx context.Context, d *draft, together bool) outcome {
 	logger := w.repo.store.logger
 	if err := removeRefLocks(w.repo.dir); err != nil {
 		logger.ErrorContext(ctx, "ref locks cannot be removed", "repository", w.repo.id.String(), "error", err)
@@ -515,21 +520,33 @@ func (w *writer) outcome(ctx context.Context, d *draft) outcome {
 		logger.ErrorContext(ctx, "refs cannot be read", "repository", w.repo.id.String(), "error", err)
 		return unknown
 	}
-	w.repo.refs.Store(&refs)
 	changes := netChanges(d.changes)
-	made := 0
+	made, elsewhere := 0, false
 	for _, c := range changes {
-		if refs.get(c.Name).Target == c.New {
+		switch refs.get(c.Name).Target {
+		case c.New:
 			made++
+		case c.Old:
+		default:
+			elsewhere = true
 		}
 	}
-	switch made {
-	case 0:
-		return untouched
-	case len(changes):
+	switch {
+	case made == len(changes):
 		return moved
+	case made > 0 && together: // readers see all of these moves or none
+		return unknown
+	case made > 0:
+		w.repo.refs.Store(&refs)
+		return unknown
 	}
-	return unknown
+	if elsewhere {
+		logger.WarnContext(ctx, "a ref was moved behind the service's back", "repository", w.repo.id.String())
+		w.repo.refs.Store(&refs)
+		w.repo.requests.clear()
+		w.repo.store.opts.Observer.Unsure(w.repo.id)
+	}
+	return untouched
 }
 
 // stageError says which file of a commit failed to be read.
