@@ -59,8 +59,8 @@ type Options struct {
 	Catalogs Catalogs
 	// Packs serves git clients under /git/; nil leaves those paths out.
 	Packs ports.PackTransport
-	// IdleTimeout is how long a client may take to send 64 KiB of a body that is wanted, or what is left of it, and to take as
-	// much of the answer; 0 is one minute.
+	// IdleTimeout is how long a client may take to send 64 KiB of a body that is wanted, or what is left of it, and half of
+	// how long it may take to take as much of the answer; 0 is one minute.
 	IdleTimeout time.Duration
 }
 

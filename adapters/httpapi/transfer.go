@@ -64,8 +64,8 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// bodyPart is what a client has to send or take within the idle timeout, in bytes: else one that sends a byte at a time would
-// hold its place for ever.
+// bodyPart is what a client has to send within the idle timeout, or to take within its patience, in bytes: else one that sends a
+// byte at a time would hold its place for ever.
 const bodyPart = 64 << 10
 
 func (w *recorder) Write(p []byte) (written int, err error) {

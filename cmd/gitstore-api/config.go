@@ -25,7 +25,7 @@ type settings struct {
 
 	MaxBody          int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest body of a request that writes a file or a commit."`
 	MaxActionContent int64         `group:"limits" type:"size" default:"64MiB" min:"1KiB" max:"1GiB" help:"Largest content of one action of a JSON commit, decoded."`
-	BodyIdleTimeout  time.Duration `group:"limits" default:"1m" min:"1s" max:"1h" help:"How long a client may take to send 64 KiB of its request, or what is left of it, or to take as much of the answer."`
+	BodyIdleTimeout  time.Duration `group:"limits" default:"1m" min:"1s" max:"1h" help:"How long a client may take to send 64 KiB of its request, or what is left of it. To take as much of an answer it has twice that."`
 
 	config.Common
 	targets []catalogs.Target

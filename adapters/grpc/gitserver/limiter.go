@@ -164,7 +164,7 @@ func (l *limiter) enterWithin(ctx context.Context, repository string, wait time.
 	if l.waiting >= l.queue || ln.waiters.Len() >= l.queueShare {
 		l.tidy(ln)
 		l.mu.Unlock()
-		return nil, l.refuse("too many %s calls are under way and waiting: try again in a moment")
+		return nil, l.refuse("too many %s are under way and waiting: try again in a moment")
 	}
 	turn := make(chan struct{})
 	place := ln.waiters.PushBack(turn)
@@ -189,7 +189,7 @@ func (l *limiter) await(ctx context.Context, ln *lane, place *list.Element, turn
 		return ln, nil // its turn came meanwhile
 	}
 	if err == nil {
-		err = l.refuse("too many %s calls are under way, and none ended soon enough: try again in a moment")
+		err = l.refuse("too many %s are under way, and none ended soon enough: try again in a moment")
 	}
 	return nil, err
 }
@@ -284,7 +284,12 @@ func (l *limiter) load() (running, waiting int) {
 // metaClass is the key of Meta that names the class of a call that was refused.
 const metaClass = "class"
 
+// callsOf are the calls of each class in words of whoever makes them.
+var callsOf = map[string]string{
+	"cheap": "look-ups", "read": "reads", "heavy": "large reads", "write": "writes", "pack": "clones, fetches and pushes",
+}
+
 func (l *limiter) refuse(format string) error {
 	l.rejected.Add(1)
-	return errs.New(errs.ReasonQueueFull, fmt.Sprintf(format, l.class), metaClass, l.class)
+	return errs.New(errs.ReasonQueueFull, fmt.Sprintf(format, callsOf[l.class]), metaClass, l.class)
 }

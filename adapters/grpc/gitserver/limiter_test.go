@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -17,6 +18,18 @@ import (
 	optionsv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 )
+
+func TestARefusalNamesTheCallsInWordsOfWhoMakesThem(t *testing.T) {
+	said := map[string]bool{}
+	for _, l := range newLimiters(Limits{}, prometheus.NewRegistry()) {
+		message := l.refuse("too many %s: try again").Error()
+		assert.NotContains(t, message, "many :", l.class)
+		assert.NotContains(t, message, "calls")
+		said[message] = true
+	}
+	assert.Len(t, said, 5)
+	assert.Contains(t, said, "too many clones, fetches and pushes: try again")
+}
 
 // queued begins a call that has to wait, and returns where it says how that ended. It belongs into a bubble of synctest.
 func queued(ctx context.Context, l *limiter, repository string) <-chan result {
