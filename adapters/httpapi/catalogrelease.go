@@ -10,8 +10,6 @@ import (
 	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/errs"
-	"github.com/gitstore-dev/gitstore/domain/git"
-	"github.com/gitstore-dev/gitstore/domain/page"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -271,23 +269,18 @@ func (a *api) diffCatalogs(c *call) error {
 	if err != nil {
 		return err
 	}
-	token := page.Token{Commit: to.Commit(), After: from.Commit().String(), Skip: cur.Skip}
 	out := diffPage{FromCommitID: from.Commit().String(), ToCommitID: to.Commit().String(), Items: []documentDiffJSON{}}
-	skip, size := cur.Skip, 0
-	for d := range catalog.Diff(c.r.Context(), from.Snapshot, to.Snapshot, catalog.Kind(c.query.Get("kind"))) {
-		if skip > 0 {
-			skip--
-			continue
-		}
+	last, size := cur.Token, 0
+	for place, d := range catalogs.Diff(c.r.Context(), from.Snapshot, to.Snapshot, catalog.Kind(c.query.Get("kind")), cur.Token) {
 		for _, f := range d.Fields {
 			size += len(f.Old) + len(f.New)
 		}
 		if len(out.Items) == cur.size || size > maxPage && len(out.Items) > 0 {
-			out.NextPageToken = cur.next(token)
+			out.NextPageToken = cur.next(last)
 			break
 		}
 		out.Items = append(out.Items, documentDiffView(d))
-		token.Skip++
+		last = place
 	}
 	if err := c.r.Context().Err(); err != nil {
 		return errs.From(err)
@@ -313,12 +306,12 @@ func (a *api) sidesOfDiff(c *call, cur cursor) (from, to *catalogs.Catalog, err 
 		to, err = a.catalogAt(c, "to")
 		return from, to, err
 	}
-	before, err := git.ParseObjectID(cur.After)
+	before, after, err := catalogs.DiffSides(cur.Token)
 	if err != nil {
 		return nil, nil, errs.InField(err, "page_token")
 	}
 	if from, err = a.opts.Catalogs.OpenCommit(c.r.Context(), id, before); err == nil {
-		to, err = a.opts.Catalogs.OpenCommit(c.r.Context(), id, cur.Commit)
+		to, err = a.opts.Catalogs.OpenCommit(c.r.Context(), id, after)
 	}
 	return from, to, err
 }

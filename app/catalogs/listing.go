@@ -3,6 +3,7 @@ package catalogs
 import (
 	"context"
 	"iter"
+	"strings"
 
 	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -64,4 +65,47 @@ func (c *Catalog) Find(ctx context.Context, q catalog.Query, from page.Token) (i
 			}
 		}
 	}, nil
+}
+
+// Diff yields what [catalog.Diff] does, each with the place behind it, from a place of the same comparison on; the zero place is
+// its beginning.
+func Diff(ctx context.Context, from, to *catalog.Snapshot, kind catalog.Kind, after page.Token) iter.Seq2[page.Token, catalog.DocumentDiff] {
+	return func(yield func(page.Token, catalog.DocumentDiff) bool) {
+		behind := diffPlace(after)
+		place, skip := diffToken(from, to, behind), after.Skip
+		place.Skip = skip
+		for d := range catalog.Diff(ctx, from, to, kind, behind) {
+			if skip > 0 {
+				skip--
+				continue
+			}
+			if next := d.Place(); len(next.Kind)+len(next.ID) <= maxTokenID {
+				place = diffToken(from, to, next)
+			} else {
+				place.Skip++
+			}
+			if !yield(place, d) {
+				return
+			}
+		}
+	}
+}
+
+// diffToken names both commits, and the document that the place is behind. Neither kind nor id holds a NUL.
+func diffToken(from, to *catalog.Snapshot, behind catalog.DiffPlace) page.Token {
+	return page.Token{Commit: to.Commit(), After: from.Commit().String() + "\x00" + string(behind.Kind) + "\x00" + behind.ID}
+}
+
+func diffPlace(t page.Token) catalog.DiffPlace {
+	_, behind, _ := strings.Cut(t.After, "\x00")
+	kind, id, _ := strings.Cut(behind, "\x00")
+	return catalog.DiffPlace{Kind: catalog.Kind(kind), ID: id}
+}
+
+// DiffSides are the commits of the old and the new side that a place of [Diff] is of. It fails with INVALID_OBJECT_ID for what
+// is no such place.
+func DiffSides(t page.Token) (from, to git.ObjectID, err error) {
+	commit, _, _ := strings.Cut(t.After, "\x00")
+	from, err = git.ParseObjectID(commit)
+	return from, t.Commit, err
 }

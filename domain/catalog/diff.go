@@ -40,18 +40,31 @@ type FieldDiff struct {
 	Old, New json.RawMessage
 }
 
+// DiffPlace is a place in a comparison: behind the document of that kind and id. The zero value is the beginning.
+type DiffPlace struct {
+	Kind Kind
+	ID   string
+}
+
+// Place is the one behind the document.
+func (d *DocumentDiff) Place() DiffPlace { return DiffPlace{d.Shown().Kind, d.Shown().ID} }
+
 // Diff yields the documents of a kind, of every kind for "", that differ between two catalogs, ordered by kind and by the bytes
-// of their ids. One whose file differs in nothing but how it is written, or where it is, is among them. It ends early when the
-// context ends.
-func Diff(ctx context.Context, from, to *Snapshot, kind Kind) iter.Seq[DocumentDiff] {
+// of their ids, from a place on; what is before that costs nothing. One whose file differs in nothing but how it is written, or
+// where it is, is among them. It ends early when the context ends.
+func Diff(ctx context.Context, from, to *Snapshot, kind Kind, after DiffPlace) iter.Seq[DocumentDiff] {
 	return func(yield func(DocumentDiff) bool) {
 		kinds := maps.Clone(from.counts)
 		maps.Copy(kinds, to.counts)
 		for _, each := range slices.Sorted(maps.Keys(kinds)) {
-			if kind != "" && each != kind {
+			behind := ""
+			switch {
+			case kind != "" && each != kind, each < after.Kind:
 				continue
+			case each == after.Kind:
+				behind = after.ID
 			}
-			for d := range pairs(from.List(each, ""), to.List(each, "")) {
+			for d := range pairs(from.List(each, behind), to.List(each, behind)) {
 				if ctx.Err() != nil || d.compare() && !yield(d) {
 					return
 				}

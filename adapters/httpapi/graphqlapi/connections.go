@@ -372,8 +372,7 @@ func (s *session) diff(ctx context.Context, repository, from string, to *string,
 	if err != nil {
 		return nil, err
 	}
-	place := page.Token{Commit: newer.Commit(), After: older.Commit().String()}
-	edges, info := fill(w, counted(w, place, catalog.Diff(ctx, older.Snapshot, newer.Snapshot, kind)))
+	edges, info := fill(w, catalogs.Diff(ctx, older.Snapshot, newer.Snapshot, kind, w.from))
 	if err := ctx.Err(); err != nil {
 		return nil, errs.From(err)
 	}
@@ -399,12 +398,12 @@ func (s *session) sidesOfDiff(ctx context.Context, w window, repository, from st
 	if err != nil {
 		return nil, nil, errs.InField(err, "repository")
 	}
-	old, err := git.ParseObjectID(w.from.After)
+	old, present, err := catalogs.DiffSides(w.from)
 	if err != nil {
 		return nil, nil, errs.InField(err, "after")
 	}
 	if older, err = s.before(ctx, id, old); err == nil {
-		newer, err = s.before(ctx, id, w.from.Commit)
+		newer, err = s.before(ctx, id, present)
 	}
 	return older, newer, err
 }
