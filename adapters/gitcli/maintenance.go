@@ -42,16 +42,42 @@ func (r *repo) packsAdded(packs []*packfile.Pack) {
 		return
 	}
 	r.store.background.Go(func() {
-		if r.store.maintaining.Acquire(r.store.ctx, 1) != nil {
+		if !r.rest() || r.store.maintaining.Acquire(r.store.ctx, 1) != nil {
 			return // the next start counts the packs
 		}
 		defer r.store.maintaining.Release(1)
 		r.due.Store(false)
 		r.newPacks.Store(0)
-		if r.writer.closedWith() == nil && r.maintain(r.store.ctx) != nil {
+		if r.writer.closedWith() != nil {
+			return
+		}
+		begin := time.Now()
+		if r.maintain(r.store.ctx) != nil {
 			r.newPacks.Add(repackAfter / 2)
 		}
+		now := time.Now()
+		r.rested.Store(new(now.Add(restFactor * now.Sub(begin))))
 	})
+}
+
+// restFactor is how many times as long as its last maintenance took a repository rests before the next one: under steady
+// writes enough packs come within a second, and a large repository would be maintained all the time, for others to wait.
+const restFactor = 4
+
+// rest waits until the repository may be maintained again. It reports false if the store is closed before.
+func (r *repo) rest() bool {
+	until := r.rested.Load()
+	if until == nil {
+		return true
+	}
+	timer := time.NewTimer(time.Until(*until))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.store.ctx.Done():
+		return false
+	}
 }
 
 // unindexed is the weight of the packs that came after the repository was maintained.

@@ -1,8 +1,11 @@
 package gitcli
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -29,4 +32,20 @@ func TestPacksAreRolledUpUntilTheyGrowGeometrically(t *testing.T) {
 		}
 		assert.Equal(t, tt.want, rolledUp(packs), fmt.Sprint(tt.objects))
 	}
+}
+
+func TestARepositoryRestsAfterItsMaintenance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, closed := context.WithCancel(t.Context())
+		r := &repo{store: &Store{ctx: ctx}}
+		begin := time.Now()
+		assert.True(t, r.rest())
+		assert.Zero(t, time.Since(begin), "it was never maintained")
+		r.rested.Store(new(begin.Add(time.Minute)))
+		assert.True(t, r.rest())
+		assert.Equal(t, time.Minute, time.Since(begin))
+		r.rested.Store(new(time.Now().Add(time.Minute)))
+		time.AfterFunc(time.Second, closed)
+		assert.False(t, r.rest(), "the store is closed")
+	})
 }

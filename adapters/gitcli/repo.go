@@ -40,6 +40,8 @@ type repo struct {
 	newPacks atomic.Int64
 	// due is whether the repository waits for being maintained.
 	due atomic.Bool
+	// rested is when it may be maintained again, nil if it has not been.
+	rested atomic.Pointer[time.Time]
 	// noRoom is whether the last maintenance was put off; only who maintains uses it.
 	noRoom bool
 	size   sizeCache
