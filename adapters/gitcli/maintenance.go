@@ -139,7 +139,7 @@ func (r *repo) roomFor(packs []packSize) error {
 	for _, p := range packs {
 		copied += p.bytes
 	}
-	needed := uint64(max(r.store.opts.MinFreeSpace, 0)) + uint64(copied) //nolint:gosec // neither is negative
+	needed := uint64(max(r.store.opts.MinFreeSpace, 0)) + uint64(copied)
 	free := r.store.available(r.packDir())
 	if free >= needed {
 		return nil
