@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -38,7 +39,8 @@ func atParam() *param {
 func documentParams() []*param {
 	return []*param{
 		textParam("fields", "The members of documents to answer with, with commas between them; those within fields with a point, such as "+
-			"id,price,fields.supplier. Without it all. What the schema calls required is then only there if it is named."),
+			"id,price,fields.supplier, and those in a map with the keys that lead to it: fields.supplier.name, of a list from every item that has it. "+
+			"A field that no document of the kind has, and no schema names, is refused. Without it all. What the schema calls required is then only there if it is named."),
 		enumParam("body", "The Markdown body as it is (raw, as without this), as HTML that is safe to show, or not at all. As HTML it comes in body_html in place of "+
 			"body; what is larger than 256 KiB, or takes too much work, as preformatted text.", bodyRaw, bodyHTML, bodyNone),
 		atParam(),
@@ -105,8 +107,10 @@ func (c *call) optionalText(name string) *string {
 type shape struct {
 	// members are the names of those to keep, nil is all.
 	members map[string]bool
-	// fields are the names of those of the member fields, if that is not kept whole.
+	// fields are the names of those of the member fields, if that is not kept whole, with points behind the keys that lead to them.
 	fields map[string]bool
+	// above are what leads to one of the fields, with the point behind it.
+	above map[string]bool
 	// body is how the body is wanted; "" is as it is.
 	body string
 }
@@ -131,12 +135,17 @@ func (c *call) shape(example any) (s shape, err error) {
 		return s, nil
 	}
 	known := membersOf(example)
-	s.members, s.fields = map[string]bool{}, map[string]bool{}
+	s.members, s.fields, s.above = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for name := range strings.SplitSeq(c.query.Get("fields"), ",") {
 		field, isField := strings.CutPrefix(name, "fields.")
 		switch {
 		case isField && field != "":
 			s.fields[field] = true
+			for i, r := range field {
+				if r == '.' {
+					s.above[field[:i+1]] = true
+				}
+			}
 		case !slices.Contains(known, name):
 			return s, errs.InvalidField(errs.ReasonInvalidArgument, "fields", "documents have no member %q: there are %s, and fields. with the name of a field",
 				clip(name, 64), strings.Join(known, ", "))
@@ -167,7 +176,7 @@ func (s shape) of(object []byte, body func() []byte) []byte {
 			if len(s.fields) == 0 {
 				continue
 			}
-			value = pickMembers(value, s.fields)
+			value = s.pickMembers(value, "")
 		case name == "body":
 			name = s.bodyMember()
 			if s.body == bodyNone || s.members != nil && !s.members["body"] && !s.members[name] {
@@ -184,14 +193,63 @@ func (s shape) of(object []byte, body func() []byte) []byte {
 	return append(out, '}')
 }
 
-func pickMembers(object []byte, wanted map[string]bool) []byte {
+// pickMembers returns the wanted members of an object that lies behind a prefix.
+func (s shape) pickMembers(object []byte, prefix string) []byte {
 	out := []byte{'{'}
 	for name, value := range members(object) {
-		if wanted[name] {
+		field := prefix + name
+		if s.fields[field] {
 			out = appendMember(out, name, value)
+		} else if s.above[field+"."] {
+			if picked := s.pickWithin(value, field+"."); picked != nil {
+				out = appendMember(out, name, picked)
+			}
 		}
 	}
 	return append(out, '}')
+}
+
+// pickWithin returns what of a value is wanted, of a list the items that have some of it; nil for nothing.
+func (s shape) pickWithin(value []byte, prefix string) []byte {
+	var out []byte
+	switch jsontext.Value(value).Kind() {
+	case '{':
+		out = s.pickMembers(value, prefix)
+	case '[':
+		out = []byte{'['}
+		for item := range items(value) {
+			if picked := s.pickWithin(item, prefix); picked != nil {
+				if len(out) > 1 {
+					out = append(out, ',')
+				}
+				out = append(out, picked...)
+			}
+		}
+		out = append(out, ']')
+	}
+	if len(out) <= len("{}") {
+		return nil
+	}
+	return out
+}
+
+// items yields the items of a list that is valid JSON.
+func items(list []byte) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		dec := jsontext.NewDecoder(bytes.NewReader(list))
+		_, _ = dec.ReadToken()
+		for dec.PeekKind() != ']' {
+			value, err := dec.ReadValue()
+			if err != nil || !yield(value) {
+				return
+			}
+		}
+	}
+}
+
+// check refuses fields that no document of the kind has.
+func (s shape) check(of *catalog.Snapshot, kind catalog.Kind) error {
+	return of.CheckOthers(kind, slices.Sorted(maps.Keys(s.fields)))
 }
 
 func appendMember(out []byte, name string, value []byte) []byte {
@@ -265,6 +323,9 @@ func (a *api) listDocuments(c *call, l documentList) error {
 	if err != nil {
 		return err
 	}
+	if err := shape.check(found.Snapshot, l.kind); err != nil {
+		return err
+	}
 	return a.answerVersion(c, found, a.pageTag(c, found), func() ([]byte, error) {
 		var (
 			objects [][]byte
@@ -310,6 +371,9 @@ func (a *api) getDocument(c *call, l documentList) error {
 	if d == nil || d.Kind != l.kind {
 		id := clip(c.path["document"], 128)
 		return errs.New(errs.ReasonDocumentNotFound, fmt.Sprintf("the catalog serves no %.64q of id %q", l.kind, id), "kind", clip(string(l.kind), 64), "id", id)
+	}
+	if err := shape.check(found.Snapshot, l.kind); err != nil {
+		return err
 	}
 	e := a.encoded.of(d)
 	if l.more == nil && shape.whole() {

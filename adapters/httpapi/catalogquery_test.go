@@ -81,17 +81,24 @@ func TestATokenIsForOneQuestionOnly(t *testing.T) {
 }
 
 func TestOnlyTheMembersThatAreAskedForAreSent(t *testing.T) {
-	w := openShop(t, smallShop())
+	files := smallShop()
+	files["products/nested.md"] = productFile("nested", "early", "lots: [{farm: {name: X}, altitude: 1900}, {altitude: 2000}, none, {farm: {name: Z, size: 3}}]\na.b: 2\nsupplier: Ada\n")
+	w := openShop(t, files)
 	for question, want := range map[string]string{
-		"/products/a?fields=id,price":                   `{"id":"a","price":"1.50"}`,
-		"/products/a?fields=fields.gtin,fields.none,id": `{"id":"a","fields":{"gtin":"0042"}}`,
-		"/products/a?fields=fields":                     `{"fields":{"supplier":{"name":"Ada","since":1843},"gtin":"0042"}}`,
-		"/products/a?fields=body":                       `{"body":"About **a**.\n"}`,
-		"/products/a?fields=body&body=html":             `{"body_html":"<p>About <strong>a</strong>.</p>\n"}`,
-		"/products/a?fields=id,body&body=none":          `{"id":"a"}`,
-		"/categories/early?fields=id,ancestors":         `{"id":"early","ancestors":[{"id":"root","slug":"root","title":"ROOT"}]}`,
-		"/documents/Note/n1?fields=fields.text":         `{"fields":{"text":"hello"}}`,
-		"/documents/Product/a?fields=title":             `{"title":"Title of a"}`,
+		"/products/a?fields=id,price":                                                   `{"id":"a","price":"1.50"}`,
+		"/products/a?fields=fields.gtin,id":                                             `{"id":"a","fields":{"gtin":"0042"}}`,
+		"/products/b?fields=fields.gtin,id":                                             `{"id":"b","fields":{}}`,
+		"/products/a?fields=fields.supplier.name":                                       `{"fields":{"supplier":{"name":"Ada"}}}`,
+		"/products/a?fields=fields.supplier.name,fields.supplier":                       `{"fields":{"supplier":{"name":"Ada","since":1843}}}`,
+		"/products/nested?fields=fields.lots.farm.name,fields.a.b,fields.supplier.name": `{"fields":{"lots":[{"farm":{"name":"X"}},{"farm":{"name":"Z"}}],"a.b":2}}`,
+		"/products/nested?fields=fields.lots.farm":                                      `{"fields":{"lots":[{"farm":{"name":"X"}},{"farm":{"name":"Z","size":3}}]}}`,
+		"/products/a?fields=fields":                                                     `{"fields":{"supplier":{"name":"Ada","since":1843},"gtin":"0042"}}`,
+		"/products/a?fields=body":                                                       `{"body":"About **a**.\n"}`,
+		"/products/a?fields=body&body=html":                                             `{"body_html":"<p>About <strong>a</strong>.</p>\n"}`,
+		"/products/a?fields=id,body&body=none":                                          `{"id":"a"}`,
+		"/categories/early?fields=id,ancestors":                                         `{"id":"early","ancestors":[{"id":"root","slug":"root","title":"ROOT"}]}`,
+		"/documents/Note/n1?fields=fields.text":                                         `{"fields":{"text":"hello"}}`,
+		"/documents/Product/a?fields=title":                                             `{"title":"Title of a"}`,
 	} {
 		if got := strings.TrimSpace(string(w.get(shopCatalog + question).wants(http.StatusOK).body)); got != want {
 			t.Errorf("%s is %s, want %s", question, got, want)

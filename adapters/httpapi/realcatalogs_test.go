@@ -301,9 +301,11 @@ func (a *asker) askInShapes() {
 	for i, name := range members {
 		a.askFew(question{fields: []string{name}})
 		if i%4 == 0 {
-			a.askFew(question{fields: []string{"fields.none", "id", members[(i+1)%len(members)], name}})
+			a.askFew(question{fields: []string{"id", members[(i+1)%len(members)], name}})
 		}
 	}
+	a.askFew(question{fields: []string{"id", "fields.none"}})
+	a.askFew(question{fields: []string{"id", "fields.attributes.origin", "fields.attributes.capacity_ml", "fields.supplier.contact"}})
 	for _, body := range []string{"raw", "html", "none"} {
 		a.askFew(question{body: body})
 		a.askFew(question{body: body, fields: []string{"body", "id"}, anyKind: true})

@@ -11,6 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/gitstore-dev/gitstore/domain/errs"
 )
 
 // fieldValue is one plain value of the fields of a document.
@@ -242,4 +244,34 @@ func (s *Snapshot) hasField(kind Kind, name string) bool {
 	}
 	_, found := slices.BinarySearch(s.Fields(kind), name)
 	return found
+}
+
+// CheckOthers fails with INVALID_ARGUMENT for a name that is that of no field, nor of a map that fields lie in, which documents of
+// a kind may have beside those of the kind itself. Names are those of [Snapshot.Fields].
+func (s *Snapshot) CheckOthers(kind Kind, names []string) error {
+	own := ownFields(kind)
+	for _, name := range names {
+		if name == "kind" || slices.Contains(own, name) {
+			return errs.InvalidField(errs.ReasonInvalidArgument, "fields", "the field %q is a member of its own: leave out what is in front of it", name)
+		}
+		if !s.hasBelow(kind, name) {
+			return s.unknownField(kind, "fields", name)
+		}
+	}
+	return nil
+}
+
+// hasBelow reports whether documents of a kind have a field of the name, or one in a map of the name, that is not the kind's.
+func (s *Snapshot) hasBelow(kind Kind, name string) bool {
+	known, own := s.Fields(kind), ownFields(kind)
+	if _, found := slices.BinarySearch(known, name); found {
+		return true
+	}
+	at, _ := slices.BinarySearch(known, name+".")
+	for ; at < len(known) && strings.HasPrefix(known[at], name+"."); at++ {
+		if !slices.Contains(own, known[at]) {
+			return true
+		}
+	}
+	return false
 }

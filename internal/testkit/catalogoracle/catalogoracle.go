@@ -206,6 +206,27 @@ func (c *Catalog) HasField(kind catalog.Kind, name string) bool {
 	return slices.ContainsFunc(c.Of(kind), func(d Document) bool { return has(d.Fields, strings.Split(name, ".")) })
 }
 
+// HasOther reports whether documents of a kind have something at a name that is none of the kind's own, a map included, or could have.
+func (c *Catalog) HasOther(kind catalog.Kind, name string) bool {
+	keys := strings.Split(name, ".")
+	return names(c.schemas[kind], keys) || slices.ContainsFunc(c.Of(kind), func(d Document) bool { return leads(d.Fields, keys) })
+}
+
+// leads reports whether the keys lead to anything.
+func leads(v any, keys []string) bool {
+	if len(keys) == 0 {
+		return true
+	}
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, func(item any) bool { return leads(item, keys) })
+	case map[string]any:
+		below, there := v[keys[0]]
+		return there && leads(below, keys[1:])
+	}
+	return false
+}
+
 // names reports whether a schema names a field.
 func names(schema map[string]any, keys []string) bool {
 	properties, _ := schema["properties"].(map[string]any)
