@@ -298,17 +298,16 @@ func createRepo(ctx context.Context, runner *command.Runner, dir string, req por
 	return metadata{ID: req.ID.String(), ObjectFormat: req.ObjectFormat.String(), CreatedAt: now}.write(dir)
 }
 
-// repositoryOf finds out the id of the repository in dir, false if GitStore did not set it up.
-func repositoryOf(dir string) (git.RepositoryID, bool) {
+// repositoryOf finds out the id of the repository in dir. It fails if GitStore did not set it up or it cannot be read.
+func repositoryOf(dir string) (git.RepositoryID, error) {
 	if !strings.HasSuffix(dir, ".git") {
-		return git.RepositoryID{}, false
+		return git.RepositoryID{}, errors.New("its name does not end in .git")
 	}
 	m, err := readMetadata(dir)
 	if err != nil {
-		return git.RepositoryID{}, false
+		return git.RepositoryID{}, err
 	}
-	id, err := git.ParseRepositoryID(m.ID)
-	return id, err == nil
+	return git.ParseRepositoryID(m.ID)
 }
 
 // hasRefs reports whether the repository in dir has a branch or tag, without opening it.

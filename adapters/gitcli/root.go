@@ -1,6 +1,7 @@
 package gitcli
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -134,28 +136,24 @@ func (r *root) path(id git.RepositoryID) string {
 	return filepath.Join(r.repositories(), name[:2], name[2:4], name+".git")
 }
 
-// clean removes what a process that was killed left behind. Nobody else writes below the root, so whatever looks
-// unfinished is garbage (docs/adr/0003-one-writer.md). It returns how many files it removed.
+// clean removes what was being made or removed when a process was killed, and returns how much it was. What cannot be
+// removed is logged and in nobody's way.
 func (r *root) clean(ctx context.Context, logger *slog.Logger) (removed int, err error) {
 	unfinished, err := os.ReadDir(r.tmp())
 	if err != nil {
 		return 0, err
 	}
 	for _, e := range unfinished {
-		if err := removeAll(ctx, filepath.Join(r.tmp(), e.Name())); err != nil {
-			return removed, err
+		switch err := removeAll(ctx, filepath.Join(r.tmp(), e.Name())); {
+		case ctx.Err() != nil:
+			return removed, ctx.Err()
+		case err != nil:
+			logger.ErrorContext(ctx, "what an unclean stop left behind cannot be removed and takes up room: mend the disk or the permissions, and restart the service", "error", err)
+		default:
+			removed++
 		}
-		removed++
 	}
-	err = r.each(func(dir string) error {
-		n, err := cleanRepository(dir)
-		removed += n
-		return err
-	})
-	if removed > 0 {
-		logger.InfoContext(ctx, "removed what an unclean stop left behind", "files", removed)
-	}
-	return removed, err
+	return removed, nil
 }
 
 // removeAll removes a file, or a directory with all that is in it. It fails with the context's error, and leaves the rest,
@@ -176,48 +174,74 @@ func removeAll(ctx context.Context, path string) error {
 	return os.RemoveAll(path)
 }
 
-// each calls fn with the directory of every repository.
-func (r *root) each(fn func(dir string) error) error {
-	return eachDir(r.repositories(), func(ab string) error {
-		return eachDir(ab, func(cd string) error { return eachDir(cd, fn) })
-	})
+// directories returns the directories of all repositories, and calls unread for one above them that cannot be read.
+func (r *root) directories(unread func(dir string, err error)) ([]string, error) {
+	level, err := subdirectories(r.repositories())
+	for range 2 {
+		var below []string
+		for _, dir := range level {
+			found, err := subdirectories(dir)
+			if err != nil {
+				unread(dir, err)
+			}
+			below = append(below, found...)
+		}
+		level = below
+	}
+	return level, err
 }
 
-func eachDir(dir string, fn func(string) error) error {
+func subdirectories(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
+	var found []string
 	for _, e := range entries {
-		if !e.IsDir() {
-			continue
-		}
-		if err := fn(filepath.Join(dir, e.Name())); err != nil {
-			return err
+		if e.IsDir() {
+			found = append(found, filepath.Join(dir, e.Name()))
 		}
 	}
-	return nil
+	return found, err
 }
 
-// cleanRepository removes lock files, temporary files and packs without an index from a repository. It stays below dir
-// whatever symbolic links lie there.
+// cleanRepository removes lock files, temporary files and packs without an index from a repository: nobody else writes
+// below the root, so whatever looks unfinished is garbage (docs/adr/0003-one-writer.md). It stays below dir whatever
+// symbolic links lie there, goes on where something cannot be read or removed, and then fails with the first such error.
 func cleanRepository(dir string) (removed int, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, root.Close()) }()
-	err = fs.WalkDir(root.FS(), ".", func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !isLeftover(root, path, e) {
-			return err
+	removed, err = cleanBelow(root, ".")
+	return removed, errors.Join(err, root.Close())
+}
+
+// cleanBelow does not use root.FS: io/fs has no names that are not UTF-8, and refs may have them.
+func cleanBelow(root *os.Root, dir string) (removed int, err error) {
+	entries, err := readDir(root, dir)
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		var failure error
+		switch {
+		case isLeftover(root, name, e):
+			if failure = root.RemoveAll(name); failure == nil {
+				removed++
+			}
+		case e.IsDir():
+			var n int
+			n, failure = cleanBelow(root, name)
+			removed += n
 		}
-		removed++
-		if err := root.RemoveAll(path); err != nil || !e.IsDir() {
-			return err
-		}
-		return fs.SkipDir
-	})
+		err = cmp.Or(err, failure)
+	}
 	return removed, err
+}
+
+func readDir(root *os.Root, name string) ([]fs.DirEntry, error) {
+	dir, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := dir.ReadDir(-1)
+	return entries, errors.Join(err, dir.Close())
 }
 
 // removeRefLocks removes the locks that a killed update-ref left: on refs, on HEAD where its branch moved, and on
@@ -232,9 +256,9 @@ func removeRefLocks(dir string) error {
 	return err
 }
 
-func isLeftover(root *os.Root, path string, e fs.DirEntry) bool {
+func isLeftover(root *os.Root, file string, e fs.DirEntry) bool {
 	name := e.Name()
-	inObjects := strings.HasPrefix(path, "objects/")
+	inObjects := strings.HasPrefix(file, "objects/")
 	switch {
 	case inObjects && (strings.HasPrefix(name, "tmp_") || isOfMaintenance(name)):
 		return true
@@ -243,7 +267,7 @@ func isLeftover(root *os.Root, path string, e fs.DirEntry) bool {
 	case strings.HasSuffix(name, ".lock"):
 		return true
 	case inObjects && strings.HasSuffix(name, ".pack"):
-		_, err := root.Lstat(strings.TrimSuffix(path, ".pack") + ".idx")
+		_, err := root.Lstat(strings.TrimSuffix(file, ".pack") + ".idx")
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	return false

@@ -53,14 +53,19 @@ func (s *Store) States(ctx context.Context, ids ...git.RepositoryID) iter.Seq2[e
 	}
 }
 
-// isNameless reports whether the repository was not found at the start, and its directory is there: its metadata, which
-// has its id, could not be read then.
+// isNameless reports whether the repository was not found at the start, and its directory is there or may be: its
+// metadata, which has its id, or a directory above it could not be read then.
 func (s *Store) isNameless(id git.RepositoryID) bool {
 	s.mu.Lock()
 	_, found := s.handles.Get(id.String())
 	s.mu.Unlock()
 	dir := s.root.path(id)
-	if _, ok := s.nameless[dir]; !ok || found {
+	nameless := false
+	for at := dir; at != s.root.repositories(); at = filepath.Dir(at) {
+		_, ok := s.nameless[at]
+		nameless = nameless || ok
+	}
+	if found || !nameless {
 		return false
 	}
 	_, err := os.Lstat(dir)

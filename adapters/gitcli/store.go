@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/tidwall/btree"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/catfile"
@@ -150,7 +151,8 @@ type Store struct {
 	handles btree.Map[string, *handle]
 	closed  bool
 
-	// nameless are the directories that did not tell at the start whose they are. It does not change after that.
+	// nameless are the directories that did not tell at the start whose they are, or which repositories are in them. It does
+	// not change after that.
 	nameless map[string]struct{}
 }
 
@@ -215,31 +217,83 @@ func (s *Store) finishRefs(ctx context.Context, id git.RepositoryID, dir string)
 	return s.refs.finish(ctx, dir)
 }
 
+// maxRecovering is how many repositories are looked at at once at the start.
+const maxRecovering = 8
+
 // recover cleans the root, finds its repositories, and finishes what was to happen to their refs. What cannot be finished
-// yet, on a full disk say, is finished before the next write.
+// yet, on a full disk say, is finished before the next write. A repository that cannot be read keeps no other from being
+// served.
 func (s *Store) recover(ctx context.Context) error {
-	if _, err := s.root.clean(ctx, s.logger); err != nil {
+	removed, err := s.root.clean(ctx, s.logger)
+	if err != nil {
 		return err
 	}
-	return s.root.each(func(dir string) error {
-		id, ok := repositoryOf(dir)
-		if !ok || s.root.path(id) != dir {
-			s.logger.WarnContext(ctx, "ignoring a directory that is not a repository of GitStore", "directory", dir)
-			s.nameless[dir] = struct{}{}
-			return nil
-		}
-		finished, err := s.finishRefs(ctx, id, dir)
-		if finished {
-			s.logger.InfoContext(ctx, "finished an update of several refs that an unclean stop left behind", "repository", id.String())
-		}
-		if err != nil {
-			s.logger.ErrorContext(ctx, "an update of several refs that an unclean stop left behind cannot be finished yet", "repository", id.String(), "error", err)
-		}
-		h := newHandle(id, dir)
-		h.present.Store(true)
-		s.handles.Set(id.String(), h)
-		return nil
+	dirs, err := s.root.directories(func(dir string, err error) {
+		s.logger.ErrorContext(ctx, "a directory cannot be read, and the repositories in it are not served: mend the disk or its permissions, and restart the service",
+			"directory", dir, "error", err)
+		s.nameless[dir] = struct{}{}
 	})
+	if err != nil {
+		return err
+	}
+	var group errgroup.Group
+	group.SetLimit(maxRecovering)
+	var cleaned atomic.Int64
+	for _, dir := range dirs {
+		group.Go(func() error {
+			cleaned.Add(int64(s.recoverRepository(ctx, dir)))
+			return ctx.Err()
+		})
+	}
+	err = group.Wait()
+	if n := int64(removed) + cleaned.Load(); n > 0 {
+		s.logger.InfoContext(ctx, "removed what an unclean stop left behind", "files", n)
+	}
+	return err
+}
+
+// recoverRepository cleans what may be a repository and makes it known. It returns how many files it removed.
+func (s *Store) recoverRepository(ctx context.Context, dir string) (removed int) {
+	removed, unclean := cleanRepository(dir)
+	id, err := repositoryOf(dir)
+	if _, failed := errors.AsType[*fs.PathError](err); failed && !errors.Is(err, fs.ErrNotExist) {
+		unclean = err
+	}
+	switch {
+	case err == nil && s.root.path(id) == dir:
+	case err != nil && unclean != nil:
+		s.logger.ErrorContext(ctx, "a repository cannot be read and is not served: mend the disk or the permissions of its directory, and restart the service",
+			"directory", dir, "error", unclean)
+		s.ignore(dir)
+		return removed
+	default:
+		s.logger.WarnContext(ctx, "ignoring a directory that is not a repository of GitStore", "directory", dir, "error", err)
+		s.ignore(dir)
+		return removed
+	}
+	if unclean != nil {
+		s.logger.ErrorContext(ctx, "a repository cannot be read as a whole: mend the disk or the permissions in its directory, and restart the service; until then calls may fail",
+			"repository", id.String(), "directory", dir, "error", unclean)
+	}
+	finished, err := s.finishRefs(ctx, id, dir)
+	if finished {
+		s.logger.InfoContext(ctx, "finished an update of several refs that an unclean stop left behind", "repository", id.String())
+	}
+	if err != nil {
+		s.logger.ErrorContext(ctx, "an update of several refs that an unclean stop left behind cannot be finished yet", "repository", id.String(), "error", err)
+	}
+	h := newHandle(id, dir)
+	h.present.Store(true)
+	s.mu.Lock()
+	s.handles.Set(id.String(), h)
+	s.mu.Unlock()
+	return removed
+}
+
+func (s *Store) ignore(dir string) {
+	s.mu.Lock()
+	s.nameless[dir] = struct{}{}
+	s.mu.Unlock()
 }
 
 // maxRemoving is how long a store that is closed goes on to remove deleted repositories.
@@ -375,7 +429,7 @@ func (s *Store) repo(ctx context.Context, id git.RepositoryID) (*repo, error) {
 		return nil, errDraining
 	}
 	if !ok {
-		return nil, repositoryNotFound(id)
+		return nil, s.absent(ctx, id)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -394,6 +448,19 @@ func (s *Store) repo(ctx context.Context, id git.RepositoryID) (*repo, error) {
 		h.repo = r
 	}
 	return h.repo, nil
+}
+
+// absent returns why a repository that was not found cannot be used: there is none, or it could not be read at the start.
+func (s *Store) absent(ctx context.Context, id git.RepositoryID) error {
+	if !s.isNameless(id) {
+		return repositoryNotFound(id)
+	}
+	_, err := checkRepository(id, s.root.path(id))
+	if err == nil {
+		err = unsafeRepository(id, errors.New("it could not be read at the start: restart the service"))
+	}
+	s.logger.ErrorContext(ctx, "a repository cannot be opened", "repository", id.String(), "error", err, "cause", errors.Unwrap(err))
+	return err
 }
 
 func repositoryNotFound(id git.RepositoryID) error {
@@ -571,7 +638,10 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 	s.mu.Lock()
 	h, ok := s.handles.Get(id.String())
 	s.mu.Unlock()
-	if !ok || !h.present.CompareAndSwap(true, false) {
+	if !ok {
+		return s.absent(ctx, id)
+	}
+	if !h.present.CompareAndSwap(true, false) {
 		return repositoryNotFound(id)
 	}
 	h.close(repositoryNotFound(id))
