@@ -21,11 +21,7 @@ type releaseJSON struct {
 	CommitID   string         `json:"commit_id" doc:"The commit that is released; empty if the tag leads to none."`
 	Message    string         `json:"message" doc:"Empty for a light tag."`
 	Tagger     *signatureJSON `json:"tagger,omitempty" doc:"Who made the release, and when; not of a light tag."`
-}
-
-type madeReleaseJSON struct {
-	releaseJSON
-	Latest *bool `json:"latest,omitempty" doc:"Whether it is the highest version, pre-releases aside unless the catalog follows those: what the view live serves. A lower one, such as a fix of an earlier release, is made and not served there. Left out if that could not be found out."`
+	Latest     *bool          `json:"latest,omitempty" doc:"Of a release that was made just now: whether it is the highest version, pre-releases aside unless the catalog follows those: what the view live serves. A lower one, such as a fix of an earlier release, is made and not served there. Left out if that could not be found out."`
 }
 
 type newReleaseJSON struct {
@@ -90,8 +86,8 @@ func (a *api) releaseRoutes() []*route {
 		return nil
 	}
 	const group = "Releases"
-	made := content{description: "The release was made, now or before for the same request_id.", value: madeReleaseJSON{}, headers: []string{"GitStore-Commit", "Location"}}
-	tried := content{description: "Nothing was made: a dry run, and the release as it would be.", value: madeReleaseJSON{}, headers: []string{"GitStore-Commit"}}
+	made := content{description: "The release was made, now or before for the same request_id.", value: releaseJSON{}, headers: []string{"GitStore-Commit", "Location"}}
+	tried := content{description: "Nothing was made: a dry run, and the release as it would be.", value: releaseJSON{}, headers: []string{"GitStore-Commit"}}
 	return []*route{
 		newRoute(http.MethodGet, releasesPattern, spec{
 			id: "listReleases", group: group, summary: "List releases", query: pageParams(),
@@ -248,7 +244,8 @@ func (in *rollbackJSON) rollback(to string) (r catalogs.Rollback, err error) {
 }
 
 func (c *call) answerRelease(result catalogs.ReleaseResult, dryRun bool) error {
-	out := madeReleaseJSON{releaseJSON: releaseView(result.Tag), Latest: result.Latest}
+	out := releaseView(result.Tag)
+	out.Latest = result.Latest
 	c.setCommit(result.Tag.Ref.Peeled)
 	if dryRun {
 		return c.answer(http.StatusOK, out)

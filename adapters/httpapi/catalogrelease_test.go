@@ -65,6 +65,15 @@ func TestAReleaseSaysWhetherItIsLive(t *testing.T) {
 			t.Errorf("that %s is the latest is told as %v, and before as %v", tt.version, made["latest"], dry["latest"])
 		}
 	}
+	described := member(w.get("/openapi.json").json(), "components", "schemas", "Release", "properties")
+	for name := range w.get(releases + "/latest").wants(http.StatusOK).json() {
+		if described[name] == nil || name == "latest" {
+			t.Errorf("%s is not described, or told of a release that was made before", name)
+		}
+	}
+	if described["latest"] == nil {
+		t.Error("latest is not described")
+	}
 	back := w.post(releases+"/1.9.0/rollback", `{}`).wants(http.StatusCreated).json()
 	if back["version"] != "1.10.2" || back["latest"] != true {
 		t.Errorf("the rollback is %v", back)
