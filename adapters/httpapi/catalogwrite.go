@@ -199,7 +199,7 @@ func (a *api) documentWriteRoutesOf(group string, l documentList) []*route {
 		}, func(c *call) error { return a.writeDocument(c, kind(c), catalogs.CreateDocument) }),
 		newRoute(http.MethodPut, one, spec{
 			id: "put" + single, group: group, summary: "Write a " + l.noun, query: documentWriteParams(),
-			description: "Creates it, or gives it other fields: what is left out goes, but the body. " + writeRules + keepRules,
+			description: "Creates it, or gives it other fields: what is left out goes, but the body. One that is not served for what is wrong with its file is mended there. " + writeRules + keepRules,
 			instead:     writeInstead,
 			headers:     []*param{match, headerParam("If-None-Match", "*: the document must not exist.")}, body: &content{value: l.input},
 			answers: map[int]content{http.StatusCreated: created, http.StatusOK: written}, fails: ofNewDocument,
