@@ -54,7 +54,7 @@ type Journal struct {
 	// behind is set until every repository was put among the unsure, as what the log knows of it may be anything.
 	behind bool
 	// told is where refs were said to be by synthetic events, or were found to be, until the next event of the ref: a writer
-	// may come late with one that was found already.
+	// may come late with one that was found already. It is empty for a repository that was found to be gone.
 	told map[git.RepositoryID]map[git.RefName]git.ObjectID
 }
 
@@ -150,17 +150,20 @@ func (j *Journal) notice(c event.Cursor) {
 
 // untold leaves out events that a synthetic one told already.
 func (j *Journal) untold(id git.RepositoryID, events []event.Event) []event.Event {
-	told := j.told[id]
-	if len(told) == 0 {
+	told, ok := j.told[id]
+	if !ok {
 		return events
 	}
+	gone := len(told) == 0
 	passed := passes(events, told)
 	var news []event.Event
 	for _, e := range events {
 		ref, ok := e.(event.RefUpdated)
 		if !ok {
 			clear(told) // with the repository all its refs came or went
-			news = append(news, e)
+			if _, late := e.(event.RepositoryDeleted); !late || !gone {
+				news = append(news, e)
+			}
 			continue
 		}
 		at, known := told[ref.Ref]

@@ -701,3 +701,32 @@ func TestAWriterThatIsLateTellsNothingTwice(t *testing.T) {
 	assert.Equal(t, before, b.entries())
 	assert.Len(t, b.journal.Changed(t.Context(), move(second, first), move(first, second)), 2)
 }
+
+func TestADeletionThatIsFoundBeforeItIsToldOfIsToldOnce(t *testing.T) {
+	b := newBed(t)
+	b.stop()
+	shop := id(t, "shop")
+	var deleted atomic.Bool
+	moved := event.RefUpdated{Header: event.Header{ID: shop}, Ref: value[git.RefName](t)(git.BranchRef("main")), New: object(t, "a"), Commit: object(t, "a")}
+	before := func([]git.RepositoryID, map[git.RepositoryID]event.RepositoryState) {
+		if deleted.Load() { // it was written to before it was deleted
+			b.journal.Changed(t.Context(), moved)
+		}
+	}
+	after := func(_ []git.RepositoryID, read map[git.RepositoryID]event.RepositoryState) {
+		if deleted.Load() {
+			delete(read, shop)
+		}
+	}
+	b.startWith(journal.Options{}, func(s journal.Store) journal.Store { return watched{s, before, after} })
+	b.create("shop")
+	deleted.Store(true)
+	b.journal.Unsure(shop)
+	require.Eventually(t, func() bool { return !b.journal.Told(t.Context(), shop).IsZero() }, 10*time.Second, time.Millisecond)
+	header := event.Header{ID: shop}
+	assert.Empty(t, b.journal.Changed(t.Context(), event.RepositoryDeleted{Header: header}))
+	assert.Len(t, b.journal.Changed(t.Context(), event.RepositoryCreated{Header: header}), 1)
+	assert.Len(t, b.journal.Changed(t.Context(), moved), 1)
+	assert.Len(t, b.journal.Changed(t.Context(), event.RepositoryDeleted{Header: header}), 1)
+	assert.Equal(t, []string{"shop created", "shop deleted synthetic", "shop created", "shop refs/heads/main created ", "shop deleted"}, b.entries())
+}

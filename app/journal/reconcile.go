@@ -175,6 +175,10 @@ func (j *Journal) markUnreadable(id git.RepositoryID, unreadable bool) {
 // remember notes where the refs were found that the events are about, and those that it was noted of before.
 func (j *Journal) remember(id git.RepositoryID, store found, events []event.Event) {
 	told := map[git.RefName]git.ObjectID{}
+	if !store.exists {
+		j.told[id] = told
+		return
+	}
 	for ref := range j.told[id] {
 		told[ref] = store.Refs[ref]
 	}
@@ -183,7 +187,7 @@ func (j *Journal) remember(id git.RepositoryID, store found, events []event.Even
 			told[ref.Ref] = store.Refs[ref.Ref]
 		}
 	}
-	if delete(j.told, id); store.exists && len(told) > 0 {
+	if delete(j.told, id); len(told) > 0 {
 		j.told[id] = told
 	}
 }
