@@ -368,6 +368,9 @@ func TestTheWebPage(t *testing.T) {
 			versions = append(versions, r.Version)
 		}
 		assert.Equal(t, []string{"2.1.0", "2.0.0", "2.0.0-rc.1", "1.0.0"}, versions)
+		b.Fill("Version", "1.0.1")
+		b.Press(browser.KeyEnter)
+		b.Sees("#told", "Released 1.0.1. It is not the latest release")
 	})
 	on("changes that arrive while a view is made are shown by one more", func(t *testing.T, b *browser.Window) {
 		b.Visit("shop/history")
