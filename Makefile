@@ -81,9 +81,11 @@ compose: ## Install docker compose and curl, where there is none; needs Debian a
 
 .PHONY: up
 up: compose images ## Run a git-service and three API replicas in containers, with the sample catalog
-	$(COMPOSE) --project-name gitstore --file deploy/compose.yaml up --detach
+	@$(COMPOSE) --project-name gitstore --file deploy/compose.yaml up --detach || { \
+		echo 'The containers were not all started. If a port is in use, stop what listens there (`make run` does, on 8080), or name others: GITSTORE_PORT_1=9080 make up' >&2; exit 1; }
 	@for port in $(PORTS); do \
-		curl -fsS -o /dev/null --retry 60 --retry-delay 1 --retry-all-errors http://127.0.0.1:$$port/readyz; \
+		curl -fs -o /dev/null --retry 60 --retry-delay 1 --retry-all-errors http://127.0.0.1:$$port/readyz || { \
+			echo "http://127.0.0.1:$$port/readyz does not answer that it is ready: look at $(COMPOSE) --project-name gitstore --file deploy/compose.yaml logs" >&2; exit 1; }; \
 	done
 	@go run ./scripts/run -import http://127.0.0.1:$(firstword $(PORTS))
 	@echo 'GitStore is running; `make down` stops it. Three replicas serve the sample catalog:'

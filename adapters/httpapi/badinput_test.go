@@ -335,6 +335,11 @@ func TestRefusalsOfBodiesSayWhatCanBeDone(t *testing.T) {
 		{c.post("/v1/repositories", `[]`), "", "the body has to be an object"},
 		{c.post("/v1/repositories", `"x"`), "", "the body has to be an object"},
 		{c.post("/v1/repositories", `null`), "", "the body has to be an object"},
+		{c.post("/v1/repositories", ``), "", "the body is empty"},
+		{c.post("/v1/repositories", `{"id":"a"`), "", "at byte 9"},
+		{c.post("/v1/repositories", `{"ID":"a"}`), "ID", "there are id, "},
+		{c.post(shop+"/commits", ``), "", "the body is empty"},
+		{c.post(shop+"/commits", `{"mesage":"a"}`), "mesage", "is unknown: there are branch, "},
 	} {
 		got := tt.answer.field(tt.field).json()["detail"].(string)
 		if !strings.Contains(got, tt.says) {

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"reflect"
 	"strconv"
 	"strings"
@@ -52,18 +54,39 @@ func jsonError(at string, err error) error {
 		if errors.Is(e, jsontext.ErrDuplicateName) {
 			return errs.InvalidField(errs.ReasonInvalidArgument, field, "%q is given twice", field)
 		}
+		cause = fmt.Errorf("%w, at byte %d", e.Err, e.ByteOffset)
+		if e.ByteOffset == 0 && errors.Is(e.Err, io.ErrUnexpectedEOF) {
+			err = io.EOF
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return errs.Wrap(err, errs.ReasonInvalidArgument, "the body is empty: it has to be JSON", errs.MetaField, field)
 	}
 	return errs.Wrap(err, errs.ReasonInvalidArgument, "the body is not valid JSON: "+clip(cause.Error(), 128), errs.MetaField, field)
 }
 
 func semanticError(field string, e *json.SemanticError) error {
 	if errors.Is(e, json.ErrUnknownName) {
-		return errs.InvalidField(errs.ReasonInvalidArgument, field, "member %q is unknown", field)
+		return errs.InvalidField(errs.ReasonInvalidArgument, field, "member %q is unknown%s", field, known(e.GoType))
 	}
 	if field == "" {
 		return errs.New(errs.ReasonInvalidArgument, "the body has to be "+wanted(e.GoType))
 	}
 	return errs.InvalidField(errs.ReasonInvalidArgument, field, "%q has to be %s", field, wanted(e.GoType))
+}
+
+// known says which members there are where one was unknown.
+func known(t reflect.Type) string {
+	if t == nil || t.Kind() != reflect.Struct {
+		return ""
+	}
+	var names []string
+	for _, f := range reflect.VisibleFields(t) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
+			names = append(names, name)
+		}
+	}
+	return ": there are " + strings.Join(names, ", ")
 }
 
 // wanted says in JSON's words what a Go type is read from.

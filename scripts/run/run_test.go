@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -345,5 +346,21 @@ func TestASecondInterruptDoesNotWait(t *testing.T) {
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("it waits")
+	}
+}
+
+func TestTheImportWaitsForAGitServiceThatComesBack(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, `{"empty":false}`)
+	}))
+	defer server.Close()
+	defer client.CloseIdleConnections()
+	if err := (shop{server.URL + "/v1/repositories/shop"}).importIfMissing(t.Context(), "../../examples/catalog"); err != nil || asked != 2 {
+		t.Errorf("asked %d times: %v", asked, err)
 	}
 }

@@ -21,7 +21,7 @@ func (s shop) importIfMissing(ctx context.Context, dir string) error {
 	var info struct {
 		Empty bool `json:"empty"`
 	}
-	status, err := call(ctx, http.MethodGet, s.url, nil, &info)
+	status, err := s.ask(ctx, &info)
 	if status == http.StatusNotFound {
 		parent, id := s.url[:strings.LastIndexByte(s.url, '/')], s.url[strings.LastIndexByte(s.url, '/')+1:]
 		_, err = call(ctx, http.MethodPost, parent, strings.NewReader(`{"id":"`+id+`"}`), &info)
@@ -33,6 +33,23 @@ func (s shop) importIfMissing(ctx context.Context, dir string) error {
 	go func() { w.CloseWithError(writeCommit(w, os.DirFS(dir))) }()
 	_, err = call(ctx, http.MethodPost, s.url+"/commits", body, nil)
 	return err
+}
+
+// ask asks for the repository, again each second for a minute where the git-service is not there yet: an API that has
+// catalogs is ready without it.
+func (s shop) ask(ctx context.Context, answer any) (status int, err error) {
+	for range 60 {
+		status, err = call(ctx, http.MethodGet, s.url, nil, answer)
+		if status != http.StatusServiceUnavailable {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return status, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	return status, err
 }
 
 // writeCommit writes the request for a commit of all files, one after the other.
