@@ -26,7 +26,7 @@ func (a *api) serviceRoutes() []*route {
 		}, func(c *call) error { return c.answer(http.StatusOK, healthJSON{"ok"}) }),
 		newRoute(http.MethodGet, "/readyz", spec{
 			id: "getReadiness", group: group, summary: "Can requests be served", routine: true, answers: ok("They can.", healthJSON{}),
-			failsAs: map[int][]errs.Reason{http.StatusServiceUnavailable: {errs.ReasonUnavailable, errs.ReasonCatalogNotLoaded, errs.ReasonCanceled, errs.ReasonDeadlineExceeded}},
+			failsAs: map[int][]errs.Reason{http.StatusServiceUnavailable: {errs.ReasonUnavailable, errs.ReasonDraining, errs.ReasonCatalogNotLoaded, errs.ReasonCanceled, errs.ReasonDeadlineExceeded}},
 		}, a.getReadiness),
 		newRoute(http.MethodGet, "/openapi.json", spec{
 			id: "getOpenAPI", group: group, summary: "This description, in OpenAPI 3.1",
