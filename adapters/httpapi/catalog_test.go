@@ -89,7 +89,13 @@ func (w *shopWindow) edit(files map[string]string) string {
 	}
 	body := mustJSON(w.t, map[string]any{"branch": "main", "message": "Edit", "actions": actions})
 	commit := w.post(shop+"/commits", body).wants(http.StatusCreated).json()["commit_id"].(string)
-	w.get(shopCatalog + "?min_cursor=" + w.announce(commit).String()).wants(http.StatusOK)
+	upTo := shopCatalog + "?min_cursor=" + w.announce(commit).String()
+	for range 12 { // a large catalog takes longer than the API waits
+		if w.get(upTo).status != http.StatusServiceUnavailable {
+			break
+		}
+	}
+	w.get(upTo).wants(http.StatusOK)
 	return commit
 }
 
