@@ -158,18 +158,16 @@ func (w *writer) take() []*write {
 // maxGather is the longest that a batch waits for more writes.
 const maxGather = 2 * time.Millisecond
 
-// gather waits until there are as many writes more as the last batch had. Whoever was just answered often has another one,
-// and would else have to wait for a batch that was begun for the sake of those who came meanwhile: the two halves of the
-// writers would take turns for good.
+// gather waits until there are as many writes as the last batch had. Whoever was just answered often has another one,
+// and would else have to wait for a batch that was begun for the sake of the first to come.
 func (w *writer) gather(n int, patience time.Duration) {
 	w.mu.Lock()
-	wanted := min(len(w.queue)+n, maxBatch)
-	if wanted == 1 || len(w.queue) == wanted {
+	if n == 1 || len(w.queue) >= n {
 		w.mu.Unlock()
 		return
 	}
 	full := make(chan struct{})
-	w.wanted, w.full = wanted, full
+	w.wanted, w.full = n, full
 	w.mu.Unlock()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
