@@ -50,7 +50,7 @@ func jsonError(at string, err error) error {
 	}
 	field, cause := at, err
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		field, cause = fieldName(at, e.JSONPointer), e.Err
+		field = fieldName(at, e.JSONPointer)
 		if errors.Is(e, jsontext.ErrDuplicateName) {
 			return errs.InvalidField(errs.ReasonInvalidArgument, field, "%q is given twice", field)
 		}
