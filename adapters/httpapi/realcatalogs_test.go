@@ -229,7 +229,7 @@ func (a *asker) askAsProducts() {
 		a.ask(catalog.Query{InventoryStatus: []string{status}, PriceMin: "400"})
 		a.ask(catalog.Query{InventoryStatus: []string{status, "low_stock"}, Currency: "EUR", PriceMax: "20"})
 	}
-	for _, currency := range append(a.values["currency"], "XXX") {
+	for _, currency := range append(a.values["currency"], "ZZZ") {
 		a.ask(catalog.Query{Currency: currency, PriceMax: "24.99"})
 	}
 	prices := a.values["price"]
