@@ -35,6 +35,9 @@ type Options struct {
 	Wait time.Duration
 	// Parallel is of how many repositories files are read at once; 0 is 4.
 	Parallel int
+	// PastWeight bounds the catalogs of commits that are not followed and stay at hand, by about the memory that they take for
+	// what the present ones do not have, in bytes. 0 is 128 MiB; with less than 0 none stay.
+	PastWeight int64
 }
 
 func (o Options) withDefaults() Options {
@@ -47,6 +50,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Timeout, 2*time.Minute)
 	setDefault(&o.Wait, 5*time.Second)
 	setDefault(&o.Parallel, 4)
+	setDefault(&o.PastWeight, 128<<20)
 	return o
 }
 
@@ -55,7 +59,3 @@ func setDefault[T ~int | ~int64](value *T, fallback T) {
 		*value = fallback
 	}
 }
-
-// keptSnapshots is how many snapshots of a repository stay at hand, the present one included, so that the pages of a
-// listing are of one commit while the catalog moves on. They share the documents that did not change.
-const keptSnapshots = 8

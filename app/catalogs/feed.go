@@ -98,6 +98,13 @@ func (f *feed) present() (*state, event.Cursor) {
 }
 
 func (f *feed) publish(s *state) {
+	before := f.state.Load().catalog
+	switch {
+	case errs.Is(s.absent, errs.ReasonRepositoryNotFound):
+		f.past.forget(f.target.Repository)
+	case before != s.catalog:
+		f.past.follow(f.target.Repository, before, s.catalog)
+	}
 	f.state.Store(s)
 	f.changed.raise()
 }

@@ -25,7 +25,8 @@ type Follower struct {
 
 // New returns a follower of the targets, each of another repository. Nothing is read before [Follower.Run].
 func New(store ports.RepositoryStore, targets []Target, opts Options) *Follower {
-	f := &Follower{opts: opts.withDefaults(), feeds: map[git.RepositoryID]*feed{}, journal: &journal{}, past: newPast()}
+	f := &Follower{opts: opts.withDefaults(), feeds: map[git.RepositoryID]*feed{}, journal: &journal{}}
+	f.past = newPast(f.opts.PastWeight)
 	f.opening = make(chan struct{}, f.opts.Parallel)
 	slots := make(chan struct{}, f.opts.Parallel)
 	for _, t := range targets {
@@ -150,6 +151,10 @@ func (f *Follower) Statuses() []Status {
 	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.Repository.String(), b.Repository.String()) })
 	return all
 }
+
+// Past tells how many catalogs of commits that are not followed are kept at hand, and about the memory that they take, in
+// bytes: at most [Options.PastWeight].
+func (f *Follower) Past() (n int, weight int64) { return f.past.size() }
 
 // Ready returns nil once each target was loaded, or found to have nothing to load: a repository that does not exist, or
 // has no commit or release yet, holds nobody up. Until then it fails with CATALOG_NOT_LOADED, and names what is missing.

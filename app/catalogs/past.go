@@ -3,26 +3,35 @@ package catalogs
 import (
 	"container/list"
 	"context"
-	"slices"
 	"sync"
 	"time"
 
+	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/version"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
-// keptPast is how many catalogs of commits that are not followed stay at hand, of all repositories together. Each shares
-// with the present one what did not change.
+// keptPast is how many catalogs stay at hand of commits that somebody asked for and that are not followed, of all
+// repositories together. Each shares with the present one what did not change.
 const keptPast = 16
 
-// past holds the catalogs of commits that somebody asked for.
+// keptBefore is how many of the catalogs that a repository had before stay at hand, so that the pages of a listing are of one
+// commit while the catalog moves on.
+const keptBefore = 7
+
+// past holds the catalogs of commits that are not followed, within a number and a weight.
 type past struct {
 	mu sync.Mutex
-	// entries are in the order of their last use, the latest first.
+	// limit is the most that all of them may weigh, in bytes.
+	limit int64
+	// order has the kept, the one that was used last in front.
 	order   list.List
 	entries map[pastKey]*list.Element
+	weight  int64
+	// presents are the snapshots that are followed, which the others are weighed against.
+	presents map[git.RepositoryID]*catalog.Snapshot
 	// building are the commits that are waited for.
 	building map[pastKey]*build
 }
@@ -32,6 +41,22 @@ type pastKey struct {
 	commit     git.ObjectID
 }
 
+// kept is a catalog of the past.
+type kept struct {
+	*Catalog
+	key pastKey
+	// recent is one that was followed before.
+	recent bool
+	// unshared is about the memory of the documents that the present catalog has not, in bytes. It may be more than that, but
+	// not less.
+	unshared int64
+}
+
+// weight is about the memory that goes with the catalog: documents that several have and the present one has not count with each.
+func (k *kept) weight() int64 {
+	return min(k.Snapshot.OwnWeight()+k.unshared, k.Snapshot.Weight())
+}
+
 // build is the turn to make one catalog.
 type build struct {
 	// turn holds a token while nobody makes it.
@@ -39,8 +64,10 @@ type build struct {
 	waiting int
 }
 
-func newPast() *past {
-	return &past{entries: map[pastKey]*list.Element{}, building: map[pastKey]*build{}}
+func newPast(limit int64) *past {
+	return &past{
+		limit: limit, entries: map[pastKey]*list.Element{}, presents: map[git.RepositoryID]*catalog.Snapshot{}, building: map[pastKey]*build{},
+	}
 }
 
 // get returns nil if the catalog is not at hand.
@@ -52,32 +79,88 @@ func (p *past) get(key pastKey) *Catalog {
 		return nil
 	}
 	p.order.MoveToFront(e)
-	return e.Value.(*Catalog)
+	return e.Value.(*kept).Catalog
 }
 
+// put keeps a catalog that somebody asked for, as long as there is room.
 func (p *past) put(key pastKey, c *Catalog) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.entries[key] != nil {
+	p.keep(&kept{Catalog: c, key: key, unshared: c.Snapshot.Unshared(p.presents[key.repository])})
+	p.shrink()
+}
+
+func (p *past) keep(k *kept) {
+	if p.entries[k.key] == nil {
+		p.entries[k.key] = p.order.PushFront(k)
+		p.weight += k.weight()
+	}
+}
+
+// follow takes note of the catalog that is followed now, and keeps the one before; nil is none.
+func (p *past) follow(id git.RepositoryID, before, now *Catalog) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was, is := before.snapshot(), now.snapshot()
+	p.presents[id] = is
+	if was == nil || was == is {
 		return
 	}
-	p.entries[key] = p.order.PushFront(c)
-	if p.order.Len() > keptPast {
-		oldest := p.order.Remove(p.order.Back()).(*Catalog)
-		delete(p.entries, pastKey{oldest.Repository, oldest.Commit()})
+	lost := was.Unshared(is)
+	for e := p.order.Front(); e != nil; e = e.Next() {
+		if k := e.Value.(*kept); k.key.repository == id {
+			p.weight -= k.weight()
+			k.unshared += lost
+			p.weight += k.weight()
+		}
 	}
+	p.keep(&kept{Catalog: before, key: pastKey{id, was.Commit()}, recent: true, unshared: lost})
+	p.shrink()
+}
+
+// shrink drops what is beyond a limit, what was not used for longest first.
+func (p *past) shrink() {
+	recent, asked := map[git.RepositoryID]int{}, 0
+	for e := p.order.Front(); e != nil; {
+		k, next := e.Value.(*kept), e.Next()
+		if k.recent {
+			recent[k.key.repository]++
+		} else {
+			asked++
+		}
+		if recent[k.key.repository] > keptBefore || !k.recent && asked > keptPast {
+			p.drop(e)
+		}
+		e = next
+	}
+	for p.weight > p.limit {
+		p.drop(p.order.Back())
+	}
+}
+
+func (p *past) drop(e *list.Element) {
+	k := p.order.Remove(e).(*kept)
+	delete(p.entries, k.key)
+	p.weight -= k.weight()
 }
 
 // forget drops all catalogs of a repository.
 func (p *past) forget(id git.RepositoryID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	delete(p.presents, id)
 	for key, e := range p.entries {
 		if key.repository == id {
-			p.order.Remove(e)
-			delete(p.entries, key)
+			p.drop(e)
 		}
 	}
+}
+
+// size is how many catalogs there are, and about the memory that they take, in bytes.
+func (p *past) size() (n int, weight int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.order.Len(), p.weight
 }
 
 // once returns the catalog at hand, or makes it: one caller at a time, so that the others find what it made. Each makes it
@@ -123,8 +206,8 @@ func (p *past) leave(key pastKey, b *build) {
 }
 
 // Open returns the catalog of a repository at a revision: any branch, tag or commit. What is not at hand is read from the
-// repository, as it differs from the present catalog. A catalog that is read stays at hand for as long as there are not
-// [keptPast] others, and as many are read at once as [Options.Parallel] says. A [ports.MinCursor] and a [ports.Receipt] are
+// repository, as it differs from the present catalog. A catalog that is read stays at hand while there is room for it (see
+// [Options.PastWeight]), and as many are read at once as [Options.Parallel] says. A [ports.MinCursor] and a [ports.Receipt] are
 // for where the revision leads. It fails with CATALOG_NOT_FOUND for a repository that is no target, as
 // [ports.RefReader.ResolveRevision] does, and with CANCELED and DEADLINE_EXCEEDED.
 func (f *Follower) Open(ctx context.Context, id git.RepositoryID, rev git.Revision) (*Catalog, error) {
@@ -166,9 +249,8 @@ func (f *Follower) OpenCommit(ctx context.Context, id git.RepositoryID, commit g
 
 // open returns the catalog of a commit that the repository is known to have: the follower may not have noticed yet that there is one.
 func (f *Follower) open(ctx context.Context, feed *feed, commit git.ObjectID) (*Catalog, error) {
-	recent := feed.state.Load().recent
-	if i := slices.IndexFunc(recent, func(c *Catalog) bool { return c.Commit() == commit }); i >= 0 {
-		return recent[i], nil
+	if c := feed.state.Load().catalog; c != nil && c.Commit() == commit {
+		return c, nil
 	}
 	key := pastKey{feed.target.Repository, commit}
 	if c := f.past.get(key); c != nil {
@@ -183,7 +265,7 @@ func (f *Follower) open(ctx context.Context, feed *feed, commit git.ObjectID) (*
 		}
 		ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
 		defer cancel()
-		base := feed.state.Load().catalog().snapshot()
+		base := feed.state.Load().catalog.snapshot()
 		snapshot, _, err := feed.read(ctx, base, commit)
 		if base != nil && errs.Is(err, errs.ReasonObjectNotFound, errs.ReasonNotACommit) {
 			snapshot, _, err = feed.read(ctx, nil, commit)

@@ -3,10 +3,12 @@ package catalogs_test
 import (
 	"context"
 	"maps"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -58,6 +60,97 @@ func TestAnyCommitCanBeOpened(t *testing.T) {
 			if _, err := w.follows.Open(t.Context(), shop, must(git.ParseRevision(name))); !errs.Is(err, reason) {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+	})
+}
+
+// versions are commits of so many products each, of which none is in two of them.
+func versions(w *world, n, products, size int) []git.ObjectID {
+	w.t.Helper()
+	var commits []git.ObjectID
+	for i := range n {
+		files := map[string]string{}
+		for j := range products {
+			files["products/p"+strconv.Itoa(j)+".md"] = product("p"+strconv.Itoa(j), strconv.Itoa(i)+strings.Repeat("x", size))
+		}
+		c, _ := w.commit(shop, mainBranch, files)
+		commits = append(commits, c)
+	}
+	return commits
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func TestCatalogsOfThePastStayWithinTheirMemory(t *testing.T) {
+	const limit = 24 << 20
+	w := newWorld(t, catalogs.Options{PastWeight: limit, Recheck: time.Hour}, "shop")
+	w.create(shop)
+	commits := versions(w, 12, 250, 16<<10)
+	before := heap()
+	w.run()
+	open := func(commit git.ObjectID) *catalogs.Catalog {
+		c, err := w.follows.OpenCommit(t.Context(), shop, commit)
+		w.ok(err)
+		return c
+	}
+	for range 2 {
+		for _, commit := range commits {
+			open(commit)
+			if n, weight := w.follows.Past(); weight > limit || n == 0 {
+				t.Errorf("%d catalogs of the past weigh %d MiB, at most %d are to", n, weight>>20, limit>>20)
+			}
+		}
+	}
+	if taken, most := heap()-before, limit+open(commits[11]).Snapshot.Weight(); taken > most {
+		t.Errorf("the catalogs take %d MiB, want at most %d", taken>>20, most>>20)
+	}
+	runtime.KeepAlive(w)
+}
+
+func TestCatalogsOfThePastAreWeighedByWhatThePresentHasNot(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		const limit = 16 << 20
+		w := newWorld(t, catalogs.Options{PastWeight: limit}, "shop")
+		w.create(shop)
+		first := versions(w, 1, 100, 8<<10)[0]
+		w.run()
+		synctest.Wait()
+		whole := w.catalog().Snapshot.Unshared(nil)
+		for i := range 7 {
+			w.commit(shop, mainBranch, map[string]string{"products/p0.md": product("p0", strconv.Itoa(i))})
+			synctest.Wait()
+		}
+		one := whole / 100
+		n, weight := w.follows.Past()
+		if own := 7 * w.catalog().Snapshot.OwnWeight(); n != 7 || weight < own || weight > own+(7+6+5+4+3+2+1)*2*one {
+			t.Errorf("%d catalogs that share all but a product weigh %d KiB, the whole is %d", n, weight>>10, whole>>10)
+		}
+		trees, _, _ := w.faults.count()
+		_, err := w.follows.OpenCommit(t.Context(), shop, first)
+		w.ok(err)
+		if now, _, _ := w.faults.count(); now != trees {
+			t.Error("the first catalog had to be read")
+		}
+		for i := range 6 {
+			versions(w, 1, 100, 16<<10+i)
+			synctest.Wait()
+			if n, weight := w.follows.Past(); weight > limit || n == 0 || weight < int64(n)*whole/2 {
+				t.Errorf("%d catalogs that the present one shares nothing with weigh %d KiB", n, weight>>10)
+			}
+		}
+		if n, _ := w.follows.Past(); n > 3 {
+			t.Errorf("%d catalogs stay that share nothing", n)
+		}
+		w.delete(shop)
+		synctest.Wait()
+		if n, weight := w.follows.Past(); n != 0 || weight != 0 {
+			t.Errorf("%d catalogs of a repository that is gone weigh %d", n, weight)
 		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/catalog"
@@ -83,7 +82,7 @@ func (f *feed) update(ctx context.Context, next *state) error {
 	if err != nil {
 		return err
 	}
-	served := next.catalog()
+	served := next.catalog
 	snapshot := served.snapshot()
 	if snapshot == nil || snapshot.Commit() != head.commit {
 		if snapshot, err = f.load(ctx, next, head.commit); err != nil {
@@ -94,10 +93,10 @@ func (f *feed) update(ctx context.Context, next *state) error {
 	}
 	f.notice(ctx, next, head)
 	if served == nil || served.Snapshot != snapshot || served.Ref != head.ref {
-		next.serve(&Catalog{
+		next.catalog = &Catalog{
 			Repository: f.target.Repository, View: f.target.View, Snapshot: snapshot,
 			Ref: head.ref, Release: head.release, LoadedAt: time.Now(),
-		})
+		}
 	}
 	next.absent = nil
 	return nil
@@ -133,27 +132,19 @@ func (f *feed) resolveRelease(ctx context.Context) (head, error) {
 
 // drop leaves nothing to serve: what was there is gone from the repository, or the repository is gone.
 func (f *feed) drop(ctx context.Context, next *state, why error) {
-	if errs.Is(why, errs.ReasonRepositoryNotFound) {
-		f.past.forget(f.target.Repository)
-	} else {
+	if !errs.Is(why, errs.ReasonRepositoryNotFound) {
 		f.notice(ctx, next, head{})
 	}
 	if next.absent == nil {
 		f.log(ctx, slog.LevelInfo, "there is no catalog to serve", slog.Any("error", why))
 	}
-	next.recent, next.absent = nil, why
+	next.catalog, next.absent = nil, why
 	next.work.Checks++
-}
-
-// serve puts a catalog in front of those before it.
-func (s *state) serve(c *Catalog) {
-	recent := append([]*Catalog{c}, s.recent...)
-	s.recent = slices.Clip(recent[:min(len(recent), keptSnapshots)])
 }
 
 // notice takes note of a release tag that is not where it was: such a tag is meant to stay.
 func (f *feed) notice(ctx context.Context, next *state, now head) {
-	served := next.catalog()
+	served := next.catalog
 	if served == nil || served.Release == "" || !withdrawn(served, now) {
 		return
 	}
@@ -177,7 +168,7 @@ func (f *feed) load(ctx context.Context, next *state, commit git.ObjectID) (*cat
 	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
 	defer cancel()
 	start := time.Now()
-	base := next.catalog().snapshot()
+	base := next.catalog.snapshot()
 	snapshot, read, err := f.read(ctx, base, commit)
 	if base != nil && errs.Is(err, errs.ReasonObjectNotFound, errs.ReasonNotACommit) {
 		// The repository was made anew, or the commit that the snapshot is of was pruned.

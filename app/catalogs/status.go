@@ -126,8 +126,8 @@ type state struct {
 	generation uint64
 	// cursor is up to where the journal was followed when that attempt began.
 	cursor event.Cursor
-	// recent are the catalogs, the newest first; none if there is nothing to show.
-	recent []*Catalog
+	// catalog is nil if there is nothing to show.
+	catalog *Catalog
 	// absent says why there is nothing to show.
 	absent error
 	// failure is why the attempts since then failed.
@@ -137,19 +137,11 @@ type state struct {
 	work      Work
 }
 
-func (s *state) catalog() *Catalog {
-	if len(s.recent) == 0 {
-		return nil
-	}
-	return s.recent[0]
-}
-
 // answer is what readers get.
 func (s *state) answer() (*Catalog, error) {
-	if c := s.catalog(); c != nil {
-		return c, nil
-	}
 	switch {
+	case s.catalog != nil:
+		return s.catalog, nil
 	case s.absent != nil:
 		return nil, s.absent
 	case s.failure != nil:
@@ -162,7 +154,7 @@ func (s *state) answer() (*Catalog, error) {
 func (f *feed) status() Status {
 	s := f.state.Load()
 	out := Status{
-		Repository: f.target.Repository, View: f.target.View, State: Loading, Catalog: s.catalog(),
+		Repository: f.target.Repository, View: f.target.View, State: Loading, Catalog: s.catalog,
 		Err: s.failure, CheckedAt: s.checkedAt, Moved: s.moved, Work: s.work,
 	}
 	switch {

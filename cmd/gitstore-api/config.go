@@ -21,7 +21,8 @@ type settings struct {
 	EventsConnections int           `group:"events" default:"5000" min:"1" max:"1000000" help:"Most clients at a time that are told of changes, over WebSocket and over Server-Sent Events each; more are refused."`
 	EventsPerPeer     int           `group:"events" default:"64" min:"1" max:"1000000" help:"Most WebSocket connections from one IP address."`
 
-	Catalogs string `group:"catalog" placeholder:"TARGETS" help:"Repositories whose catalogs are kept in memory, separated by commas: a repository, or repository@view with the view head, head:BRANCH, live (the highest release) or live:prereleases."`
+	Catalogs         string `group:"catalog" placeholder:"TARGETS" help:"Repositories whose catalogs are kept in memory, separated by commas: a repository, or repository@view with the view head, head:BRANCH, live (the highest release) or live:prereleases."`
+	CatalogsPastSize int64  `name:"catalogs-past-size" group:"catalog" type:"size" default:"128MiB" min:"1MiB" max:"1TiB" help:"Most memory of catalogs of earlier and other commits that are kept to be asked again, about, for what the present ones do not have."`
 
 	MaxBody          int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest body of a request that writes a file or a commit."`
 	MaxActionContent int64         `group:"limits" type:"size" default:"64MiB" min:"1KiB" max:"1GiB" help:"Largest content of one action of a JSON commit, decoded."`
@@ -33,6 +34,9 @@ type settings struct {
 
 // HealthAddress is where /healthz and /readyz are served.
 func (s *settings) HealthAddress() string { return s.HTTPListen }
+
+// MemoryPercent leaves some for what Go does not count.
+func (s *settings) MemoryPercent() int64 { return 90 }
 
 // Validate checks what no single setting knows.
 func (s *settings) Validate() (err error) {

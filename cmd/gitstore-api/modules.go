@@ -69,7 +69,7 @@ type following struct {
 const maxEventsBackoff = time.Second
 
 func newFollowing(s settings, client *gitclient.Store, reg *prometheus.Registry, logger *slog.Logger) (*following, error) {
-	follower := catalogs.New(client, s.targets, catalogs.Options{Logger: logger})
+	follower := catalogs.New(client, s.targets, catalogs.Options{Logger: logger, PastWeight: s.CatalogsPastSize})
 	subscriber, err := ws.NewSubscriber(s.EventsURL, ws.SubscriberOptions{BackoffCap: maxEventsBackoff, Observe: func(state ws.ConnectionState) {
 		follower.SetConnected(state.Up)
 		if state.Up {

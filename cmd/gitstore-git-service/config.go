@@ -69,6 +69,9 @@ type settings struct {
 // HealthAddress is where /healthz and /readyz are served.
 func (s *settings) HealthAddress() string { return s.EventsListen }
 
+// MemoryPercent leaves half to the processes of git.
+func (s *settings) MemoryPercent() int64 { return 50 }
+
 // Validate checks what no single setting knows.
 func (s *settings) Validate() error {
 	if s.DataDir == "" {

@@ -72,7 +72,7 @@ func (b *builder) takeSchema(c Change) {
 	kind := schemaKind(c.Path)
 	b.kindsTouched[kind] = true
 	delete(b.schemas, kind)
-	b.files.Delete(c.Path.String())
+	b.deleteFile(c.Path.String())
 	if c.Deleted {
 		return
 	}
@@ -83,7 +83,29 @@ func (b *builder) takeSchema(c Change) {
 	} else {
 		b.schemas[kind] = schema
 	}
-	b.files.Set(c.Path.String(), f)
+	f.weight = f.weigh(timesSchema * len(c.Content))
+	b.setFile(c.Path.String(), f)
+}
+
+// setFile and deleteFile are the only ones that change which files there are.
+func (b *builder) setFile(path string, f *file) {
+	b.files.Set(path, f)
+	b.weight += f.weight
+	b.fresh += f.weight
+}
+
+func (b *builder) deleteFile(path string) (*file, bool) {
+	f, ok := b.files.Delete(path)
+	if !ok {
+		return nil, false
+	}
+	b.weight -= f.weight
+	if was, _ := b.base.files.Get(path); was == f {
+		b.replaced += f.weight
+	} else {
+		b.fresh -= f.weight
+	}
+	return f, true
 }
 
 // maxReaders is how many files are read at once.
@@ -120,7 +142,8 @@ func (b *builder) take(c Change, f *file) {
 	if f == nil {
 		return
 	}
-	b.files.Set(path, f)
+	f.weight = f.weigh(len(c.Content))
+	b.setFile(path, f)
 	if f.document != nil {
 		b.index(f.document)
 	} else if k, ok := f.withheldKey(path); ok {
@@ -134,7 +157,7 @@ func (b *builder) take(c Change, f *file) {
 
 // remove takes the file at a path out of everything.
 func (b *builder) remove(path string) {
-	f, ok := b.files.Delete(path)
+	f, ok := b.deleteFile(path)
 	if !ok {
 		return
 	}

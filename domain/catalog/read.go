@@ -26,6 +26,8 @@ type file struct {
 	kind Kind
 	// broken is nil if nothing is wrong with the file in itself.
 	broken *broken
+	// weight is about the memory that it takes, in bytes.
+	weight int64
 }
 
 // broken is what is known of a file that something is wrong with.

@@ -39,6 +39,12 @@ type Snapshot struct {
 
 	fields *knownFields
 	orders *knownOrders
+
+	// id tells snapshots apart, and from is the one that it was made from: a pointer would keep that in memory.
+	id, from uint64
+	// weight is that of all files, fresh of those that the one it was made from does not have, and replaced of those that
+	// only that one has.
+	weight, fresh, replaced int64
 }
 
 // knownFields are the names that [Snapshot.Fields] found.
@@ -68,7 +74,7 @@ func empty() *Snapshot {
 		files: &btree.Map[string, *file]{}, raw: &btree.Map[string, Change]{}, links: &btree.Map[string, []Problem]{},
 		keys: &btree.Map[string, *Document]{}, listed: &btree.Map[string, *Document]{}, uses: &btree.Map[string, *Document]{}, kinds: &btree.Map[string, struct{}]{},
 		withheld: &btree.Map[string, struct{}]{},
-		fields:   newKnownFields(), orders: &knownOrders{},
+		fields:   newKnownFields(), orders: &knownOrders{}, id: snapshots.Add(1),
 	}
 }
 
@@ -80,7 +86,7 @@ func (s *Snapshot) edit(commit git.ObjectID) *Snapshot {
 		commit: commit, copying: &sync.Mutex{}, schemas: maps.Clone(s.schemas), counts: maps.Clone(s.counts),
 		files: s.files.Copy(), raw: s.raw.Copy(), links: s.links.Copy(), keys: s.keys.Copy(), listed: s.listed.Copy(), uses: s.uses.Copy(), kinds: s.kinds.Copy(),
 		withheld: s.withheld.Copy(),
-		fields:   newKnownFields(), orders: &knownOrders{},
+		fields:   newKnownFields(), orders: &knownOrders{}, id: snapshots.Add(1), from: s.id, weight: s.weight,
 	}
 }
 

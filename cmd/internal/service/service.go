@@ -36,6 +36,9 @@ type Settings interface {
 	Base() *config.Common
 	// HealthAddress is where the service listens that answers /healthz and /readyz.
 	HealthAddress() string
+	// MemoryPercent is how much of the memory of its control group the process may take; the rest is for what it starts, and
+	// for what Go does not count.
+	MemoryPercent() int64
 }
 
 // Fail ends the service with [ExitFailure] after an orderly stop. It never blocks; errors after the first are dropped.
@@ -59,6 +62,7 @@ func Main(name, description string, settings Settings, module func() fx.Option) 
 		return checkHealth(context.Background(), name, settings.HealthAddress(), health, os.Stderr)
 	}
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	limitMemory(settings.MemoryPercent())
 	return run(ctx, restore, name, build, settings.Base(), module(), os.Stderr)
 }
 
