@@ -2,7 +2,9 @@ package gitserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
@@ -46,6 +48,8 @@ type call struct {
 	// asked reports that the call asked to be admitted, and lane is where it was; nil if it was not, or need not be.
 	asked bool
 	lane  *lane
+	// pace is that of the client of a stream that may have to give way; nil of others.
+	pace *pace
 	// refused is why it was not admitted.
 	refused error
 }
@@ -85,15 +89,11 @@ func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServ
 		return c.end(err)
 	}
 	defer c.leave()
-	ctx := stream.Context()
-	cs := &callStream{ServerStream: stream, call: c, sending: newStall(ctx, s.maxStall), receiving: newStall(ctx, s.maxStall)}
-	err := handler(srv, cs)
-	switch {
-	case c.refused != nil:
+	err := handler(srv, &callStream{ServerStream: stream, call: c, sending: newStall(stream, s.maxStall), receiving: newStall(stream, s.maxStall)})
+	if c.refused != nil {
 		err = c.refused
-	case err != nil && cs.sending.over():
-		err = errStalled
 	}
+	err = breakableOf(stream.Context()).told(stream, err)
 	if err == nil {
 		c.leaveCursor(stream.SetTrailer)
 	}
@@ -111,6 +111,9 @@ func (c *call) enter() error {
 }
 
 func (c *call) leave() {
+	if c.pace != nil {
+		c.method.limiter.release(c.pace)
+	}
 	if c.lane != nil {
 		c.method.limiter.leave(c.lane)
 	}
@@ -137,7 +140,14 @@ func (s *callStream) RecvMsg(m any) error {
 	if s.call.asked {
 		return nil
 	}
-	return s.call.enter()
+	if err := s.call.enter(); err != nil {
+		return err
+	}
+	if b, l := breakableOf(s.call.ctx), s.call.method.limiter; b != nil && l != nil && l.minPace > 0 {
+		s.call.pace = newPace(s.call.lane, func() { b.breakOff(s.ServerStream, l.gaveWay()) })
+		l.hold(s.call.pace)
+	}
+	return nil
 }
 
 // receive receives a message. A client that is to send a commit, a push or what it wants has to go on with it.
@@ -146,13 +156,32 @@ func (s *callStream) receive(m any) error {
 		s.receiving.begin()
 		defer s.receiving.end()
 	}
-	return receive(s.ServerStream.RecvMsg, m)
+	p := s.call.pace
+	if p == nil {
+		return receive(s.ServerStream.RecvMsg, m)
+	}
+	p.wait(&p.receiving)
+	err := receive(s.ServerStream.RecvMsg, m)
+	p.wentOn(&p.receiving, dataIn(m), errors.Is(err, io.EOF))
+	return err
 }
 
 func (s *callStream) SendMsg(m any) error {
 	s.sending.begin()
 	defer s.sending.end()
+	if p := s.call.pace; p != nil {
+		p.wait(&p.sending)
+		defer p.wentOn(&p.sending, dataIn(m), false)
+	}
 	return s.ServerStream.SendMsg(m)
+}
+
+// dataIn is how many bytes of a client a message holds.
+func dataIn(m any) int {
+	if d, ok := m.(interface{ GetData() []byte }); ok {
+		return len(d.GetData())
+	}
+	return 0
 }
 
 func (c *call) sees(req any) {

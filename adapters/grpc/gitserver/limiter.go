@@ -3,6 +3,7 @@ package gitserver
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,6 +31,10 @@ type Limits struct {
 	Writes int
 	// Packs is for cost PACK. The default is 8.
 	Packs int
+	// MinPackRate is how many bytes a second the client of a call of cost PACK has to send or take, counted over the time for which
+	// the call waits for it, while others wait for its place: else the slowest gives way to them, with DEADLINE_EXCEEDED. While nobody
+	// waits any pace will do. The default is 64 KiB; below 0 nobody gives way.
+	MinPackRate int64
 	// RepositoryShare is how much of each limit, and of its queue, the calls of one repository may take, in percent. The
 	// default is 50.
 	RepositoryShare int
@@ -55,6 +60,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.HeavyReads, 128)
 	setDefault(&l.Writes, 256)
 	setDefault(&l.Packs, 8)
+	setDefault(&l.MinPackRate, 64<<10)
 	setDefault(&l.RepositoryShare, 50)
 	setDefault(&l.QueueWait, time.Second)
 	return l
@@ -86,6 +92,7 @@ func newLimiters(limits Limits, reg prometheus.Registerer) limiters {
 		class := strings.ToLower(strings.TrimPrefix(c.cost.String(), "OPERATION_COST_"))
 		all[c.cost] = newLimiter(class, c.max, c.max*c.factor, limits.RepositoryShare, limits.QueueWait)
 	}
+	all[optionsv1.OperationCost_OPERATION_COST_PACK].minPace = max(limits.MinPackRate, 0)
 	all.register(reg)
 	return all
 }
@@ -103,6 +110,11 @@ func (ls limiters) register(reg prometheus.Registerer) {
 		f.NewCounterFunc(prometheus.CounterOpts{
 			Name: "gitstore_grpc_calls_rejected_total", Help: "gRPC calls refused because too many were at work, by the cost class of their method.", ConstLabels: labels,
 		}, func() float64 { return float64(l.rejected.Load()) })
+		if l.minPace > 0 {
+			f.NewCounterFunc(prometheus.CounterOpts{
+				Name: "gitstore_grpc_calls_displaced_total", Help: "gRPC calls of slow clients that were ended because others waited for their places, by the cost class of their method.", ConstLabels: labels,
+			}, func() float64 { return float64(l.displaced.Load()) })
+		}
 	}
 }
 
@@ -116,7 +128,9 @@ type limiter struct {
 	// max and share bound the calls at work, queue and queueShare those that wait: of all repositories, and of one.
 	max, share, queue, queueShare int
 	wait                          time.Duration
-	rejected                      atomic.Uint64
+	// minPace is how many bytes a second a client has to send or take for which others wait; 0 asks for nothing.
+	minPace             int64
+	rejected, displaced atomic.Uint64
 
 	mu               sync.Mutex
 	running, waiting int
@@ -126,6 +140,8 @@ type limiter struct {
 	turns []*lane
 	// spare are lanes to use again.
 	spare []*lane
+	// holders are the calls at work whose pace counts.
+	holders map[*pace]struct{}
 }
 
 // lane is what the calls of one repository have of a class. A call without a repository is in the lane of "".
@@ -142,6 +158,7 @@ func newLimiter(class string, most, queue, sharePercent int, wait time.Duration)
 	share := func(n int) int { return max(n*sharePercent/100, 1) }
 	return &limiter{
 		class: class, max: most, share: share(most), queue: queue, queueShare: share(queue), wait: wait, lanes: map[string]*lane{},
+		holders: map[*pace]struct{}{},
 	}
 }
 
@@ -177,21 +194,43 @@ func (l *limiter) enterWithin(ctx context.Context, repository string, wait time.
 func (l *limiter) await(ctx context.Context, ln *lane, place *list.Element, turn <-chan struct{}, wait time.Duration) (*lane, error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	var err error
-	select {
-	case <-turn:
+	err := l.awaitTurn(ctx, ln, turn, timer.C)
+	if err == nil {
 		return ln, nil
-	case <-ctx.Done():
-		err = errs.From(ctx.Err())
-	case <-timer.C:
 	}
 	if !l.withdraw(ln, place, turn) {
 		return ln, nil // its turn came meanwhile
 	}
-	if err == nil {
+	if errors.Is(err, errWaited) {
 		err = l.refuse("too many %s are under way, and none ended soon enough: try again in a moment")
 	}
 	return nil, err
+}
+
+// errWaited is that a call waited for too long.
+var errWaited = errors.New("the turn of the call did not come")
+
+// awaitTurn waits, and has calls of slow clients give way meanwhile.
+func (l *limiter) awaitTurn(ctx context.Context, ln *lane, turn <-chan struct{}, waited <-chan time.Time) error {
+	var look <-chan time.Time
+	if l.minPace > 0 {
+		l.makeRoom(ln)
+		ticker := time.NewTicker(paceLook)
+		defer ticker.Stop()
+		look = ticker.C
+	}
+	for {
+		select {
+		case <-turn:
+			return nil
+		case <-ctx.Done():
+			return errs.From(ctx.Err())
+		case <-waited:
+			return errWaited
+		case <-look:
+			l.makeRoom(ln)
+		}
+	}
 }
 
 // leave ends the call of a lane, and begins the next ones.

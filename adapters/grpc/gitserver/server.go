@@ -52,7 +52,7 @@ type Options struct {
 	// Logger gets one line for each call and the details of internal errors; nil discards them.
 	Logger *slog.Logger
 	// Registerer gets the metrics gitstore_grpc_requests_total, gitstore_grpc_request_duration_seconds and, by cost class,
-	// gitstore_grpc_calls_in_flight, gitstore_grpc_calls_queued and gitstore_grpc_calls_rejected_total; nil is none.
+	// gitstore_grpc_calls_in_flight, gitstore_grpc_calls_queued, gitstore_grpc_calls_rejected_total and gitstore_grpc_calls_displaced_total; nil is none.
 	Registerer prometheus.Registerer
 	// Reflection serves grpc.reflection, with which anybody who can reach the server lists its methods.
 	Reflection bool

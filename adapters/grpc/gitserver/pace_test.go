@@ -1,0 +1,185 @@
+package gitserver_test
+
+import (
+	"context"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
+	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
+	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/ports/gitrepotest/memrepo"
+)
+
+// echo takes a request and then gives as much as a clone.
+func echo(size int) packs {
+	return packs{upload: func(_ context.Context, in io.Reader, out io.Writer) error {
+		if _, err := io.Copy(io.Discard, in); err != nil {
+			return err
+		}
+		_, err := out.Write(make([]byte, size))
+		return err
+	}}
+}
+
+// slowClient has a call under way that moves rate bytes a second for its first part. It is done when that says how it ended.
+type slowClient struct {
+	stream gitv1.TransportService_UploadPackClient
+	done   chan error
+}
+
+// sendSlowly begins a call that sends so many seconds, and then takes the answer at once.
+func sendSlowly(t *testing.T, s service, repository string, rate, seconds int) slowClient {
+	t.Helper()
+	stream, err := gitv1.NewTransportServiceClient(s).UploadPack(t.Context())
+	require.NoError(t, err)
+	c := slowClient{stream, make(chan error, 1)}
+	require.NoError(t, stream.Send(&gitv1.UploadPackRequest{Repository: repository}))
+	go func() {
+		for range seconds {
+			<-time.After(time.Second)
+			if stream.Send(&gitv1.UploadPackRequest{Data: make([]byte, rate)}) != nil {
+				break // why is told to who receives
+			}
+		}
+		_ = stream.CloseSend()
+		c.done <- drained(stream)
+	}()
+	synctest.Wait()
+	return c
+}
+
+// takeSlowly begins a call that takes a message of the answer at a time, with a pause after each.
+func takeSlowly(t *testing.T, s service, repository string, pause time.Duration) slowClient {
+	t.Helper()
+	stream, err := gitv1.NewTransportServiceClient(s).UploadPack(t.Context())
+	require.NoError(t, err)
+	c := slowClient{stream, make(chan error, 1)}
+	require.NoError(t, stream.Send(&gitv1.UploadPackRequest{Repository: repository}))
+	require.NoError(t, stream.CloseSend())
+	go func() {
+		for err == nil {
+			<-time.After(pause)
+			_, err = stream.Recv()
+		}
+		c.done <- err
+	}()
+	synctest.Wait()
+	return c
+}
+
+func drained(stream gitv1.TransportService_UploadPackClient) error {
+	for {
+		if _, err := stream.Recv(); err != nil {
+			return err
+		}
+	}
+}
+
+// fetch makes a call that is as fast as it can be, and returns how long it took.
+func fetch(t *testing.T, s service, repository string) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	c := sendSlowly(t, s, repository, 0, 0)
+	require.ErrorIs(t, <-c.done, io.EOF)
+	return time.Since(begin)
+}
+
+func onePack(t *testing.T, size int) service {
+	t.Helper()
+	return start(t, memrepo.New(), gitserver.Options{Packs: echo(size), Registerer: prometheus.NewRegistry(),
+		Limits: gitserver.Limits{Packs: 2, MinPackRate: 64 << 10}})
+}
+
+func TestASlowClientKeepsItsPlaceWhileNobodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := onePack(t, 1)
+		c := sendSlowly(t, s, "shop", 1100, 300)
+		fetch(t, s, "other")
+		require.ErrorIs(t, <-c.done, io.EOF)
+	})
+}
+
+func TestASlowClientGivesWayToWhoeverWaits(t *testing.T) {
+	for what, begin := range map[string]func(*testing.T, service) slowClient{
+		"one that sends": func(t *testing.T, s service) slowClient { return sendSlowly(t, s, "shop", 1100, 600) },
+		"one that takes": func(t *testing.T, s service) slowClient { return takeSlowly(t, s, "shop", time.Minute) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := onePack(t, 64<<20)
+				c := begin(t, s)
+				<-time.After(30 * time.Second)
+				assert.Less(t, fetch(t, s, "shop"), 2*time.Second)
+				e := told(<-c.done)
+				assert.Equal(t, errs.ReasonDeadlineExceeded, e.Reason, "%v", e)
+				assert.Contains(t, e.Error(), "less than 64 KiB a second")
+			})
+		})
+	}
+}
+
+func TestAClientThatIsFastEnoughKeepsItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := onePack(t, 1)
+		c := sendSlowly(t, s, "shop", 80<<10, 60)
+		<-time.After(30 * time.Second)
+		assert.Greater(t, fetch(t, s, "shop"), 25*time.Second)
+		require.ErrorIs(t, <-c.done, io.EOF)
+	})
+}
+
+func TestABurstIsNoCreditForLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := onePack(t, 1)
+		stream, err := gitv1.NewTransportServiceClient(s).UploadPack(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, stream.Send(&gitv1.UploadPackRequest{Repository: "shop"}))
+		for range 1024 {
+			require.NoError(t, stream.Send(&gitv1.UploadPackRequest{Data: make([]byte, wire.Chunk)}))
+		}
+		<-time.After(30 * time.Second)
+		assert.Less(t, fetch(t, s, "shop"), 17*time.Second)
+		assert.Equal(t, errs.ReasonDeadlineExceeded, told(drained(stream)).Reason)
+	})
+}
+
+func TestNobodyGivesWayWhosePlaceWouldNotHelp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, memrepo.New(), gitserver.Options{Packs: echo(1), Limits: gitserver.Limits{Packs: 4}}) // two for each repository
+		other := sendSlowly(t, s, "other", 10, 120)
+		fast := []slowClient{sendSlowly(t, s, "shop", 80<<10, 60), sendSlowly(t, s, "shop", 80<<10, 60)}
+		<-time.After(30 * time.Second)
+		assert.Greater(t, fetch(t, s, "shop"), 25*time.Second)
+		for _, c := range append(fast, other) {
+			require.ErrorIs(t, <-c.done, io.EOF)
+		}
+	})
+}
+
+// What a slow client has sent all of is not lost for the pace of that.
+func TestAClientThatHasSentEverythingIsJudgedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := onePack(t, 4<<20)
+		stream, err := gitv1.NewTransportServiceClient(s).UploadPack(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, stream.Send(&gitv1.UploadPackRequest{Repository: "shop"}))
+		<-time.After(31 * time.Second)
+		require.NoError(t, stream.CloseSend())
+		synctest.Wait()
+		ended := make(chan error, 1)
+		go func() {
+			<-time.After(10 * time.Second)
+			ended <- drained(stream)
+		}()
+		assert.Greater(t, fetch(t, s, "shop"), 9*time.Second)
+		require.ErrorIs(t, <-ended, io.EOF)
+	})
+}
