@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -42,6 +43,9 @@ type call struct {
 	attrs []slog.Attr
 	// position is as [Options.Position].
 	position func() event.Cursor
+	// cancel ends what the request does, and timer does so when it is overdue; nil is without a limit.
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
 }
 
 // parseQuery reads the query and holds it to the parameters that the route declares.

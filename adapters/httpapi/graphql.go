@@ -156,7 +156,9 @@ func (a *api) executeGraphQL(c *call, r graphqlapi.Request) error {
 	var refused error
 	r.Begin = func(kind string) error {
 		operation = kind
-		refused = c.beginGraphQL(kind)
+		if refused = c.beginGraphQL(kind); refused == nil {
+			a.limit(c)
+		}
 		return refused
 	}
 	r.Call = func() context.Context { return c.ctx() }

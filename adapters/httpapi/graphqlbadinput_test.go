@@ -79,6 +79,14 @@ func TestQueriesThatAskForTooMuchAreRefused(t *testing.T) {
 		"pages of pages by default":         {shop(`categories{nodes{products{nodes{sku}}}}`), "QUERY_TOO_COMPLEX"},
 		"edges and nodes":                   {shop(`products(first:900){nodes{sku} edges{node{sku}}}`), "QUERY_TOO_COMPLEX"},
 		"a page by a fragment":              {shop(`products(first:900){...p}`) + `fragment p on ProductConnection{nodes{category{title}}}`, "QUERY_TOO_COMPLEX"},
+		"searches":                          {shop(many(15, `a#:products(first:1,filter:{text:"x"}){commitId}`)), "QUERY_TOO_COMPLEX"},
+		"searches by a variable":            {`query($f:ProductFilter={tags:["x"]}){catalog(repository:"shop"){` + many(15, `a#:products(first:1,filter:$f){commitId}`) + `}}`, "QUERY_TOO_COMPLEX"},
+		"orders":                            {shop(many(15, `a#:products(first:1,orderBy:{field:"title"}){commitId}`)), "QUERY_TOO_COMPLEX"},
+		"trees":                             {shop(`categories(first:14){nodes{products(first:1,tree:true){commitId}}}`), "QUERY_TOO_COMPLEX"},
+		"orders of categories":              {shop(`categories(first:33){nodes{products(first:1,orderBy:{field:"title"}){commitId}}}`), "QUERY_TOO_COMPLEX"},
+		"searches in a category":            {shop(many(33, `a#:products(first:1,filter:{category:"root",text:"x"}){commitId}`)), "QUERY_TOO_COMPLEX"},
+		"problems again and again":          {shop(many(15, `a#:problems(first:1){commitId}`)), "QUERY_TOO_COMPLEX"},
+		"comparisons":                       {"{" + many(12, `a#:diff(repository:"shop",from:"main",first:1){toCommitId}`) + "}", "QUERY_TOO_COMPLEX"},
 		"rendering again and again":         {shop(`products(first:900){nodes{` + many(50, "b#:bodyHtml") + `}}`), "QUERY_TOO_COMPLEX"},
 		"introspection in a circle":         {"{" + types + "}", "INVALID_ARGUMENT"},
 		"introspection again and again":     {"{" + many(20, `a#:__schema{types{fields{args{name type{name}}type{name}}}}`) + "}", "QUERY_TOO_COMPLEX"},
@@ -129,6 +137,14 @@ func TestQueriesThatAskForTooMuchAreRefused(t *testing.T) {
 	w.gql(doubling(160), nil).data()
 	w.gql("{"+strings.Repeat("__typename ", 500)+"}", nil).data()
 	w.gql(shop(strings.Repeat(`products(first:1){nodes{sku}} `, 50)), nil).data()
+	w.gql(shop(many(14, `a#:products(first:1,filter:{text:"x"}){commitId}`)), nil).data()
+	w.gql(shop(many(29, `a#:products(first:1,filter:{category:"root",text:"x",tags:[]}){commitId}`)), nil).data()
+	for _, listing := range []string{
+		`products(first:1)`, `products(first:1,orderBy:[],filter:{text:null,where:[],status:[]})`, `products(first:1,filter:{category:"root"})`, `products(first:1,filter:{collection:"c1"})`,
+		`products(first:1,filter:{sku:"S1",text:"x"})`, `categories(first:1,filter:{parent:""})`, `documents(kind:"Note",first:1,filter:{slug:"n"})`,
+	} {
+		w.gql(shop(many(80, `a#:`+listing+`{commitId}`)), nil).data()
+	}
 }
 
 func TestVariablesThatDoNotFitAreRefused(t *testing.T) {

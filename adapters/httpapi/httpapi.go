@@ -62,6 +62,9 @@ type Options struct {
 	// IdleTimeout is how long a client may take to send 64 KiB of a body that is wanted, or what is left of it, and half of
 	// how long it may take to take as much of the answer; 0 is one minute.
 	IdleTimeout time.Duration
+	// RequestTimeout is how long a read of repositories and catalogs may take until its answer begins, and a query of GraphQL; 0 is
+	// one minute. Git clients and streams of events have their time.
+	RequestTimeout time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -82,6 +85,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxBufferedActions, 64<<20)
 	setDefault(&o.MaxEventStreams, 5000)
 	setDefault(&o.IdleTimeout, time.Minute)
+	setDefault(&o.RequestTimeout, time.Minute)
 	return o
 }
 

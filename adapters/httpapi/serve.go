@@ -31,9 +31,14 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	c := a.begin(w, r)
 	err := a.dispatch(c)
+	c.beInTime()
+	if err != nil && c.isOverdue() {
+		err = context.Cause(c.r.Context())
+	}
 	aborted := err != nil && !a.fail(c, err)
 	c.w.extendDeadline()
 	a.account(c, err, time.Since(start))
+	c.cancel(nil)
 	if aborted {
 		panic(http.ErrAbortHandler)
 	}
@@ -45,9 +50,13 @@ func (a *api) begin(w http.ResponseWriter, r *http.Request) *call {
 	h.Set(requestIDHeader, id)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", userContentPolicy)
-	r = r.WithContext(requestid.With(r.Context(), id))
-	c := &call{w: newRecorder(w, a.opts.IdleTimeout), r: r, id: id, position: a.opts.Position}
-	c.w.onHeader = c.nameCursor
+	ctx, cancel := context.WithCancelCause(requestid.With(r.Context(), id))
+	r = r.WithContext(ctx)
+	c := &call{w: newRecorder(w, a.opts.IdleTimeout), r: r, id: id, position: a.opts.Position, cancel: cancel}
+	c.w.onHeader = func() {
+		c.beInTime()
+		c.nameCursor()
+	}
 	c.body = newBody(w, r, a.opts.IdleTimeout)
 	return c
 }
@@ -84,7 +93,33 @@ func (a *api) dispatch(c *call) (err error) {
 	if err := rt.refuseConditions(c.r.Header); err != nil {
 		return err
 	}
+	a.limit(c)
 	return rt.serve(c)
+}
+
+// limit gives a read its time, from now to the beginning of its answer. It cancels, where a deadline would take the place of those
+// that calls of the store have. A write has no limit but theirs: broken off, it may take effect all the same.
+func (a *api) limit(c *call) {
+	if c.isRead() && c.route.hasCursor() && c.timer == nil {
+		c.timer = time.AfterFunc(a.opts.RequestTimeout, func() { c.cancel(overdue(a.opts.RequestTimeout)) })
+	}
+}
+
+// beInTime takes the limit away.
+func (c *call) beInTime() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}
+
+func overdue(limit time.Duration) error {
+	return errs.New(errs.ReasonDeadlineExceeded,
+		fmt.Sprintf("the request took longer than the %s that one may take: ask for less, such as a smaller page or fewer conditions, or repeat it later", limit))
+}
+
+// isOverdue reports whether the request took longer than it may.
+func (c *call) isOverdue() bool {
+	return errs.Is(context.Cause(c.r.Context()), errs.ReasonDeadlineExceeded)
 }
 
 func (a *api) panicked(c *call, v any) error {
@@ -126,7 +161,7 @@ const maxLogged = 256
 
 func (a *api) account(c *call, err error, took time.Duration) {
 	status := c.w.status
-	if c.r.Context().Err() != nil && !(err == nil && c.lasting()) {
+	if c.r.Context().Err() != nil && !c.isOverdue() && !(err == nil && c.lasting()) {
 		status = statusClientGone
 	}
 	a.metrics.observe(c.route, status, took)

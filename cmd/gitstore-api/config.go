@@ -27,6 +27,7 @@ type settings struct {
 	MaxBody          int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest body of a request that writes a file or a commit."`
 	MaxActionContent int64         `group:"limits" type:"size" default:"64MiB" min:"1KiB" max:"1GiB" help:"Largest content of one action of a JSON commit, decoded."`
 	BodyIdleTimeout  time.Duration `group:"limits" default:"1m" min:"1s" max:"1h" help:"How long a client may take to send 64 KiB of its request, or what is left of it. To take as much of an answer it has twice that."`
+	RequestTimeout   time.Duration `group:"limits" default:"1m" min:"1s" max:"1h" help:"How long a read of repositories and catalogs may take until its answer begins, and a query of GraphQL; git clients and watchers of events have their time."`
 
 	config.Common
 	targets []catalogs.Target
@@ -63,6 +64,7 @@ func (s *settings) api() httpapi.Options {
 		MaxBody:          s.MaxBody,
 		MaxActionContent: s.MaxActionContent,
 		IdleTimeout:      s.BodyIdleTimeout,
+		RequestTimeout:   s.RequestTimeout,
 		MaxEventStreams:  int64(s.EventsConnections),
 	}
 }

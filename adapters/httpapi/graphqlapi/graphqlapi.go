@@ -85,7 +85,8 @@ type Answer struct {
 	Older bool
 }
 
-// Execute executes an operation. It does not return before everything that it started has ended.
+// Execute executes an operation. It does not return before everything that it started has ended. When the context ends, the fields
+// that are not resolved yet fail with CANCELED or DEADLINE_EXCEEDED, with the context's cause if that is one.
 func (x *Executor) Execute(ctx context.Context, r Request) Answer {
 	s := &session{executor: x, request: r, opened: map[opening]*Catalog{}, left: maxAnswer, html: map[*catalog.Document]string{}}
 	ctx = context.WithValue(ctx, sessionKey{}, s)
@@ -140,8 +141,13 @@ func (x *Executor) prepare(r Request) (*graphql.OperationContext, gqlerror.List)
 	}
 	return &graphql.OperationContext{
 		RawQuery: r.Query, OperationName: r.OperationName, Doc: doc, Operation: op, Variables: variables,
-		RecoverFunc:            func(_ context.Context, v any) error { return &panicked{v, debug.Stack()} },
-		ResolverMiddleware:     func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) },
+		RecoverFunc: func(_ context.Context, v any) error { return &panicked{v, debug.Stack()} },
+		ResolverMiddleware: func(ctx context.Context, next graphql.Resolver) (any, error) {
+			if err := ctx.Err(); err != nil { // else all fields would be resolved that do not look at it
+				return nil, errs.From(err)
+			}
+			return next(ctx)
+		},
 		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
 	}, nil
 }
@@ -191,6 +197,9 @@ func (s *session) present(ctx context.Context, err error) *gqlerror.Error {
 	cause := err
 	if known && shown.Err != nil {
 		cause = shown.Err
+	}
+	if ended := context.Cause(ctx); errs.Is(ended, errs.ReasonDeadlineExceeded) {
+		cause = ended // which says more than what came of it
 	}
 	out := s.explain(cause)
 	out.Path, out.Locations = shown.Path, shown.Locations

@@ -30,8 +30,11 @@ const (
 	costOfCall = 20
 	// costOfChange is that of a mutation.
 	costOfChange = 50
-	// costOfListing is that of a listing besides its items: all documents may have to be looked at.
+	// costOfListing is that of a listing besides its items, costOfScan what it costs more if all documents of a kind are looked at, and
+	// costOfPart if those of a category or a collection are.
 	costOfListing = 10
+	costOfScan    = 60
+	costOfPart    = 20
 	// itemsOfList is how many items a list of objects without pages is taken to have, if they cost more than themselves.
 	itemsOfList = 10
 	// typesPerCost is how many objects of an introspection cost 1: what tools ask for to know the schema costs about half of what is allowed.
@@ -185,7 +188,7 @@ func (m *measure) costOf(f *ast.Field, size int) int {
 	case strings.HasPrefix(of, "__"):
 		return m.costOfTypes(f, isList)
 	case strings.HasSuffix(named, "Connection"):
-		return costOfRoot(of) + costOfListing + m.cost(f.SelectionSet, m.pageSize(f))
+		return costOfRoot(of) + costOfListing + m.costOfScan(f, named) + m.cost(f.SelectionSet, m.pageSize(f))
 	case strings.HasSuffix(of, "Connection") && isList:
 		return size * (1 + m.cost(f.SelectionSet, 0))
 	case strings.HasSuffix(of, "Edge") && len(f.SelectionSet) > 0, named == "PageInfo":
@@ -227,6 +230,45 @@ func (m *measure) costOfTypes(f *ast.Field, isList bool) int {
 		}
 	}
 	return items * (1 + m.cost(f.SelectionSet, 0))
+}
+
+// keys are what of a filter leaves one document at most, and parts what leaves those of an index.
+var (
+	keys  = map[string]bool{"documentId": true, "sku": true, "slug": true}
+	parts = map[string]bool{"category": true, "collection": true, "parent": true}
+)
+
+// costOfScan is that of the documents that a listing looks at to find those that it selects, and their order.
+func (m *measure) costOfScan(f *ast.Field, connection string) int {
+	arguments := f.ArgumentMap(m.variables)
+	filter, _ := arguments["filter"].(map[string]any)
+	selects, part := says(arguments["orderBy"]), f.ObjectDefinition.Name != "Catalog"
+	for name, value := range filter {
+		switch {
+		case !says(value):
+		case keys[name]:
+			return 0
+		case parts[name]:
+			part = true
+		default:
+			selects = true
+		}
+	}
+	switch {
+	case connection == "ProblemConnection", connection == "DocumentDiffConnection", arguments["tree"] == true:
+		return costOfScan
+	case selects && part:
+		return costOfPart
+	case selects:
+		return costOfScan
+	}
+	return 0
+}
+
+// says reports whether an argument is given, and is no empty list. One item is as good as a list of it.
+func says(value any) bool {
+	list, isList := value.([]any)
+	return value != nil && (!isList || len(list) > 0)
 }
 
 // pageSize is how many items the field asks for.
