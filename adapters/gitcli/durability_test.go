@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -70,19 +71,112 @@ func TestWriteWhoseRefCannotBeSyncedIsNotAcknowledgedAlsoNotToARetry(t *testing.
 	assert.True(t, res.Replayed)
 }
 
-func TestWriteWhoseRefIsSyncedOnASecondAttemptIsAcknowledged(t *testing.T) {
-	s := openStore(t, t.TempDir())
-	var failed atomic.Bool
+// failedOnce is a disk that fails once to put the names in a directory of refs there, and what the files below it were then. What a sync
+// that failed was to write is not written by one that succeeds later.
+type failedOnce struct {
+	armed atomic.Bool
+	// in is where the directory is, below a repository.
+	in    string
+	mu    sync.Mutex
+	files map[string]os.FileInfo
+}
+
+func (f *failedOnce) sync(p string) error {
+	if strings.HasSuffix(p, f.in) && f.armed.CompareAndSwap(true, false) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.files = map[string]os.FileInfo{}
+		dir, _, _ := strings.Cut(p, ".git")
+		dir += ".git"
+		for _, name := range []string{"packed-refs", "refs/heads/main", "refs/heads/x/side", "refs/tags/v1"} {
+			if info, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+				f.files[name] = info
+			}
+		}
+		return disk.Error(syscall.EIO)
+	}
+	return disk.Sync(p)
+}
+
+func TestRefsWhoseSyncFailedAreWrittenAnewBeforeTheWriteIsAcknowledged(t *testing.T) {
+	side, v1 := value[git.RefName](t)(git.BranchRef("x/side")), value[git.RefName](t)(git.TagRef("v1"))
+	for name, write := range map[string]struct {
+		in    string
+		anew  []string
+		write func(r ports.GitRepository) error
+	}{
+		"a commit": {"/refs/heads", []string{"refs/heads/main"}, func(r ports.GitRepository) error {
+			res, err := commitWithRequestID(t, r)
+			assert.False(t, res.Replayed)
+			return err
+		}},
+		"a deletion": {"/refs/heads/x", []string{"packed-refs"}, func(r ports.GitRepository) error {
+			return r.DeleteBranch(t.Context(), ports.DeleteRef{Name: side})
+		}},
+		"a release": {"/refs/tags", []string{"refs/heads/main", "refs/tags/v1"}, func(r ports.GitRepository) error {
+			_, err := r.PublishRelease(t.Context(), ports.PublishRelease{
+				Tag:    ports.CreateTag{Name: v1, Message: "Release"},
+				Commit: &ports.CommitFiles{Branch: mainBranch(t), Message: "Release"},
+			}, changes(upsert(path(t, "a.md"), "released")))
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			s := openStore(t, root)
+			disk := &failedOnce{in: write.in}
+			s.SyncRefsWith(disk.sync)
+			r := createShop(t, s)
+			commit(t, r, upsert(path(t, "a.md"), "zero"))
+			_, err := r.CreateBranch(t.Context(), ports.CreateBranch{Name: side, Target: git.Head()})
+			require.NoError(t, err)
+			dir := repositoryDir(t, root)
+			runGit(t, dir, command.Git("pack-refs", "--all"))
+			disk.armed.Store(true)
+			require.NoError(t, write.write(r))
+			require.False(t, disk.armed.Load(), "no sync failed")
+			for _, name := range write.anew {
+				now, err := os.Lstat(filepath.Join(dir, name))
+				require.NoError(t, err)
+				require.Contains(t, disk.files, name)
+				assert.False(t, os.SameFile(disk.files[name], now), "%s is the file of before the sync failed", name)
+			}
+			require.NoFileExists(t, filepath.Join(dir, "gitstore-intent"))
+		})
+	}
+}
+
+func TestRefsThatMayNotBeOnTheDiskAreWrittenAnewByTheProcessThatTakesOver(t *testing.T) {
+	root := t.TempDir()
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root})
+	require.NoError(t, err)
+	var broken atomic.Bool
 	s.SyncRefsWith(func(p string) error {
-		if !isPrepared(p) && failed.CompareAndSwap(false, true) {
-			return disk.Error(os.ErrPermission)
+		if broken.Load() && !isPrepared(p) {
+			return disk.Error(syscall.EIO)
 		}
 		return disk.Sync(p)
 	})
-	res, err := commitWithRequestID(t, createShop(t, s))
+	r := createShop(t, s)
+	before := commit(t, r, upsert(path(t, "b.md"), "zero")).Commit
+	broken.Store(true)
+	_, err = commitWithRequestID(t, r)
+	require.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
+	assert.Equal(t, before, branchAt(t, r, "main"), "readers see what may not be on the disk")
+	_, err = commitWithRequestID(t, r)
+	require.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
+	assert.Equal(t, before, branchAt(t, r, "main"), "readers see what may not be on the disk")
+	require.NoError(t, s.Close())
+
+	file := filepath.Join(repositoryDir(t, root), "refs/heads/main")
+	left, err := os.Lstat(file)
 	require.NoError(t, err)
-	assert.False(t, res.Replayed)
-	assert.True(t, failed.Load())
+	res, err := commitWithRequestID(t, openStore(t, root).Repository(shopID(t)))
+	require.NoError(t, err)
+	assert.True(t, res.Replayed)
+	now, err := os.Lstat(file)
+	require.NoError(t, err)
+	assert.False(t, os.SameFile(left, now), "the ref is the file that may not be on the disk")
 }
 
 func TestRefsMoveWhenWhatGitPreparedIsOnTheDisk(t *testing.T) {
@@ -206,16 +300,9 @@ func TestRefsThatGitMovedBeforeItWasKilledAreSyncedBeforeTheWriteIsAcknowledged(
 	r := createShop(t, s)
 	commit(t, r, upsert(path(t, "a.md"), "one"))
 	dir := repositoryDir(t, root)
-	for _, name := range []string{"refs/heads/main", "refs/heads", "refs", "."} {
+	for _, name := range []string{"refs/heads", "refs", "."} {
 		assert.Contains(t, synced, filepath.Join(dir, name))
 	}
-
-	_, err = r.CreateBranch(t.Context(), ports.CreateBranch{Name: value[git.RefName](t)(git.BranchRef("side")), Target: git.Head()})
-	require.NoError(t, err)
-	runGit(t, dir, command.Git("pack-refs", "--all"))
-	synced = nil
-	require.NoError(t, r.DeleteBranch(t.Context(), ports.DeleteRef{Name: value[git.RefName](t)(git.BranchRef("side"))}))
-	assert.True(t, slices.ContainsFunc(synced, func(p string) bool { return strings.HasSuffix(p, "packed-refs") }))
 }
 
 // gitThatCannotSay is a git that moves refs, ends without saying so, and cannot list them either, while the file exists.

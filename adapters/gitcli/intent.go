@@ -104,7 +104,8 @@ func parsePresent(field string) (git.ObjectID, error) {
 	return git.ParseObjectID(field)
 }
 
-// dropIntent removes the intent, if there is one, for good: one that came back would undo what came after it.
+// dropIntent removes the intent, if there is one, for good: one that came back would undo what came after it. After an error nothing is
+// written to the repository before its directory is on the disk, which [refProcesses.rewrite] sees to.
 func dropIntent(dir string) error {
 	if err := os.Remove(filepath.Join(dir, intentFile)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -122,7 +123,7 @@ func (s *refProcesses) finish(ctx context.Context, dir string) (finished bool, e
 	if err != nil || len(changes) == 0 {
 		return false, err
 	}
-	left, err := s.unmoved(ctx, dir, changes)
+	left, now, err := s.unmoved(ctx, dir, changes)
 	if err != nil {
 		return false, err
 	}
@@ -131,27 +132,34 @@ func (s *refProcesses) finish(ctx context.Context, dir string) (finished bool, e
 			return false, err
 		}
 	}
-	if err := s.settle(dir, changes); err != nil {
+	if err := s.rewrite(dir, now); err != nil {
 		return false, err
 	}
 	return true, dropIntent(dir)
 }
 
-// unmoved returns the changes whose refs are where they were before.
-func (s *refProcesses) unmoved(ctx context.Context, dir string, changes []repository.RefChange) (left []repository.RefChange, err error) {
+// unmoved returns the changes whose refs are where they were before, and all changes with where their refs are once those have
+// moved.
+func (s *refProcesses) unmoved(ctx context.Context, dir string, changes []repository.RefChange) (left, now []repository.RefChange, err error) {
 	out, err := s.runner.Output(ctx, dir, command.Git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/", "refs/tags/"), nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	at := map[string]string{}
+	at := map[string]git.ObjectID{}
 	for line := range strings.Lines(string(out)) {
 		id, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		at[name] = id
-	}
-	for _, c := range changes {
-		if at[c.Name.String()] == c.Old.String() {
-			left = append(left, c)
+		if at[name], err = git.ParseObjectID(id); err != nil {
+			return nil, nil, errs.Wrap(err, errs.ReasonRepositoryCorrupt, "the repository's refs cannot be read")
 		}
 	}
-	return left, nil
+	for _, c := range changes {
+		switch is := at[c.Name.String()]; is {
+		case c.Old:
+			left = append(left, c)
+		default:
+			c.New = is
+		}
+		now = append(now, c)
+	}
+	return left, now, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/repository"
@@ -160,8 +162,18 @@ func (r *refProcess) sync(changes []repository.RefChange) error {
 	if slices.ContainsFunc(changes, func(c repository.RefChange) bool { return c.New.IsZero() }) {
 		clear(r.settled)
 	}
+	if err := syncAll(r.directories(changes), ifThere(r.syncPath)); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		r.settled[filepath.Dir(c.Name.String())] = !c.New.IsZero()
+	}
+	return nil
+}
+
+// directories returns those on the way to the refs in which a name may be new.
+func (r *refProcess) directories(changes []repository.RefChange) (dirs []string) {
 	done := map[string]bool{}
-	var dirs []string
 	for _, c := range changes {
 		for name := filepath.Dir(c.Name.String()); !done[name]; name = filepath.Dir(name) {
 			done[name] = true
@@ -171,13 +183,7 @@ func (r *refProcess) sync(changes []repository.RefChange) error {
 			}
 		}
 	}
-	if err := syncAll(dirs, ifThere(r.syncPath)); err != nil {
-		return err
-	}
-	for _, c := range changes {
-		r.settled[filepath.Dir(c.Name.String())] = !c.New.IsZero()
-	}
-	return nil
+	return dirs
 }
 
 // maxSyncs is how many files are put on the disk at once: a file system lets those that wait share a write of its journal.
@@ -250,21 +256,51 @@ func (s *refProcesses) transact(ctx context.Context, dir string, changes []repos
 	return nil
 }
 
-// settle puts refs that moved on the disk, whatever became of the process that moved them: their files and packed-refs
-// as well as the directories. A ref that was deleted, or that lies in packed-refs alone, has no file.
-func (s *refProcesses) settle(dir string, changes []repository.RefChange) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	files := []string{filepath.Join(dir, "packed-refs")}
+// rewrite puts refs on the disk of which it is not known whether they are there, each where its change leads, whatever became of the
+// process that moved them and of syncs that failed. To sync once more what failed to be synced would prove nothing ([disk.SyncDir]):
+// each ref gets a new file, packed-refs too if a ref was deleted, and all directories on the way to them are written again.
+func (s *refProcesses) rewrite(dir string, changes []repository.RefChange) error {
+	var group errgroup.Group
+	group.SetLimit(maxSyncs)
+	deletes := false
 	for _, c := range changes {
-		files = append(files, filepath.Join(dir, c.Name.String()))
+		if c.New.IsZero() {
+			deletes = true
+			continue
+		}
+		group.Go(func() error { return rewriteRef(dir, c) })
 	}
-	if err := syncAll(files, ifThere(s.syncPath)); err != nil {
+	if deletes {
+		group.Go(func() error { return rewritePackedRefs(dir) })
+	}
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	fresh := refProcess{dir: dir, settled: map[string]bool{}, syncPath: s.syncPath}
+	for _, path := range fresh.directories(changes) {
+		disk.Doubt(path)
+	}
 	return fresh.sync(changes)
+}
+
+func rewriteRef(dir string, c repository.RefChange) error {
+	path := filepath.Join(dir, c.Name.String())
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil { // the ref may lie in packed-refs
+		return disk.Error(err)
+	}
+	return replaceFile(filepath.Dir(path), filepath.Base(path), []byte(c.New.String()+"\n"))
+}
+
+func rewritePackedRefs(dir string) error {
+	const name = "packed-refs"
+	content, err := os.ReadFile(filepath.Join(dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return disk.Error(err)
+	}
+	return replaceFile(dir, name, content)
 }
 
 // give takes a process back; the one that was used longest ago makes room for it.

@@ -194,6 +194,9 @@ func (r *repo) close(err error) {
 	r.writer.close(err)
 	r.exclusive.Lock()
 	defer r.exclusive.Unlock()
+	if r.writer.unfinished {
+		r.store.unsettled.Store(true)
+	}
 	r.objects.reader.Close(err)
 	r.store.refs.forget(r.dir)
 }

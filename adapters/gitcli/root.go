@@ -17,12 +17,13 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/domain/git"
 )
 
 // root is the storage root: the one directory that a process owns.
 //
-//	lock                          held for as long as the process lives; holds its pid
+//	lock                          held for as long as the process lives; holds its pid, and nothing once it was closed
 //	repositories/ab/cd/<hash>.git bare repositories; the hash is SHA-256 of the id
 //	tmp/                          repositories that are being created or deleted, what is being pushed, and unnamed files that
 //	                              are being read
@@ -30,6 +31,8 @@ import (
 type root struct {
 	dir  string
 	lock *os.File
+	// unclean is whether the process before did not close the root.
+	unclean bool
 }
 
 // ErrInUse is what opening a storage root fails with while another process has it.
@@ -99,13 +102,15 @@ func (r *root) acquire() error {
 	if err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		holder := make([]byte, 20)
-		n, _ := f.ReadAt(holder, 0)
+	taken := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	holder := make([]byte, 20)
+	n, _ := f.ReadAt(holder, 0)
+	if taken != nil {
 		_ = f.Close()
 		return fmt.Errorf("%w: process %s holds %q; stop it, or name another directory",
 			ErrInUse, strings.TrimSpace(string(holder[:n])), r.dir)
 	}
+	r.unclean = n > 0
 	err = f.Truncate(0)
 	if err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
@@ -118,11 +123,25 @@ func (r *root) acquire() error {
 	return nil
 }
 
-// close gives the root back. The lock is released by name: a child that is just being started holds a copy of the
-// descriptor until it executes git.
+// close gives the root back, of which all is on the disk that anybody was told of. The lock is released by name: a child that is just
+// being started holds a copy of the descriptor until it executes git.
 func (r *root) close() error {
+	return errors.Join(r.lock.Truncate(0), r.release())
+}
+
+// release gives the root back as a process does that is killed: the next one puts on the disk what this one may have left in memory.
+func (r *root) release() error {
 	err := syscall.Flock(int(r.lock.Fd()), syscall.LOCK_UN)
 	return errors.Join(err, r.lock.Close())
+}
+
+// settle puts on the disk what a process that was killed had only written: refs that it moved, repositories that it made or deleted. Who
+// asks for the same again is told that it was done, and would else be told so of what a power cut takes back.
+func (r *root) settle() error {
+	if !r.unclean {
+		return nil
+	}
+	return disk.SyncAll(r.dir)
 }
 
 func (r *root) repositories() string { return filepath.Join(r.dir, "repositories") }

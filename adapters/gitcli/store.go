@@ -128,6 +128,8 @@ type Store struct {
 	maintenanceTimeout time.Duration
 	validating         *semaphore.Weighted
 	keepAlive          time.Duration
+	// unsettled is whether something was left of which it is not known whether it is on the disk.
+	unsettled atomic.Bool
 	// available tells how much may be written below a directory.
 	available func(dir string) uint64
 	// pushes counts pushes that were answered.
@@ -166,6 +168,8 @@ type handle struct {
 	repo *repo
 	// ended is why the repository is not to be opened any more; nil while it is.
 	ended error
+	// aside is where it was moved when it was deleted, while that is not on the disk yet.
+	aside string
 }
 
 func newHandle(id git.RepositoryID, dir string) *handle { return &handle{id: id, dir: dir} }
@@ -196,8 +200,12 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		keepAlive:  keepAlive, available: disk.Available,
 		nameless: map[string]struct{}{}, pushesRefused: map[errs.Reason]int64{},
 	}
-	if err := s.recover(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("data directory: %w", err), r.close())
+	err = r.settle()
+	if err == nil {
+		err = s.recover(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("data directory: %w", err), r.release())
 	}
 	opts.Processes.SpoolDir = r.tmp()
 	s.pool = catfile.NewPool(runner, opts.Processes)
@@ -324,6 +332,9 @@ func (s *Store) Close() error {
 	s.endRemoving()
 	s.pool.Close()
 	s.refs.forget("")
+	if s.unsettled.Load() {
+		return s.root.release()
+	}
 	return s.root.close()
 }
 
@@ -482,7 +493,7 @@ func (s *Store) CreateRepository(ctx context.Context, req ports.CreateRepository
 	}
 	defer end()
 	h := newHandle(req.ID, s.root.path(req.ID))
-	if err := s.claim(h); err != nil {
+	if err := s.claim(ctx, h); err != nil {
 		return ports.RepositoryInfo{}, err
 	}
 	now := s.opts.Now().UTC().Truncate(time.Second)
@@ -569,14 +580,23 @@ func prepareCreate(req ports.CreateRepository) (ports.CreateRepository, error) {
 }
 
 // claim reserves the id of a repository that is about to be created.
-func (s *Store) claim(h *handle) error {
+func (s *Store) claim(ctx context.Context, h *handle) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.handles.Get(h.id.String()); ok {
-		return errs.New(errs.ReasonRepositoryExists, fmt.Sprintf("repository %q exists", h.id), errs.MetaRepository, h.id.String())
+	other, ok := s.handles.Get(h.id.String())
+	if !ok {
+		s.handles.Set(h.id.String(), h)
 	}
-	s.handles.Set(h.id.String(), h)
-	return nil
+	s.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	if aside := other.movedTo(); aside != "" {
+		if err := s.endDeletion(ctx, other, aside); err != nil && !errs.Is(err, errs.ReasonRepositoryNotFound) {
+			return err
+		}
+		return s.claim(ctx, h)
+	}
+	return errs.New(errs.ReasonRepositoryExists, fmt.Sprintf("repository %q exists", h.id), errs.MetaRepository, h.id.String())
 }
 
 func (s *Store) drop(h *handle) {
@@ -614,7 +634,7 @@ func (s *Store) create(ctx context.Context, dir string, req ports.CreateReposito
 	return err
 }
 
-// syncParents puts the names on the way from top to path on the disk.
+// syncParents puts the names on the way from top to path on the disk, those too that another one has made and failed to put there.
 func syncParents(path, top string) error {
 	for path != top {
 		path = filepath.Dir(path)
@@ -642,6 +662,9 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 		return s.absent(ctx, id)
 	}
 	if !h.present.CompareAndSwap(true, false) {
+		if aside := h.movedTo(); aside != "" {
+			return s.endDeletion(ctx, h, aside)
+		}
 		return repositoryNotFound(id)
 	}
 	h.close(repositoryNotFound(id))
@@ -657,16 +680,39 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 		return disk.Error(err)
 	}
 	failpoint.Reach(failpoint.RepositoryMoved)
-	err = disk.SyncDir(filepath.Dir(h.dir))
-	failpoint.Reach(failpoint.RepositorySynced)
-	s.tell(ctx, event.RepositoryDeleted{Header: s.eventHeader(id)})
-	s.drop(h) // only now another one may be made, and told of
-	if err != nil {
-		return disk.Error(err)
+	h.mu.Lock()
+	h.aside = aside
+	h.mu.Unlock()
+	return s.endDeletion(ctx, h, aside)
+}
+
+// movedTo is where the repository lies that was deleted, "" unless that is not on the disk yet.
+func (h *handle) movedTo() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.aside
+}
+
+// endDeletion puts on the disk that a repository was moved aside. Until that is done the next who deletes it or makes another of its
+// name tries again: it could come back.
+func (s *Store) endDeletion(ctx context.Context, h *handle, aside string) error {
+	if err := disk.SyncDir(filepath.Dir(h.dir)); err != nil {
+		s.unsettled.Store(true)
+		return err
 	}
+	failpoint.Reach(failpoint.RepositorySynced)
+	h.mu.Lock()
+	ended := h.aside == ""
+	h.aside = ""
+	h.mu.Unlock()
+	if ended {
+		return repositoryNotFound(h.id) // it was another one who deleted it
+	}
+	s.tell(ctx, event.RepositoryDeleted{Header: s.eventHeader(h.id)})
+	s.drop(h) // only now another one may be made, and told of
 	s.background.Go(func() {
 		if err := removeAll(s.removing, aside); err != nil {
-			s.logger.ErrorContext(ctx, "a deleted repository is still on the disk until the next start", "repository", id.String(), "error", err)
+			s.logger.ErrorContext(ctx, "a deleted repository is still on the disk until the next start", "repository", h.id.String(), "error", err)
 		}
 	})
 	return nil

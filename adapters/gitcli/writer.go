@@ -50,11 +50,11 @@ type writer struct {
 	queue   []*write
 	running bool
 	closed  error
-	// unsettled are ref changes of which it is not known whether they are on the disk. It belongs to who writes.
-	unsettled []repository.RefChange
-	// unfinished reports that it is not known where the refs are, and that some may have to be moved yet which were to move
-	// together with others. It belongs to who writes.
+	// unfinished reports that it is not known where the refs are or whether they are on the disk, and that some may have to be
+	// moved yet which were to move together with others. It belongs to who writes.
 	unfinished bool
+	// unsettled are the ref changes of which that is not known. It belongs to who writes.
+	unsettled []repository.RefChange
 	// wanted is how many writes the next batch waits for, 0 if it does not; full is closed when there are as many.
 	wanted int
 	full   chan struct{}
@@ -252,35 +252,38 @@ func (w *writer) attempt(batch []*write) (retry bool) {
 	return done == untouched
 }
 
-// settle puts on the disk what an earlier batch may have left in memory alone. Without it nothing is answered: a retry
-// finds the commit of its first request made, and would be told so.
+// settle finds out where the refs are that an earlier batch may have left anywhere, moves those that it was to move and did not, and
+// puts all of them on the disk. Without it nothing is answered, and nothing shown: a retry finds the commit of its first request made,
+// and would be told so.
 func (w *writer) settle(ctx context.Context) error {
-	if w.unfinished {
-		if err := w.finish(ctx); err != nil {
-			return err
-		}
+	if !w.unfinished {
+		return nil
 	}
-	if err := w.repo.store.refs.settle(w.repo.dir, w.unsettled); err != nil {
-		return err
-	}
-	w.unsettled = nil
-	return nil
-}
-
-// finish moves the refs that an earlier transaction was to move and did not, and finds out where all refs are.
-func (w *writer) finish(ctx context.Context) error {
-	if _, err := w.repo.store.refs.finish(ctx, w.repo.dir); err != nil {
-		return err
-	}
-	refs, err := loadRefs(ctx, w.repo.store.runner, w.repo.dir, w.repo.objects)
+	refs, err := w.finish(ctx)
 	if err != nil {
 		return err
 	}
 	w.repo.refs.Store(&refs)
 	w.repo.requests.clear()
-	w.unfinished = false
+	w.unfinished, w.unsettled = false, nil
 	w.repo.store.opts.Observer.Unsure(w.repo.id)
 	return nil
+}
+
+func (w *writer) finish(ctx context.Context) (refTable, error) {
+	finished, err := w.repo.store.refs.finish(ctx, w.repo.dir)
+	if err != nil {
+		return refTable{}, err
+	}
+	refs, err := loadRefs(ctx, w.repo.store.runner, w.repo.dir, w.repo.objects)
+	if err != nil || finished {
+		return refs, err
+	}
+	now := slices.Clone(w.unsettled)
+	for i, c := range now {
+		now[i].New = refs.get(c.Name).Target
+	}
+	return refs, w.repo.store.refs.rewrite(w.repo.dir, now)
 }
 
 // plan prepares the writes one after the other, each on what the ones before leave, and returns those that can be made.
@@ -340,7 +343,7 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcom
 		undo(own, packs)
 		return done, err
 	case unknown:
-		w.unsettled, w.unfinished = netChanges(d.changes), true
+		w.unfinished, w.unsettled = true, netChanges(d.changes)
 		w.repo.size.changed()
 		w.repo.requests.clear() // a retry has to find what did take effect
 		w.repo.store.opts.Observer.Unsure(w.repo.id)
@@ -451,8 +454,8 @@ func (w *writer) syncPacks() (stored func() error) {
 }
 
 // moveRefsSurely moves the refs and tells what came of it. A transaction that moved nothing is tried once more, as what
-// it met may have been a lock that a killed process left. One that moved the refs before it failed may not have put them
-// on the disk: until that is done, its outcome is not known.
+// it met may have been a lock that a killed process left, and everything it writes is written anew. One that moved the refs before it
+// failed may not have put them on the disk: until they are rewritten, its outcome is not known.
 func (w *writer) moveRefsSurely(ctx context.Context, d *draft, together bool, stored func() error) (done outcome, err error) {
 	planned := w.repo.refs.Load()
 	for range 2 {
@@ -469,6 +472,9 @@ func (w *writer) moveRefsSurely(ctx context.Context, d *draft, together bool, st
 			}
 			continue
 		case unknown:
+			if !together {
+				return unknown, err
+			}
 			finished, failure := w.repo.store.refs.finish(ctx, w.repo.dir)
 			if failure != nil || !finished {
 				return unknown, cmp.Or(failure, err)
@@ -476,15 +482,24 @@ func (w *writer) moveRefsSurely(ctx context.Context, d *draft, together bool, st
 			return moved, nil
 		case moved:
 		}
-		if err = w.repo.store.refs.settle(w.repo.dir, netChanges(d.changes)); err == nil {
+		if err = w.repo.store.refs.rewrite(w.repo.dir, netChanges(d.changes)); err == nil {
 			err = dropIntent(w.repo.dir)
 		}
 		if err != nil {
+			w.leave(ctx, netChanges(d.changes))
 			return unknown, err
 		}
 		return moved, nil
 	}
 	return done, err
+}
+
+// leave writes down which refs have moved and may not be on the disk, for a process that takes over before the machine goes
+// down: it reads what is in memory, and would take it for what is on the disk. So it does not matter whether this gets there.
+func (w *writer) leave(ctx context.Context, changes []repository.RefChange) {
+	if err := writeIntent(w.repo.dir, changes); err != nil {
+		w.repo.store.logger.WarnContext(ctx, "refs may not be on the disk, and that cannot be written down either", "repository", w.repo.id.String(), "error", err)
+	}
 }
 
 func (w *writer) moveRefs(ctx context.Context, d *draft, together bool, stored func() error) error {
@@ -519,23 +534,24 @@ func (w *writer) outcome(ctx context.Context, d *draft, together bool) outcome {
 		return unknown
 	}
 	changes := netChanges(d.changes)
-	made, elsewhere := 0, false
+	var made []repository.RefChange
+	elsewhere := false
 	for _, c := range changes {
 		switch refs.get(c.Name).Target {
 		case c.New:
-			made++
+			made = append(made, c)
 		case c.Old:
 		default:
 			elsewhere = true
 		}
 	}
 	switch {
-	case made == len(changes):
+	case len(made) == len(changes):
 		return moved
-	case made > 0 && together: // readers see all of these moves or none
+	case len(made) > 0 && together: // the intent says which are left
 		return unknown
-	case made > 0:
-		w.repo.refs.Store(&refs)
+	case len(made) > 0:
+		w.leave(ctx, made)
 		return unknown
 	}
 	if elsewhere {

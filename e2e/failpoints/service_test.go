@@ -50,8 +50,14 @@ func (s *service) start(t *testing.T) {
 	client, err := gitclient.Dial(address, gitclient.Options{})
 	require.NoError(t, err)
 	s.client = client
-	require.Eventually(t, func() bool { return client.Ready(t.Context()) == nil }, time.Minute, 10*time.Millisecond, "the service is not ready")
+	require.Eventually(t, func() bool { return client.Ready(t.Context()) == nil }, patience, pause, "the service is not ready")
 }
+
+// patience is how long anything may take that is bound to happen, and pause what lies between two looks.
+const (
+	patience = time.Minute
+	pause    = 10 * time.Millisecond
+)
 
 // arm has the service end the next time that it reaches the point.
 func (s *service) arm(t *testing.T, p failpoint.Point) {

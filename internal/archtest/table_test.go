@@ -102,6 +102,11 @@ var table = []row{
 			"golang.org/x/sync/...", "golang.org/x/sys/unix",
 		},
 	},
+	{
+		pattern: "adapters/gitcli/disk",
+		allow:   []string{"domain/errs", "internal/failpoint", "golang.org/x/sys/unix"},
+		tests:   []string{"golang.org/x/sync/errgroup"},
+	},
 	{pattern: "adapters/gitcli/command", allow: []string{"adapters/gitcli/disk", "domain/...", "golang.org/x/sys/unix", "os/exec"}},
 	{
 		pattern: "adapters/gitcli/packfile",

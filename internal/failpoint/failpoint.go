@@ -1,5 +1,6 @@
-// Package failpoint names the steps of a write at which a test has the process end as kill -9 does. Only a program that is
-// built with the tag failpoints can: in any other, reaching a point is an empty function.
+// Package failpoint names the steps of a write at which a test has the process end as kill -9 does, and lets a test have the
+// disk be slow or fail. Only a program that is built with the tag failpoints can: in any other, reaching a point is an empty
+// function.
 package failpoint
 
 // Point is a moment between two steps of a write, named after the one that was just done.
@@ -47,4 +48,17 @@ const (
 	FileWritten Point = "file-written"
 	// FileMoved is when it is in its place. Next that is put on the disk.
 	FileMoved Point = "file-moved"
+)
+
+// The files by which a test has a say in how files and directories are put on the disk, and hears of it.
+const (
+	// SlowSyncs holds how much longer each sync takes, as [time.ParseDuration] reads it.
+	SlowSyncs Point = "slow-syncs"
+	// FailingSyncs holds a regular expression: syncs of matching paths fail with EIO for as long as the file is there.
+	FailingSyncs Point = "failing-syncs"
+	// FailingSync is the same for one sync.
+	FailingSync Point = "failing-sync"
+	// Syncs is told of each sync, if it is there: whether it was "synced" or "failed", the inode and when it was last written, and
+	// the path.
+	Syncs Point = "syncs"
 )

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/internal/failpoint"
 )
 
 // Error makes a failure of the file system a domain error: STORAGE_FULL for a disk without room, which a caller can wait
@@ -28,16 +29,43 @@ func Error(err error) error {
 }
 
 // SyncDir puts the names in a directory on the disk; no git command does. Names that were created, changed or removed
-// survive a power cut only then.
-func SyncDir(dir string) error { return Sync(dir) }
+// survive a power cut only then. After an error it may be called again: the directory is then written once more. Concurrent calls for
+// one directory share what they wait for.
+func SyncDir(dir string) error { return names.sync(dir) }
 
-// Sync puts the content of a file, or the names in a directory, on the disk.
+// Doubt has the next [SyncDir] of a directory write it once more, where one failed in a process that has ended.
+func Doubt(dir string) { names.doubt(dir) }
+
+// Sync puts the content of a file, or the names in a directory as [SyncDir], on the disk. After an error the content of a file has to be
+// written to another file: see [SyncFile].
 func Sync(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return Error(err)
 	}
-	return Error(errors.Join(f.Sync(), f.Close()))
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		return errors.Join(Error(f.Close()), SyncDir(path))
+	}
+	if err == nil {
+		err = SyncFile(f)
+	}
+	return Error(errors.Join(err, f.Close()))
+}
+
+// SyncFile puts what was written to a file on the disk. After an error it is not to be called again: the kernel takes what it could not
+// write for written, and the next call would succeed without it. What the file holds has to be written to another file, or its
+// write to fail.
+func SyncFile(f *os.File) error { return failpoint.Sync(f, f.Sync) }
+
+// SyncAll puts all on the disk that anybody has written to the file system which the directory is on.
+func SyncAll(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return Error(err)
+	}
+	err = failpoint.Sync(f, func() error { return os.NewSyscallError("syncfs", syncFileSystem(f.Fd())) })
+	return Error(errors.Join(err, f.Close()))
 }
 
 // SyncTree puts a directory on the disk with everything below it.

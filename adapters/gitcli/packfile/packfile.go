@@ -277,7 +277,7 @@ func (p *Pack) sync() error {
 	if err := p.file.Chmod(0o444); err != nil {
 		return disk.Error(err)
 	}
-	if err := p.file.Sync(); err != nil {
+	if err := disk.SyncFile(p.file); err != nil {
 		return disk.Error(err)
 	}
 	return disk.Error(p.file.Close())
@@ -307,7 +307,7 @@ func writeSynced(name string, content []byte) error {
 	}
 	_, err = f.Write(content)
 	if err == nil {
-		err = f.Sync()
+		err = disk.SyncFile(f)
 	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
