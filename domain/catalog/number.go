@@ -3,6 +3,7 @@ package catalog
 import (
 	"encoding/json"
 	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -50,6 +51,17 @@ func jsonNumber(n *yaml.Node) (json.Number, bool) {
 	}
 	s = decimal(s)
 	return json.Number(s), isJSONNumber(s)
+}
+
+// numberPattern is a number as people write one into a query.
+var numberPattern = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
+
+// literal reads a number of a query, false for what is none or beyond the limits of numbers.
+func literal(s string) (number, bool) {
+	if !numberPattern.MatchString(s) || !isBoundedNumber(s) {
+		return number{}, false
+	}
+	return value{decimal(s), valueNumber}.number()
 }
 
 func isJSONNumber(s string) bool {

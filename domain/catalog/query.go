@@ -50,8 +50,10 @@ type FieldCondition struct {
 	// Field is one of [Snapshot.Fields].
 	Field    string
 	Operator Operator
-	// Value is compared as a number where it and the document's are numbers, or texts that are plain decimal numbers;
-	// else as text, by its bytes. [Equal] takes texts as they are written.
+	// Value is a number if it is written as one, such as 250, -1.5 or 1e3: it is then compared by its value with numbers and,
+	// for what is less or greater, with texts that are plain decimal numbers, and with no other text. [Equal] and [NotEqual] take
+	// texts as they are written, but for the price of a product, which is a decimal number whatever zeros it has. Any other value
+	// is text, which is compared with texts by its bytes.
 	Value string
 }
 
@@ -130,6 +132,10 @@ func (s *Snapshot) Find(ctx context.Context, q Query, after string) (iter.Seq2[*
 		return nil, err
 	}
 	found := &search{Query: q, snapshot: s, words: strings.Fields(fold(q.Text))}
+	for _, c := range q.Where {
+		n, isNumber := literal(c.Value)
+		found.conditions = append(found.conditions, condition{FieldCondition: c, number: n, isNumber: isNumber, isPrice: q.Kind == KindProduct && c.Field == "price"})
+	}
 	if q.CategoryTree != nil {
 		found.categories = map[string]bool{*q.CategoryTree: true}
 		for c := range s.Descendants(*q.CategoryTree) {
@@ -164,6 +170,9 @@ func (q *Query) check(s *Snapshot) error {
 		if !s.hasField(q.Kind, c.Field) {
 			return s.unknownField(q.Kind, "filter", c.Field)
 		}
+		if c.Operator != Equal && c.Operator != NotEqual && numberPattern.MatchString(c.Value) && !isBoundedNumber(c.Value) {
+			return errs.InvalidField(errs.ReasonInvalidArgument, "filter", "the number in the filter of %q has more than %d characters or an exponent beyond %d", clip(c.Field), maxDigits, maxExponent)
+		}
 	}
 	for _, o := range q.Sort {
 		if !s.hasField(q.Kind, o.Field) {
@@ -196,6 +205,7 @@ type search struct {
 	// categories are the ids of the tree that products have to be in, nil if there is none.
 	categories map[string]bool
 	words      []string
+	conditions []condition
 }
 
 // checkEvery is after how many documents the context is looked at.
@@ -277,8 +287,8 @@ func (f *search) holds(d *Document) bool {
 	if d.Kind != f.Kind || f.ID != nil && d.ID != *f.ID || f.Slug != nil && d.Slug != *f.Slug || !f.holdsAsProduct(d.Product) || !f.holdsAsCategory(d.Category) {
 		return false
 	}
-	for _, c := range f.Where {
-		if !c.holds(d) {
+	for i := range f.conditions {
+		if !f.conditions[i].holds(d) {
 			return false
 		}
 	}
@@ -326,35 +336,46 @@ func compareAmounts(a, b string) int {
 	return m.compare(n)
 }
 
-func (c *FieldCondition) holds(d *Document) bool {
-	operand := value{c.Value, valueText}
-	equal, want := c.Operator, true
-	if c.Operator == NotEqual {
-		equal, want = Equal, false
+// condition is a condition with its value as it is compared.
+type condition struct {
+	FieldCondition
+	number   number
+	isNumber bool
+	// isPrice is one on the prices of products, which are decimal numbers though they are texts.
+	isPrice bool
+}
+
+func (c *condition) holds(d *Document) bool {
+	op, want := c.Operator, true
+	if op == NotEqual {
+		op, want = Equal, false
 	}
 	for _, v := range d.values {
-		if v.field == c.Field && v.kind != valueNone && v.compares(equal, operand) {
+		if v.field == c.Field && v.kind != valueNone && c.compares(v.value, op) {
 			return want
 		}
 	}
 	return !want
 }
 
-// compares reports whether a value of a document compares so to that of a condition.
-func (v value) compares(op Operator, operand value) bool {
-	n, isNumber := operand.number()
-	if op == Equal && (v.kind != valueNumber || !isNumber) {
-		return v.text == operand.text
+// compares reports whether a value of a document is so to that of the condition.
+func (c *condition) compares(v value, op Operator) bool {
+	byText := !c.isNumber || op == Equal && v.kind != valueNumber && !c.isPrice
+	if byText && op == Equal {
+		return v.text == c.Value
 	}
 	var order int
-	own, ownIsNumber := v.number()
-	switch {
-	case ownIsNumber && isNumber:
-		order = own.compare(n)
-	case v.kind == valueText:
-		order = strings.Compare(v.text, operand.text)
-	default:
-		return false
+	if byText {
+		if v.kind != valueText {
+			return false
+		}
+		order = strings.Compare(v.text, c.Value)
+	} else {
+		own, isNumber := v.number()
+		if !isNumber {
+			return false
+		}
+		order = own.compare(c.number)
 	}
 	switch op {
 	case Equal:

@@ -137,6 +137,29 @@ func TestConditionsAndOrdersAreReadAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
+func TestConditionsCompareNumbersWithNumbersAndTextsWithTexts(t *testing.T) {
+	files := map[string]string{}
+	for id, size := range map[string]string{"n38": "38", "n40": "40.0", "n1000": "1e3", "d38": `"38"`, "d1000": `"1000.00"`, "xl": "XL", "code": `"1e3"`, "yes": "true", "date": `"2026-01-02"`, "none": "null"} {
+		files["products/"+id+".md"] = strings.NewReplacer("id: prod-1", "id: "+id+"\nsize: "+size, "sku: MUG", "sku: "+id, "slug: mug", "slug: "+id, `"9.80"`, `"13.50"`).Replace(mug)
+	}
+	s := build(files)
+	for filter, want := range map[string]string{
+		"size>=40": "d1000 n1000 n40", "size<40": "d38 n38", "size>=1e3": "d1000 n1000", "size>+.5e2": "d1000 n1000", "size<=38.": "d38 n38",
+		"size=40": "n40", "size=38": "d38 n38", "size=38.0": "n38", "size=1000": "n1000", "size=1e3": "code n1000", "size=XL": "xl", "size=true": "yes",
+		"size!=38": "code d1000 date n1000 n40 none xl yes", "size>=2026-01-01": "d38 date xl", "size>=XL": "xl", "size>true": "", "size>": "code d1000 d38 date xl",
+		"size>=" + strings.Repeat("9", 60): "", "size=1e99999": "",
+		"price=13.5": "code d1000 d38 date n1000 n38 n40 none xl yes", "price!=13.500": "", "price=1350e-2": "code d1000 d38 date n1000 n38 n40 none xl yes", "price>13.4999999999999999999": "code d1000 d38 date n1000 n38 n40 none xl yes", "price>13.5": "",
+	} {
+		c, err := catalog.ParseFieldCondition(filter)
+		require.NoError(t, err)
+		assert.Equal(t, want, strings.Join(find(t, s, catalog.Query{Kind: catalog.KindProduct, Where: []catalog.FieldCondition{c}}, ""), " "), filter)
+	}
+	for _, value := range []string{"1e99999", "-1E-99999", strings.Repeat("9", 1001)} {
+		_, err := s.Find(t.Context(), catalog.Query{Kind: catalog.KindProduct, Where: []catalog.FieldCondition{{Field: "size", Operator: ">", Value: value}}}, "")
+		assert.True(t, errs.Is(err, errs.ReasonInvalidArgument), "%v", err)
+	}
+}
+
 func TestWhatQueriesFoundInOrderIsKeptApart(t *testing.T) {
 	files := maps.Collect(catalogdata.New(1, catalogdata.Options{Products: 300}).Files())
 	s := build(files)

@@ -778,7 +778,7 @@ input FieldCondition {
   field: String!
   "How the field is compared."
   operator: FieldOperator! = EQUAL
-  "What with. Numbers, and texts that are plain decimal numbers, are compared as numbers, except that EQUAL takes texts as they are written."
+  "What with. A number is compared with numbers and texts that are plain decimal numbers, EQUAL and NOT_EQUAL but for prices with numbers alone and with texts as they are written; any other value with texts."
   value: String!
 }
 

@@ -8,10 +8,10 @@ import (
 	"crypto/sha1"
 	"fmt"
 	"io/fs"
+	"math/big"
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -274,57 +274,56 @@ func at(v any, keys []string) []any {
 
 func (d Document) values(field string) []any { return at(d.Fields, strings.Split(field, ".")) }
 
-func numeric(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int:
-		return float64(v), true
-	case float64:
-		return v, true
-	case string:
-		n, err := strconv.ParseFloat(v, 64)
-		return n, err == nil && !strings.ContainsAny(v, "eExXnNiI_+ ") && !strings.HasPrefix(v, ".") && !strings.HasSuffix(v, ".")
-	}
-	return 0, false
-}
+var (
+	plainDecimal = regexp.MustCompile(`^-?[0-9]{1,40}(\.[0-9]{1,40})?$`)
+	numberOf     = regexp.MustCompile(`^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$`)
+)
 
-// number is that of a decimal text.
-func number(text string) float64 {
-	n, _ := numeric(text)
+// numeric is the exact value of a number, or of a text that is a plain decimal number; nil is none.
+func numeric(v any) *big.Rat {
+	text, isText := v.(string)
+	_, isBool := v.(bool)
+	if isBool || isText && !plainDecimal.MatchString(text) {
+		return nil
+	}
+	n, _ := new(big.Rat).SetString(fmt.Sprint(v))
 	return n
 }
 
-func meets(d Document, c catalog.FieldCondition) bool {
-	wanted, wantedIsNumber := numeric(c.Value)
-	holds := false
-	for _, v := range d.values(c.Field) {
-		own, isNumber := numeric(v)
-		text, isText := v.(string)
-		same := fmt.Sprint(v) == c.Value
-		if !isText && isNumber && wantedIsNumber {
-			same = own == wanted
-		}
-		order, compares := 0, true
-		switch {
-		case isNumber && wantedIsNumber:
-			order = cmp.Compare(own, wanted)
-		case isText:
-			order = strings.Compare(text, c.Value)
-		default:
-			compares = false
-		}
-		switch c.Operator {
-		case catalog.Equal, catalog.NotEqual:
-			holds = holds || same
-		case catalog.Less:
-			holds = holds || compares && order < 0
-		case catalog.LessOrEqual:
-			holds = holds || compares && order <= 0
-		case catalog.Greater:
-			holds = holds || compares && order > 0
-		case catalog.GreaterOrEqual:
-			holds = holds || compares && order >= 0
-		}
+// written is the exact value of a number that a condition names, nil if it is no number.
+func written(text string) *big.Rat {
+	if !numberOf.MatchString(text) {
+		return nil
 	}
+	n, _ := new(big.Rat).SetString(strings.TrimPrefix(text, "+"))
+	return n
+}
+
+// number is that of a decimal text.
+func number(text string) *big.Rat { return numeric(text) }
+
+// meets compares numbers with numbers and texts with texts: the price of a product is both.
+func meets(d Document, c catalog.FieldCondition) bool {
+	compared := func(v any) (order int, can bool) {
+		own, wanted := numeric(v), written(c.Value)
+		text, isText := v.(string)
+		equality := c.Operator == catalog.Equal || c.Operator == catalog.NotEqual
+		switch isPrice := d.Kind == catalog.KindProduct && c.Field == "price"; {
+		case equality && isText && !isPrice, equality && own == nil, wanted == nil && equality:
+			return strings.Compare(fmt.Sprint(v), c.Value), true
+		case wanted != nil && own != nil:
+			return own.Cmp(wanted), true
+		}
+		return strings.Compare(text, c.Value), wanted == nil && isText
+	}
+	is := map[catalog.Operator][3]bool{ // less, the same, greater
+		catalog.Equal: {false, true, false}, catalog.NotEqual: {false, true, false}, catalog.Less: {true, false, false}, catalog.LessOrEqual: {true, true, false},
+		catalog.Greater: {false, false, true}, catalog.GreaterOrEqual: {false, true, true},
+	}[c.Operator]
+	holds := slices.ContainsFunc(d.values(c.Field), func(v any) bool {
+		order, can := compared(v)
+		return can && is[order+1]
+	})
 	return holds != (c.Operator == catalog.NotEqual)
 }
 
@@ -377,8 +376,8 @@ func (c *Catalog) matches(d Document, q catalog.Query, tree []string) bool {
 		q.Category != nil && d.text("category") != *q.Category,
 		q.CategoryTree != nil && !slices.Contains(tree, d.text("category")),
 		q.Currency != "" && d.text("currency") != q.Currency,
-		q.PriceMin != "" && number(d.text("price")) < number(q.PriceMin),
-		q.PriceMax != "" && number(d.text("price")) > number(q.PriceMax),
+		q.PriceMin != "" && number(d.text("price")).Cmp(number(q.PriceMin)) < 0,
+		q.PriceMax != "" && number(d.text("price")).Cmp(number(q.PriceMax)) > 0,
 		len(q.InventoryStatus) > 0 && !slices.Contains(q.InventoryStatus, d.text("inventory_status")),
 		len(q.Status) > 0 && !slices.Contains(q.Status, d.text("status")):
 		return false
@@ -464,14 +463,13 @@ func inOrder(a, b Document, o catalog.FieldOrder) int {
 		return cmp.Compare(min(1, len(y)), min(1, len(x)))
 	}
 	var order int
-	m, isNumber := numeric(x[0])
-	n, isOther := numeric(y[0])
+	m, n := numeric(x[0]), numeric(y[0])
 	switch {
-	case isNumber && isOther:
-		order = cmp.Compare(m, n)
-	case isNumber:
+	case m != nil && n != nil:
+		order = m.Cmp(n)
+	case m != nil:
 		order = -1
-	case isOther:
+	case n != nil:
 		order = 1
 	default:
 		order = strings.Compare(fmt.Sprint(x[0]), fmt.Sprint(y[0]))

@@ -20,10 +20,10 @@ var (
 	someTitles = []string{"Mug", "mug of café", "Mug of cafe\u0301", "Straße", "STRASSE", "9", "10", "１０", "Ümlaut"}
 	someBodies = []string{"", "About a Mug.\n", "Café\n", "\n---\n\nBelow a line.\n"}
 	moreFields = []string{"supplier.name", "supplier.since", "attributes.volume", "gift", "rating", "mood", "supplier", "tags", "none"}
-	someValues = []string{"Ada", "1843", "1.5", "1.50", "2", "10", "true", "x", "Mug", "", "2026-01-02", "-3", "é", "c1", "S3"}
+	someValues = []string{"Ada", "1843", "1.5", "1.50", "2", "10", "true", "x", "Mug", "", "2026-01-02", "-3", "é", "c1", "S3", "15e-1", "1e1", "+2", ".5", "9.80", "1843.0", "9.8000000000000000001", "XL"}
 	someMore   = []string{
 		"tags: [x, Mug, \"10\"]\n", "tags: []\n", "supplier: {name: Ada, since: 1843}\n", "supplier:\n  name: Bob # of old\n  since: \"2026-01-02\"\n",
-		"attributes:\n  volume: 1.5\n", "attributes: {}\n", "gift: true\n", "gift: null\n", "rating: 2\n", "rating: 7\n", "rating: \"-3\"\n",
+		"attributes:\n  volume: 1.5\n", "attributes: {}\n", "gift: true\n", "gift: null\n", "rating: 2\n", "rating: 7\n", "rating: \"-3\"\n", "rating: 1e1\n", "rating: XL\n", "rating: \"2.0\"\n", "rating: \"9.8000000000000000002\"\n",
 		"images:\n  - {url: \"https://example.com/1\", alt: x}\n  - {url: \"https://example.com/2\", alt: Ada}\n",
 	}
 )
