@@ -57,6 +57,17 @@ func TestAJournalThatWasClosedOutlivesTheMachine(t *testing.T) {
 	holds(t, open(t, opts), end)
 }
 
+func TestAJournalThatCouldNotBeSyncedWhenItWasClosedIsDropped(t *testing.T) {
+	opts := nats.Options{Dir: t.TempDir()}
+	l := open(t, opts)
+	end := fill(t, l, 20)
+	broken := filepath.Join(opts.Dir, "jetstream", "broken")
+	require.NoError(t, os.Symlink("nowhere", broken))
+	require.Error(t, l.Close())
+	require.NoError(t, os.Remove(broken))
+	isNew(t, open(t, opts), end)
+}
+
 // streamDir is where the server within the process keeps a stream.
 func streamDir(dir, stream string) string {
 	return filepath.Join(dir, "jetstream", "$G", "streams", stream)

@@ -19,8 +19,9 @@ import (
 
 // embedded is a NATS server within the process.
 //
-//	lock        held for as long as the process lives; holds the boot id of the machine while the journal is open, and
-//	            blanks in its place when it is closed: a full disk does not take what was not there before
+//	lock        held for as long as the process lives; holds the boot id of the machine while the journal is open,
+//	            blanks in its place when it is closed (a full disk does not take what was not there before), and
+//	            notSynced if it was closed and may not be on the disk
 //	jetstream/  the server's files
 type embedded struct {
 	opts   *Options
@@ -73,26 +74,40 @@ func (e *embedded) enter(ctx context.Context) error {
 		return nil
 	}
 	if before != "" {
-		e.opts.Logger.ErrorContext(ctx, "the journal of events was not closed before the machine was started: events may be lost, and it is dropped")
+		e.opts.Logger.ErrorContext(ctx, "the journal of events was not closed before the machine was started, or not put on the disk: events may be lost, and it is dropped")
 		if err := e.wipe(); err != nil {
 			return err
 		}
 	}
-	if err := e.note(now); err != nil {
-		return err
+	err := e.note(now)
+	if err == nil {
+		err = syncFile(e.opts.Dir)
 	}
-	return syncFile(e.opts.Dir)
+	if err != nil {
+		// Another start is to write and sync it again, and not to find it there: what failed to be synced may never get to the disk.
+		return errors.Join(err, e.write(before))
+	}
+	return nil
 }
 
 // lockBytes is how long the lock is, whatever it holds.
 const lockBytes = 64
 
-// note writes a boot id, or none, into the lock.
+// notSynced is in the lock of a journal whose files could not be synced. A later sync of them would succeed and write nothing, as the kernel takes
+// what it could not write for written: the next start drops them.
+const notSynced = "not synced"
+
+// note puts a boot id, or none, into the lock.
 func (e *embedded) note(bootID string) error {
-	if _, err := e.lock.WriteAt(fmt.Appendf(nil, "%-*s", lockBytes, bootID), 0); err != nil {
+	if err := e.write(bootID); err != nil {
 		return err
 	}
 	return e.lock.Sync()
+}
+
+func (e *embedded) write(content string) error {
+	_, err := e.lock.WriteAt(fmt.Appendf(nil, "%-*s", lockBytes, content), 0)
+	return err
 }
 
 // bootID is the same until the machine is started again (random(4)). Where there is none, every start may be another.
@@ -190,6 +205,8 @@ func (e *embedded) close() error {
 	err := e.syncFiles()
 	if err == nil {
 		err = e.note("")
+	} else {
+		err = errors.Join(err, e.write(notSynced))
 	}
 	return errors.Join(err, e.lock.Close())
 }
