@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -429,9 +430,21 @@ func (a *api) wholeTag(s *catalog.Snapshot, d *catalog.Document, l documentList)
 
 // conditionFailed is a 412 with the document as it is.
 func (a *api) conditionFailed(s *catalog.Snapshot, d *catalog.Document, l documentList, err error) error {
-	return &statusError{
-		status: http.StatusPreconditionFailed, err: err, header: http.Header{"Etag": {a.wholeTag(s, d, l)}}, current: a.wholeObject(s, d, l),
+	return a.refused(http.StatusPreconditionFailed, s, d, l, err)
+}
+
+// refused is an error with the document as it is.
+func (a *api) refused(status int, s *catalog.Snapshot, d *catalog.Document, l documentList, err error) error {
+	return &statusError{status: status, err: err, header: http.Header{"Etag": {a.wholeTag(s, d, l)}}, current: a.wholeObject(s, d, l)}
+}
+
+// withCurrent adds to an error about a document that is not as a member of the body expects it the document as it is.
+func (a *api) withCurrent(err error) error {
+	moved, ok := errors.AsType[*catalogs.MovedDocumentError](err)
+	if !ok {
+		return err
 	}
+	return a.refused(statusOf(err), moved.Snapshot, moved.Document, listOf(moved.Document.Kind), err)
 }
 
 // answerWritten sends the one document of a write as it is now.

@@ -112,6 +112,23 @@ func TestAWriteThatExpectsAnotherVersionGetsTheOneThatIs(t *testing.T) {
 				t.Errorf("the current version is told as %v with %s", current, lost.header.Get("ETag"))
 			}
 		}
+		kind := map[string]string{"/products/a": "Product", "/categories/early": "Category"}[path]
+		stale := fmt.Sprintf(`"id":%q,"expected_blob_id":%q`, seen.json()["id"], seen.json()["blob_id"])
+		for _, late := range []struct {
+			lost answer
+			at   string
+		}{
+			{w.patch(shopCatalog+path, fmt.Sprintf(`{"title":"Third editor","blob_id":%q}`, seen.json()["blob_id"])), ""},
+			{w.post(shopCatalog+"/changes", `{"changes":[{"action":"patch","kind":"`+kind+`",`+stale+`,"document":{"title":"Third"}}]}`), ""},
+			{w.post(shopCatalog+"/changes", `{"changes":[{"action":"patch","kind":"Product","id":"b","document":{"title":"B"}},{"action":"delete","kind":"`+kind+`",`+stale+`}]}`), "changes[1]"},
+			{w.post(shop+"/releases", `{"version":"9.0.0","changes":[{"action":"delete","kind":"`+kind+`",`+stale+`}]}`), ""},
+		} {
+			is := w.get(shopCatalog + path + "?at=main")
+			told := late.lost.problem(http.StatusConflict, "BLOB_MOVED").json()
+			if at, _ := told["field"].(string); mustJSON(t, told["current"]) != mustJSON(t, is.json()) || late.lost.header.Get("ETag") != is.header.Get("ETag") || at != late.at {
+				t.Errorf("%s: the current version is told as %v with %s, at %q", late.lost.what, told["current"], late.lost.header.Get("ETag"), at)
+			}
+		}
 		if w.head() != head {
 			t.Error("a write that was refused made a commit")
 		}

@@ -117,7 +117,7 @@ var failureDescriptions = map[int]string{
 
 // failureHeaders are the headers that a status of a failure comes with.
 var failureHeaders = map[int][]string{
-	http.StatusMethodNotAllowed: {"Allow"}, http.StatusPreconditionFailed: {"ETag"}, http.StatusRequestedRangeNotSatisfiable: {"Content-Range"},
+	http.StatusMethodNotAllowed: {"Allow"}, http.StatusPreconditionFailed: {"ETag"}, http.StatusConflict: {"ETag"}, http.StatusRequestedRangeNotSatisfiable: {"Content-Range"},
 	http.StatusTooManyRequests: {"Retry-After"}, http.StatusServiceUnavailable: {"Retry-After"},
 }
 

@@ -24,7 +24,7 @@ type problem struct {
 	Metadata map[string]string `json:"metadata,omitempty" doc:"Details for programs, such as expected and actual."`
 
 	Problems []documentProblemJSON `json:"problems,omitempty" doc:"Of INVALID_DOCUMENT: what would be wrong with the catalog, at most 100: with the documents that change, then with others."`
-	Current  fieldsJSON            `json:"current,omitzero" doc:"Of a document that is not as If-Match expects it: the document as it is, whose ETag the header has."`
+	Current  fieldsJSON            `json:"current,omitzero" doc:"Of a document that is not as If-Match, blob_id or expected_blob_id expects it: the document as it is, whose ETag the header has."`
 }
 
 const problemType = "application/problem+json"

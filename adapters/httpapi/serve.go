@@ -138,7 +138,7 @@ func (a *api) fail(c *call, err error) bool {
 	if e := errs.From(err); e.Kind == errs.Internal && e.Meta[errs.MetaIncident] == "" {
 		err = a.incident(c, err, e)
 	}
-	c.writeProblem(err)
+	c.writeProblem(a.withCurrent(err))
 	return true
 }
 

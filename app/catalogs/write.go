@@ -99,8 +99,9 @@ func (e *InvalidDocumentsError) Unwrap() error { return e.err }
 
 // MovedDocumentError is the cause of a BLOB_MOVED: there is another version of the document than was expected.
 type MovedDocumentError struct {
-	// Document is as it is.
+	// Document is as it is, and Snapshot is the catalog that it is in.
 	Document *catalog.Document
+	Snapshot *catalog.Snapshot
 }
 
 func (e *MovedDocumentError) Error() string {
@@ -434,7 +435,7 @@ func (d *desk) change(ctx context.Context, out *draft, base *catalog.Snapshot, c
 		moved := errs.New(errs.ReasonBlobMoved, fmt.Sprintf("the %s %.80q is not as it was expected: read it again", c.Kind, c.ID),
 			errs.MetaExpected, c.Expected.ID().String(), errs.MetaActual, blob.String())
 		if found != nil {
-			moved.Err = &MovedDocumentError{found}
+			moved.Err = &MovedDocumentError{found, base}
 		}
 		return moved
 	}
