@@ -245,15 +245,18 @@ func (a *api) refuseGit(out *gitAnswer, err error) error {
 	}
 	if c.w.status != 0 {
 		why := clip(e.Error(), maxGitError)
-		if e.Kind != errs.Unavailable { // which says when to try again
+		if e.Kind != errs.Unavailable && !strings.Contains(why, "try again") {
 			why += ": try again, with less at once if that does not help"
 		}
 		out.breakOff(why)
 		return err
 	}
-	if e.Kind != errs.Invalid && e.Kind != errs.TooLarge {
+	switch e.Kind {
+	case errs.Invalid, errs.TooLarge, errs.Exhausted, errs.Unavailable, errs.Deadline:
+	default:
 		return err
 	}
+	c.outcome = statusOf(err)
 	a.opts.Logger.InfoContext(c.r.Context(), "refused a request of git", "request_id", c.id, "reason", string(e.Reason), "error", clip(e.Error(), maxLogged))
 	line := pktline.Append(nil, "ERR "+clip(e.Error(), maxGitError)+"\n")
 	if out.service == git.ReceivePackService { // git takes all of this answer to be on bands

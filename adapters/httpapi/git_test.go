@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -158,20 +160,28 @@ func TestGitIsToldInPlainText(t *testing.T) {
 	text(c.get("/git/..%2fx.git/info/refs?service=git-upload-pack"), http.StatusBadRequest, "repository id")
 
 	p.fails = errs.New(errs.ReasonQueueFull, "too many packs are at work: try again in a moment")
-	for _, a := range []answer{
-		c.get(refs + "?service=git-upload-pack"), c.post(uploadPath, "0000", ofType("upload-pack")), c.post(receivePath, "0000", ofType("receive-pack")),
-	} {
-		text(a, http.StatusServiceUnavailable, "^too many packs are at work: try again in a moment\n$")
-		assert.NotEmpty(t, a.header.Get("Retry-After"))
-	}
+	a := c.get(refs + "?service=git-upload-pack")
+	text(a, http.StatusServiceUnavailable, "^too many packs are at work: try again in a moment\n$")
+	assert.NotEmpty(t, a.header.Get("Retry-After"))
 }
 
 // Of a POST that does not answer 200 git shows nothing but the number.
-func TestWhatIsWrongWithARequestIsToldInTheProtocol(t *testing.T) {
-	p := &packs{fails: errs.New(errs.ReasonTooManyActions, "push fewer")}
-	c := serveGit(t, p)
-	assert.Equal(t, "0013ERR push fewer\n", string(c.post(uploadPath, "0000", ofType("upload-pack")).wants(http.StatusOK).body))
-	assert.Equal(t, "000f\x03push fewer0000", string(c.post(receivePath, "0000", ofType("receive-pack")).wants(http.StatusOK).body))
+func TestWhyARequestIsRefusedIsToldInTheProtocol(t *testing.T) {
+	for reason, status := range map[errs.Reason]string{
+		errs.ReasonTooManyActions: "400", errs.ReasonBodyTooLarge: "413", errs.ReasonQueueFull: "503", errs.ReasonUnavailable: "503",
+		errs.ReasonDraining: "503", errs.ReasonDeadlineExceeded: "504",
+	} {
+		reg := prometheus.NewRegistry()
+		c := serve(t, newStore(t), httpapi.Options{Packs: &packs{fails: errs.New(reason, "push fewer")}, Registerer: reg})
+		assert.Equal(t, "0013ERR push fewer\n", string(c.post(uploadPath, "0000", ofType("upload-pack")).wants(http.StatusOK).body))
+		assert.Equal(t, "000f\x03push fewer0000", string(c.post(receivePath, "0000", ofType("receive-pack")).wants(http.StatusOK).body))
+		for _, route := range []string{"upload", "receive"} {
+			labels := fmt.Sprintf(`{method="POST",route="/git/{repository}.git/git-%s-pack",status="%s"}`, route, status)
+			wantMetric(t, reg, "gitstore_http_requests_total"+labels+" 1")
+		}
+	}
+	c := serveGit(t, &packs{fails: errs.New(errs.ReasonRepositoryNotFound, "there is none")})
+	c.post(uploadPath, "0000", ofType("upload-pack")).wants(http.StatusNotFound)
 }
 
 func TestAnAnswerToGitThatIsNotWholeSaysWhyAndIsBrokenOff(t *testing.T) {

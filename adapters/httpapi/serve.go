@@ -160,7 +160,7 @@ func causes(e *errs.Error) string {
 const maxLogged = 256
 
 func (a *api) account(c *call, err error, took time.Duration) {
-	status := c.w.status
+	status := cmp.Or(c.outcome, c.w.status)
 	if c.r.Context().Err() != nil && !c.isOverdue() && !(err == nil && c.lasting()) {
 		status = statusClientGone
 	}

@@ -173,7 +173,7 @@ func (s *callStream) SendMsg(m any) error {
 		p.wait(&p.sending)
 		defer p.wentOn(&p.sending, dataIn(m), false)
 	}
-	return s.ServerStream.SendMsg(m)
+	return wire.DecodeError(s.ServerStream.SendMsg(m))
 }
 
 // dataIn is how many bytes of a client a message holds.
@@ -213,8 +213,10 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 // receive receives a message; bytes that are none are the client's fault.
 func receive(from func(any) error, m any) error {
 	r := received{message: m}
-	if err := from(&r); err != nil {
+	if err := from(&r); errors.Is(err, io.EOF) {
 		return err
+	} else if err != nil {
+		return wire.DecodeError(err) // for whoever adds to it, and knows nothing of gRPC
 	}
 	if r.err != nil {
 		return errs.Wrap(r.err, errs.ReasonInvalidArgument, "the request is not a message of this call: it is cut off, not UTF-8 where text is due, or nested too deep")

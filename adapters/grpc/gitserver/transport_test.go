@@ -66,6 +66,34 @@ func TestAClientThatIsIdleIsLeft(t *testing.T) {
 	}
 }
 
+// A store returns what it reads and writes fail with as part of its own errors.
+func TestAClientThatLeavesIsNoDefect(t *testing.T) {
+	for what, upload := range map[string]func(in io.Reader, out io.Writer) error{
+		"while it sends": func(in io.Reader, _ io.Writer) error { return second(io.ReadAll(in)) },
+		"while it takes": func(_ io.Reader, out io.Writer) error { return second(out.Write(make([]byte, 64<<20))) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			begun, ended := make(chan bool), make(chan error, 1)
+			s := start(t, memrepo.New(), gitserver.Options{Packs: packs{upload: func(_ context.Context, in io.Reader, out io.Writer) error {
+				close(begun)
+				err := errs.From(upload(in, out))
+				ended <- err
+				return err
+			}}})
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			stream, err := gitv1.NewTransportServiceClient(s).UploadPack(ctx)
+			require.NoError(t, err)
+			require.NoError(t, stream.Send(&gitv1.UploadPackRequest{Repository: "shop"}))
+			<-begun
+			leave()
+			assert.Equal(t, errs.ReasonCanceled, errs.ReasonOf(<-ended))
+		})
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
 func TestAClientThatIsWorkedForIsNotIdle(t *testing.T) {
 	const timeout = 250 * time.Millisecond
 	s := start(t, memrepo.New(), gitserver.Options{MaxStall: timeout, Packs: packs{
