@@ -110,7 +110,7 @@ func (r *repo) maintain(ctx context.Context) error {
 	}
 	r.noRoom = false
 	if err == nil {
-		_, err = r.store.runner.Output(ctx, r.dir, command.Git("commit-graph", "write", "--reachable", "--split", "--no-progress"), nil)
+		_, err = r.store.runner.Output(ctx, r.dir, command.Git("commit-graph", "write", "--reachable", "--split", "--no-progress").InBackground(), nil)
 	}
 	r.store.maintained(time.Since(begin), err)
 	if err == nil {
@@ -227,7 +227,7 @@ func (r *repo) packTogether(ctx context.Context, packs, others []packSize) (stri
 		in.WriteString("^" + p.name + ".pack\n")
 	}
 	made, err := r.store.runner.Output(ctx, r.dir, command.Git("pack-objects", "--quiet", "--stdin-packs", "--non-empty",
-		"--delta-base-offset", "objects/.tmp-pack"), strings.NewReader(in.String()))
+		"--delta-base-offset", "objects/.tmp-pack").InBackground(), strings.NewReader(in.String()))
 	id := strings.TrimSpace(string(made))
 	if err != nil || id == "" {
 		return "", err
@@ -246,7 +246,7 @@ func (r *repo) packTogether(ctx context.Context, packs, others []packSize) (stri
 // and is on the disk before any is.
 func (r *repo) indexPacks(ctx context.Context, packs []string) error {
 	if len(packs) > 0 {
-		_, err := r.store.runner.Output(ctx, r.dir, command.Git("multi-pack-index", "write", "--bitmap", "--stdin-packs", "--no-progress"),
+		_, err := r.store.runner.Output(ctx, r.dir, command.Git("multi-pack-index", "write", "--bitmap", "--stdin-packs", "--no-progress").InBackground(),
 			strings.NewReader(strings.Join(packs, ".idx\n")+".idx\n"))
 		if err != nil {
 			return err

@@ -36,6 +36,8 @@ type Command struct {
 	config []string
 	// version is that of the pack protocol which the client of the command speaks.
 	version git.ProtocolVersion
+	// background has the processes of the command leave the cores to others.
+	background bool
 }
 
 // Git returns the command "git subcommand flags…".
@@ -73,6 +75,12 @@ func (c Command) WithConfig(settings ...constant) Command {
 // WithProtocol tells the command which version of the pack protocol its client speaks.
 func (c Command) WithProtocol(v git.ProtocolVersion) Command {
 	c.version = v
+	return c
+}
+
+// InBackground has the system give the command's processes the cores when nobody else wants them, where it can (nice(2)).
+func (c Command) InBackground() Command {
+	c.background = true
 	return c
 }
 
@@ -189,7 +197,8 @@ const waitDelay = 5 * time.Second
 // child is a process of a group of its own.
 type child struct {
 	*exec.Cmd
-	said *stderrTail
+	said       *stderrTail
+	background bool
 	// mu orders kill and the end of the process: when it was waited for, its ID may be another's.
 	mu     sync.Mutex
 	reaped bool
@@ -197,7 +206,7 @@ type child struct {
 
 func (r *Runner) prepare(ctx context.Context, dir string, c Command) *child {
 	cmd := exec.CommandContext(ctx, r.path, c.args...) //nolint:gosec // the arguments are constants and validated values
-	p := &child{Cmd: cmd, said: &stderrTail{}}
+	p := &child{Cmd: cmd, said: &stderrTail{}, background: c.background}
 	cmd.Dir = dir
 	cmd.Env = append(r.env[:len(r.env):len(r.env)], c.env()...)
 	cmd.SysProcAttr = attributes()
@@ -206,6 +215,14 @@ func (r *Runner) prepare(ctx context.Context, dir string, c Command) *child {
 	cmd.Stderr = p.said
 	r.started.Add(1)
 	return p
+}
+
+func (p *child) start() error {
+	err := p.Start()
+	if err == nil && p.background {
+		yieldCores(p.Process.Pid)
+	}
+	return err
 }
 
 // kill ends the group of the process, unless the process was waited for.
@@ -249,7 +266,7 @@ func (r *Runner) Output(ctx context.Context, dir string, c Command, stdin io.Rea
 	p.Stdin = stdin
 	var out bytes.Buffer
 	p.Stdout = &out
-	err := p.Start()
+	err := p.start()
 	if err == nil {
 		err = p.wait()
 	}
@@ -318,7 +335,7 @@ func (r *Runner) Start(dir string, c Command) (*Process, error) {
 	if err != nil {
 		return nil, errs.From(err)
 	}
-	if err := p.Start(); err != nil {
+	if err := p.start(); err != nil {
 		return nil, errs.Wrap(err, errs.ReasonInternal, "git cannot be started")
 	}
 	return &Process{runner: r, child: p, args: c, Stdin: stdin, Stdout: stdout.(*os.File)}, nil // it is a pipe of the system
