@@ -2,6 +2,7 @@ package gitcli
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/gitstore-dev/gitstore/domain/git"
 )
@@ -10,8 +11,23 @@ import (
 // trees or history therefore reads ahead of itself into the cache, with exchanges that get larger the further the walk
 // goes: one that ends soon has read little in vain.
 
-// maxAhead is the most objects that are read with one exchange.
-const maxAhead = 64
+const (
+	// maxAhead is the most objects that are read with one exchange.
+	maxAhead = 64
+	// yieldAfter is how many objects a walk looks at, in up to a millisecond, before others may go on. Go takes the core from
+	// whoever has it after ten; with several walks on each, whoever asks for something else would wait that long for each,
+	// and more than once.
+	yieldAfter = 256
+)
+
+// yields lets others go on now and then.
+type yields int
+
+func (y *yields) step() {
+	if *y++; *y%yieldAfter == 0 {
+		runtime.Gosched()
+	}
+}
 
 // treesAhead reads the trees of one walk that goes through directories in their order. It is used by one goroutine.
 type treesAhead struct {
@@ -19,6 +35,7 @@ type treesAhead struct {
 	// siblings are the directories that follow one in its parent.
 	siblings map[git.ObjectID][]git.ObjectID
 	window   int
+	yields   yields
 }
 
 func newTreesAhead(o *objects) *treesAhead {
@@ -27,6 +44,7 @@ func newTreesAhead(o *objects) *treesAhead {
 
 // Tree implements [git.ObjectReader].
 func (a *treesAhead) Tree(ctx context.Context, id git.ObjectID) ([]git.TreeEntry, error) {
+	a.yields.step()
 	following := a.siblings[id]
 	if len(following) > 0 && !a.cached(id) {
 		a.window = min(2*a.window, maxAhead)
@@ -57,6 +75,7 @@ type historyAhead struct {
 	*objects
 	// windows say how much is to be read from a commit on: those where what was read last leads to.
 	windows map[git.ObjectID]int
+	yields  yields
 }
 
 func newHistoryAhead(o *objects) *historyAhead {
@@ -65,6 +84,7 @@ func newHistoryAhead(o *objects) *historyAhead {
 
 // Commit implements [git.ObjectReader].
 func (a *historyAhead) Commit(ctx context.Context, id git.ObjectID) (*git.Commit, error) {
+	a.yields.step()
 	if !a.cached(id) {
 		window := max(1, a.windows[id])
 		delete(a.windows, id)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -299,6 +300,7 @@ func (w *writer) plan(d *draft, batch []*write) []*write {
 		if job.err == nil {
 			planned = append(planned, job)
 		}
+		runtime.Gosched() // a batch is up to tens of milliseconds of work, and others wait for the core
 	}
 	return planned
 }
