@@ -14,7 +14,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
@@ -70,6 +74,21 @@ type overload struct {
 // call is one doing of a work that overloads.
 type call func(ctx context.Context) error
 
+// untilServed comes again when it was refused.
+func (do call) untilServed(ctx context.Context) error {
+	for {
+		err := do(ctx)
+		if errs.ReasonOf(err) != errs.ReasonQueueFull {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(refusedGoal):
+		}
+	}
+}
+
 // overload measures a service in a process of its own.
 func (r *report) overload(ctx context.Context, parent string, quick bool) (err error) {
 	lasts, turn := time.Minute, 2*time.Second
@@ -117,16 +136,9 @@ func (r *report) overload(ctx context.Context, parent string, quick bool) (err e
 		defer func() { err = errors.Join(err, conn.Close()) }()
 		conns = append(conns, conn)
 	}
-	e := newEdits()
-	for _, w := range []struct {
-		name string
-		do   call
-	}{
-		{"commits of one file to one branch, durable", oneCommit(conns, e)},
-		{"the commits of 5,000 that changed one file", pathHistory(conns)},
-	} {
+	for _, w := range []pressure{oneCommit(newEdits()), pathHistory()} {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", overloads, w.name)
-		o, err := overloadBy(ctx, w.do, turn, lasts)
+		o, err := w.overload(ctx, s.grpc, conns, turn, lasts)
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
@@ -138,43 +150,66 @@ func (r *report) overload(ctx context.Context, parent string, quick bool) (err e
 	return err
 }
 
+// pressure is a work that a service is asked for more often than it can do it.
+type pressure struct {
+	name, method, repository string
+	request                  func() proto.Message
+	// invoke does it once.
+	invoke func(ctx context.Context, conn *grpc.ClientConn, request proto.Message) error
+}
+
 // oneCommit commits another content of some product.
-func oneCommit(conns []*grpc.ClientConn, e *edits) call {
-	return func(ctx context.Context) error {
-		f := e.product()
-		change := git.Change{Action: git.ActionUpsert, Path: f.path, Content: bytes.NewReader(f.content), Size: int64(len(f.content))}
-		_, err := gitv1.NewCommitServiceClient(anyConn(conns)).CommitFile(ctx, wire.EncodeCommitFile(repositoryID("catalog"),
-			ports.CommitFiles{Branch: mainBranch(), Message: "Change\n"}, wire.EncodeInlineAction(change, f.content)))
-		return wire.DecodeError(err)
+func oneCommit(e *edits) pressure {
+	return pressure{
+		name: "commits of one file to one branch, durable", method: gitv1.CommitService_CommitFile_FullMethodName, repository: "catalog",
+		request: func() proto.Message {
+			f := e.product()
+			change := git.Change{Action: git.ActionUpsert, Path: f.path, Content: bytes.NewReader(f.content), Size: int64(len(f.content))}
+			return wire.EncodeCommitFile(repositoryID("catalog"), ports.CommitFiles{Branch: mainBranch(), Message: "Change\n"}, wire.EncodeInlineAction(change, f.content))
+		},
+		invoke: func(ctx context.Context, conn *grpc.ClientConn, request proto.Message) error {
+			return conn.Invoke(ctx, gitv1.CommitService_CommitFile_FullMethodName, request, new(gitv1.CommitFileResponse))
+		},
 	}
 }
 
-func anyConn(conns []*grpc.ClientConn) *grpc.ClientConn { return conns[rand.IntN(len(conns))] }
-
 // pathHistory asks for the commits that changed a file.
-func pathHistory(conns []*grpc.ClientConn) call {
+func pathHistory() pressure {
 	request := wire.EncodeListCommits(repositoryID("history"), ports.ListCommits{
 		Revision: git.AtRef(mainBranch()), Path: treePath(fastimport.Path(3, 7)),
 	})
-	return func(ctx context.Context) error {
-		stream, err := gitv1.NewHistoryServiceClient(anyConn(conns)).ListCommits(ctx, request)
-		for err == nil {
-			_, err = stream.Recv()
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		return wire.DecodeError(err)
+	return pressure{
+		name: "the commits of 5,000 that changed one file", method: gitv1.HistoryService_ListCommits_FullMethodName, repository: "history",
+		request: func() proto.Message { return request },
+		invoke: func(ctx context.Context, conn *grpc.ClientConn, _ proto.Message) error {
+			stream, err := gitv1.NewHistoryServiceClient(conn).ListCommits(ctx, request)
+			for err == nil {
+				_, err = stream.Recv()
+			}
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		},
 	}
 }
 
-// overloadBy finds out how often a second a call is answered at most, makes [overloadFactor] times as many for some time, and looks when the
+// by is the work over some of the connections, by a client like the library's.
+func (p pressure) by(conns []*grpc.ClientConn) call {
+	return func(ctx context.Context) error {
+		ctx = metadata.AppendToOutgoingContext(ctx, wire.RepositoryMetadata, p.repository)
+		return wire.DecodeError(p.invoke(ctx, conns[rand.IntN(len(conns))], p.request()))
+	}
+}
+
+// overload finds out how often a second the work is done at most, asks for it [overloadFactor] times as often for some time, and looks when the
 // service is well again.
-func overloadBy(ctx context.Context, do call, turn, lasts time.Duration) (*overload, error) {
+func (p pressure) overload(ctx context.Context, address string, conns []*grpc.ClientConn, turn, lasts time.Duration) (*overload, error) {
 	o := &overload{}
+	do := p.by(conns)
 	var alone time.Duration
 	for _, callers := range []int{1, 4, 16, 64} {
-		took, n, err := concurrent("", callers, func(ctx context.Context, _ int) error { return do(ctx) }).turn(ctx, turn)
+		took, n, err := concurrent("", callers, func(ctx context.Context, _ int) error { return do.untilServed(ctx) }).turn(ctx, turn)
 		if err != nil {
 			return nil, err
 		}
@@ -185,58 +220,65 @@ func overloadBy(ctx context.Context, do call, turn, lasts time.Duration) (*overl
 			o.callers, o.peak = callers, rate
 		}
 	}
-	var calls sync.WaitGroup
-	defer calls.Wait()
-	if err := o.flood(ctx, &calls, do, lasts); err != nil {
-		return nil, err
-	}
-	return o, o.recover(ctx, do, alone)
+	var recovering sync.WaitGroup
+	var recovered error
+	recovering.Go(func() { // answers come for some time after the last call
+		<-time.After(lasts)
+		recovered = o.recover(ctx, do, alone)
+	})
+	flooded := o.flood(ctx, p, address, lasts)
+	recovering.Wait()
+	return o, errors.Join(flooded, recovered)
 }
 
-// flood makes calls at a rate that does not depend on the answers, and does not wait for the last ones.
-func (o *overload) flood(ctx context.Context, calls *sync.WaitGroup, do call, lasts time.Duration) error {
+// flood makes calls at a rate that does not depend on the answers.
+func (o *overload) flood(ctx context.Context, p pressure, address string, lasts time.Duration) error {
 	var mu sync.Mutex
-	wanted := overloadFactor * o.peak
-	begin, made, inTime := time.Now(), 0, 0
-	for passed := time.Duration(0); passed < lasts; passed = time.Since(begin) {
-		for ; float64(made) < wanted*passed.Seconds(); made++ {
-			calls.Go(func() {
-				ctx, cancel := context.WithTimeout(ctx, overloadTimeout)
-				defer cancel()
-				asked := time.Now()
-				err := do(ctx)
-				answered := time.Now()
-				mu.Lock()
-				defer mu.Unlock()
-				took := answered.Sub(asked)
-				switch reason := errs.ReasonOf(err); {
-				case err == nil:
-					o.answers = append(o.answers, took)
-					if answered.Sub(begin) <= lasts {
-						inTime++
-					}
-				case reason == errs.ReasonQueueFull && took < servedGoal/2:
-					o.refused = append(o.refused, took)
-				case reason == errs.ReasonQueueFull || reason == errs.ReasonDeadlineExceeded:
-					o.late = append(o.late, took)
-				default:
-					o.failed++
-					if o.first == nil {
-						o.first = err
-					}
-				}
-			})
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Millisecond):
+	var made, inTime int
+	begin := time.Now()
+	answer := func(st *status.Status, took time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch st.Code() {
+		case codes.OK:
+			o.answers = append(o.answers, took)
+			if time.Since(begin) <= lasts {
+				inTime++
+			}
+		case codes.ResourceExhausted:
+			if took < servedGoal/2 {
+				o.refused = append(o.refused, took)
+			} else {
+				o.late = append(o.late, took)
+			}
+		case codes.DeadlineExceeded:
+			o.late = append(o.late, took)
+		default:
+			o.failed++
+			if o.first == nil {
+				o.first = st.Err()
+			}
 		}
 	}
-	mu.Lock()
-	defer mu.Unlock()
+	var all sync.WaitGroup
+	var failed []error
+	for range overloadConns {
+		f, err := newFlooder(ctx, address, p.method, p.repository, answer)
+		if err != nil {
+			failed = append(failed, err)
+			break
+		}
+		all.Go(func() {
+			n, err := f.flood(ctx, overloadFactor*o.peak/overloadConns, lasts, p.request)
+			mu.Lock()
+			defer mu.Unlock()
+			made += n
+			failed = append(failed, err)
+		})
+	}
+	all.Wait()
 	o.offered, o.served = float64(made)/lasts.Seconds(), float64(inTime)/lasts.Seconds()
-	return nil
+	return errors.Join(failed...)
 }
 
 // recover waits until ten calls in a row were answered in at most twice the time that one took before, for as long as patience.
