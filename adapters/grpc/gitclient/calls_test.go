@@ -435,6 +435,13 @@ func TestTheCorrelationIDGoesAlong(t *testing.T) {
 	assert.Equal(t, "id-42", requestid.From(w.ctx))
 }
 
+func TestACallNamesItsRepositoryBeforeItIsReceived(t *testing.T) {
+	w := &watched{RepositoryStore: newShop(t, create(t, "a", "1"))}
+	_, err := serve(t, w).Repository(shop).GetFile(t.Context(), git.Head(), path(t, "a"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{shop.String()}, metadata.ValueFromIncomingContext(w.ctx, wire.RepositoryMetadata))
+}
+
 func TestTheUserAgentNamesTheProgram(t *testing.T) {
 	w := &watched{RepositoryStore: newShop(t, create(t, "a", "1"))}
 	_, err := serve(t, w).Repository(shop).GetFile(t.Context(), git.Head(), path(t, "a"))

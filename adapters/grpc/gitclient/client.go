@@ -55,8 +55,8 @@ type Options struct {
 // Store is a [ports.RepositoryStore] that lives in another process. Beside the errors of the port its methods fail with
 // UNAVAILABLE when the service cannot be reached, which they tell within the time of the call, and MESSAGE_TOO_LARGE.
 // Reads that fail with UNAVAILABLE are repeated a few times with backoff, and so are commits of one small file and
-// releases that have a request id. Those that fail with QUEUE_FULL are repeated once, after the time that the service
-// asks for. A call without a deadline gets the one of its operation.
+// releases that have a request id. Those that fail with QUEUE_FULL are repeated as well: once, after the time that the
+// service asks for, or if it refused them before it received them, like those that found no service. A call without a deadline gets the one of its operation.
 type Store struct {
 	conn *grpc.ClientConn
 	// healthConn is apart: a connection with as many calls under way as the service allows makes the next one wait.
@@ -128,7 +128,8 @@ const (
 )
 
 // serviceConfig lets gRPC repeat what the contract says may be repeated. Once a stream has given its first message it is
-// not begun again. After RESOURCE_EXHAUSTED the service says in the trailer whether to repeat, and when. When most calls fail, retries stop, so that they do not keep a service down.
+// not begun again. After RESOURCE_EXHAUSTED the service says in the trailer whether to repeat, and when; a
+// call that it refused before it received it has no trailer, and is repeated like others. When most calls fail, retries stop, so that they do not keep a service down.
 func serviceConfig() string {
 	type name struct {
 		Service string `json:"service"`
@@ -167,10 +168,10 @@ func unary(ctx context.Context, method string, req, reply any, conn *grpc.Client
 	}
 	receipt := ports.ReceiptOf(ctx)
 	if receipt == nil {
-		return sent(invoke(outgoing(ctx), method, req, reply, conn, opts...))
+		return sent(invoke(outgoing(ctx, req), method, req, reply, conn, opts...))
 	}
 	var trailer metadata.MD
-	err := invoke(outgoing(ctx), method, req, reply, conn, append(opts, grpc.Trailer(&trailer))...)
+	err := invoke(outgoing(ctx, req), method, req, reply, conn, append(opts, grpc.Trailer(&trailer))...)
 	fill(receipt, trailer)
 	return sent(err)
 }
@@ -193,7 +194,7 @@ func fill(receipt *ports.Receipt, trailer metadata.MD) {
 
 // stream gives a stream its metadata; its deadline is set where its end is known.
 func stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	s, err := open(outgoing(ctx), desc, conn, method, opts...)
+	s, err := open(outgoing(ctx, nil), desc, conn, method, opts...)
 	if err != nil || desc.ClientStreams {
 		return s, err
 	}
@@ -205,9 +206,13 @@ type oneRequest struct{ grpc.ClientStream }
 
 func (s oneRequest) SendMsg(m any) error { return sent(s.ClientStream.SendMsg(m)) }
 
-// outgoing returns the context with what a call takes along: its correlation id, and the cursor to have reached.
-func outgoing(ctx context.Context) context.Context {
+// outgoing returns the context with what a call takes along: its correlation id, the cursor to have reached, and the
+// repository of the request; nil if that is not there yet.
+func outgoing(ctx context.Context, req any) context.Context {
 	var pairs []string
+	if r, ok := req.(interface{ GetRepository() string }); ok && requestid.Valid(r.GetRepository()) {
+		pairs = append(pairs, wire.RepositoryMetadata, r.GetRepository())
+	}
 	if id := requestid.From(ctx); requestid.Valid(id) {
 		pairs = append(pairs, requestid.Metadata, id)
 	}

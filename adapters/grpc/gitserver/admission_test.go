@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
@@ -182,6 +184,76 @@ func TestAClientThatTakesNothingIsBrokenOffAndItsPlaceGoesToTheNext(t *testing.T
 	if err != nil { // else the end was in time
 		fails(t, err, errs.ReasonDeadlineExceeded)
 	}
+}
+
+func TestOthersAreServedWhileAClientTakesNothing(t *testing.T) {
+	path, err := git.ParseTreePath("a")
+	require.NoError(t, err)
+	var endless atomic.Bool
+	endless.Store(true)
+	store := odd{listFiles: func(context.Context) iter.Seq2[ports.FileInfo, error] {
+		return func(yield func(ports.FileInfo, error) bool) {
+			for yield(ports.FileInfo{Path: path, ID: someID}, nil) && endless.Load() {
+			}
+		}
+	}}
+	s := start(t, store, gitserver.Options{Limits: gitserver.Limits{HeavyWork: 1, RepositoryShare: 100, QueueWait: time.Hour}})
+	slow, err := s.content().ListFiles(t.Context(), listing())
+	require.NoError(t, err)
+	_, err = slow.Recv()
+	require.NoError(t, err)
+	endless.Store(false)
+	_, err = receive(s.content().ListFiles(t.Context(), listing()))
+	require.NoError(t, err)
+	_, err = receive(slow, nil)
+	require.NoError(t, err, "it is idle for as long as it likes")
+}
+
+// A stream of a commit begins before its first message: who is refused then was refused unheard.
+func TestACallIsRefusedBeforeItIsReceivedIfItsQueueIsFull(t *testing.T) {
+	release := make(chan struct{})
+	store := odd{commit: func(context.Context, iter.Seq2[git.Change, error]) error {
+		<-release
+		return nil
+	}}
+	s := start(t, store, gitserver.Options{Limits: gitserver.Limits{Writes: 1, RepositoryShare: 100, QueueWait: time.Hour}})
+	busy := message(onMain())
+	busy.Repository = "shop"
+	results := make(chan error, 4)
+	for range cap(results) { // one is at work, two wait
+		go func() {
+			stream, err := s.commits().CommitFiles(t.Context())
+			if err == nil {
+				err = stream.Send(busy)
+			}
+			if err == nil {
+				_, err = stream.CloseAndRecv()
+			}
+			results <- err
+		}()
+	}
+	refused(t, <-results, "write")
+	unheard := func(repository ...string) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		for _, r := range repository {
+			ctx = metadata.AppendToOutgoingContext(ctx, wire.RepositoryMetadata, r)
+		}
+		stream, err := s.commits().CommitFiles(ctx)
+		require.NoError(t, err)
+		return stream.RecvMsg(new(gitv1.CommitFilesResponse))
+	}
+	const many = 20
+	for range many {
+		refused(t, unheard("shop"), "write")
+	}
+	assert.Equal(t, 1, strings.Count(s.log.String(), "before they were received"), "the log says it once a second")
+	refused(t, unheard(), "write") // all repositories share that queue
+	close(release)
+	for range 3 {
+		<-results
+	}
+	fails(t, unheard("shop"), errs.ReasonDeadlineExceeded)
 }
 
 func TestAClientThatDoesNotSendItsCommitIsBrokenOff(t *testing.T) {

@@ -50,6 +50,8 @@ type call struct {
 	lane  *lane
 	// pace is that of the client of a stream that may have to give way; nil of others.
 	pace *pace
+	// place is where the lane is given to others meanwhile; nil if it never is.
+	place *place
 	// refused is why it was not admitted.
 	refused error
 }
@@ -100,6 +102,22 @@ func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServ
 	return c.end(err)
 }
 
+// refusalLog is how often the log says how many calls of a method were refused before they were received.
+const refusalLog = time.Second
+
+// refusedEarly accounts for a call that was refused before it was received.
+func (s *Server) refusedEarly(ctx context.Context, m *method) {
+	m.limiter.rejected.Add(1)
+	m.requests[codes.ResourceExhausted].Inc()
+	n, last, now := m.refused.Add(1), m.lastRefusal.Load(), time.Now().UnixNano()
+	if now-last < int64(refusalLog) || !m.lastRefusal.CompareAndSwap(last, now) {
+		return
+	}
+	m.refused.Add(-n)
+	s.logger.LogAttrs(context.WithoutCancel(ctx), slog.LevelWarn, "grpc requests refused before they were received", slog.String("method", m.name),
+		slog.String("reason", string(errs.ReasonQueueFull)), slog.Int64("calls", n))
+}
+
 // enter has the call admitted by the limiter of its class.
 func (c *call) enter() error {
 	c.asked = true
@@ -107,6 +125,9 @@ func (c *call) enter() error {
 		return nil
 	}
 	c.lane, c.refused = c.method.limiter.enterWithin(c.ctx, c.repository, c.method.wait)
+	if c.lane != nil && c.method.op.Cost == optionsv1.OperationCost_OPERATION_COST_HEAVY {
+		c.place = newPlace(c.method.limiter, c.lane)
+	}
 	return c.refused
 }
 
@@ -173,6 +194,8 @@ func (s *callStream) SendMsg(m any) error {
 		p.wait(&p.sending)
 		defer p.wentOn(&p.sending, dataIn(m), false)
 	}
+	s.call.place.begin()
+	defer s.call.place.end()
 	return wire.DecodeError(s.ServerStream.SendMsg(m))
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -19,14 +20,17 @@ import (
 )
 
 // Limits bound how many calls are at work at a time, by the cost that the contract says they have. More calls wait for
-// their turn, [queueFactor] times as many at most, of packs [packQueueFactor] times; others, and those that waited for too long, are
-// refused with QUEUE_FULL.
+// their turn, [queueFactor] times as many at most, of packs [packQueueFactor] times; others, those that waited for too long, and those that
+// would, are refused with QUEUE_FULL.
 // Calls that watch are not bounded: they wait for what happens and do no work. Zero values are the defaults.
 type Limits struct {
 	// Reads is for calls of cost CHEAP, and once more for those of cost READ. The default is 256.
 	Reads int
-	// HeavyReads is for cost HEAVY. The default is 128.
+	// HeavyReads is for cost HEAVY, whether they are at work or wait for their clients to take what they send. The default is 128.
 	HeavyReads int
+	// HeavyWork is how many of them are at work at a time: what one takes of a core the refusal of the next has to wait for. A
+	// call whose client takes nothing for [idleAfter] is not at work until it does. The default is [heavyPerCore] for each core.
+	HeavyWork int
 	// Writes is for cost WRITE. The default is 256.
 	Writes int
 	// Packs is for cost PACK. The default is 8.
@@ -51,6 +55,10 @@ const (
 	// packWait is for whoever clones or pushes: git repeats nothing by itself. In that time those ahead have ended, or were broken
 	// off if their clients stopped.
 	packWait = 2 * time.Minute
+	// heavyPerCore keeps a core busy while some of them wait for git.
+	heavyPerCore = 4
+	// idleAfter is how long a client may take nothing of an answer before others go on in the place of its call.
+	idleAfter = 100 * time.Millisecond
 	// maxSpareLanes bounds the lanes that are kept for the next repositories.
 	maxSpareLanes = 64
 )
@@ -58,6 +66,7 @@ const (
 func (l Limits) withDefaults() Limits {
 	setDefault(&l.Reads, 256)
 	setDefault(&l.HeavyReads, 128)
+	setDefault(&l.HeavyWork, heavyPerCore*runtime.GOMAXPROCS(0))
 	setDefault(&l.Writes, 256)
 	setDefault(&l.Packs, 8)
 	setDefault(&l.MinPackRate, 64<<10)
@@ -80,17 +89,17 @@ func newLimiters(limits Limits, reg prometheus.Registerer) limiters {
 	limits = limits.withDefaults()
 	all := limiters{}
 	for _, c := range []struct {
-		cost        optionsv1.OperationCost
-		max, factor int
+		cost              optionsv1.OperationCost
+		work, open, queue int
 	}{
-		{optionsv1.OperationCost_OPERATION_COST_CHEAP, limits.Reads, queueFactor},
-		{optionsv1.OperationCost_OPERATION_COST_READ, limits.Reads, queueFactor},
-		{optionsv1.OperationCost_OPERATION_COST_HEAVY, limits.HeavyReads, queueFactor},
-		{optionsv1.OperationCost_OPERATION_COST_WRITE, limits.Writes, queueFactor},
-		{optionsv1.OperationCost_OPERATION_COST_PACK, limits.Packs, packQueueFactor},
+		{optionsv1.OperationCost_OPERATION_COST_CHEAP, limits.Reads, limits.Reads, queueFactor * limits.Reads},
+		{optionsv1.OperationCost_OPERATION_COST_READ, limits.Reads, limits.Reads, queueFactor * limits.Reads},
+		{optionsv1.OperationCost_OPERATION_COST_HEAVY, min(limits.HeavyWork, limits.HeavyReads), limits.HeavyReads, queueFactor * limits.HeavyReads},
+		{optionsv1.OperationCost_OPERATION_COST_WRITE, limits.Writes, limits.Writes, queueFactor * limits.Writes},
+		{optionsv1.OperationCost_OPERATION_COST_PACK, limits.Packs, limits.Packs, packQueueFactor * limits.Packs},
 	} {
 		class := strings.ToLower(strings.TrimPrefix(c.cost.String(), "OPERATION_COST_"))
-		all[c.cost] = newLimiter(class, c.max, c.max*c.factor, limits.RepositoryShare, limits.QueueWait)
+		all[c.cost] = newLimiter(class, c.work, c.open, c.queue, limits.RepositoryShare, limits.QueueWait)
 	}
 	all[optionsv1.OperationCost_OPERATION_COST_PACK].minPace = max(limits.MinPackRate, 0)
 	all.register(reg)
@@ -104,6 +113,9 @@ func (ls limiters) register(reg prometheus.Registerer) {
 		f.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "gitstore_grpc_calls_in_flight", Help: "gRPC calls at work, by the cost class of their method.", ConstLabels: labels,
 		}, func() float64 { running, _ := l.load(); return float64(running) })
+		f.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "gitstore_grpc_calls_idle", Help: "gRPC calls whose clients take nothing of what they send, by the cost class of their method.", ConstLabels: labels,
+		}, func() float64 { return float64(l.unread()) })
 		f.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "gitstore_grpc_calls_queued", Help: "gRPC calls that wait for their turn, by the cost class of their method.", ConstLabels: labels,
 		}, func() float64 { _, waiting := l.load(); return float64(waiting) })
@@ -125,15 +137,16 @@ func (ls limiters) register(reg prometheus.Registerer) {
 // under the lock as it begins and one as it ends, and no memory.
 type limiter struct {
 	class string
-	// max and share bound the calls at work, queue and queueShare those that wait: of all repositories, and of one.
-	max, share, queue, queueShare int
-	wait                          time.Duration
+	// max and share bound the calls at work, open and openShare these and the idle ones, queue and queueShare those that wait:
+	// of all repositories, and of one.
+	max, share, open, openShare, queue, queueShare int
+	wait                                           time.Duration
 	// minPace is how many bytes a second a client has to send or take for which others wait; 0 asks for nothing.
 	minPace             int64
 	rejected, displaced atomic.Uint64
 
-	mu               sync.Mutex
-	running, waiting int
+	mu                     sync.Mutex
+	running, idle, waiting int
 	// lanes are the repositories that have calls at work or waiting.
 	lanes map[string]*lane
 	// turns are the lanes that could go on if the class could, the next one first. It is empty while there is room.
@@ -147,17 +160,25 @@ type limiter struct {
 // lane is what the calls of one repository have of a class. A call without a repository is in the lane of "".
 type lane struct {
 	repository string
-	running    int
+	// running are at work; the clients of idle ones take nothing of what they send.
+	running, idle int
 	// waiters are chan struct{}, closed when it is their turn.
 	waiters list.List
+	// turns is how many waiters had their turn.
+	turns uint64
+	// turnTime is the time from one turn to the next while the last call waited in vain. Until nobody waits any more, it says who would
+	// wait in vain as well; 0 is that nobody would.
+	turnTime time.Duration
 	// due reports that the lane is in turns.
 	due bool
 }
 
-func newLimiter(class string, most, queue, sharePercent int, wait time.Duration) *limiter {
+// newLimiter returns a limiter for so many calls at work, at work or idle, and waiting.
+func newLimiter(class string, work, open, queue, sharePercent int, wait time.Duration) *limiter {
 	share := func(n int) int { return max(n*sharePercent/100, 1) }
 	return &limiter{
-		class: class, max: most, share: share(most), queue: queue, queueShare: share(queue), wait: wait, lanes: map[string]*lane{},
+		class: class, max: work, share: share(work), open: open, openShare: share(open), queue: queue, queueShare: share(queue),
+		wait: wait, lanes: map[string]*lane{},
 		holders: map[*pace]struct{}{},
 	}
 }
@@ -168,40 +189,83 @@ func (l *limiter) enter(ctx context.Context, repository string) (*lane, error) {
 }
 
 // enterWithin waits for the turn of a call and returns its lane, with which it has to leave. It fails with QUEUE_FULL, at
-// once if too many wait already and else after the wait, and as the context does.
+// once if too many wait already or its turn would not come in time, and else after the wait, and as the context does.
 func (l *limiter) enterWithin(ctx context.Context, repository string, wait time.Duration) (*lane, error) {
 	l.mu.Lock()
 	ln := l.lane(repository)
-	if l.running < l.max && ln.running < l.share { // nobody waits who could go first
+	if l.free() && l.freeIn(ln) { // nobody waits who could go first
 		l.running++
 		ln.running++
 		l.mu.Unlock()
 		return ln, nil
 	}
-	if l.waiting >= l.queue || ln.waiters.Len() >= l.queueShare {
+	if l.fullFor(ln, wait) {
 		l.tidy(ln)
 		l.mu.Unlock()
-		return nil, l.refuse("too many %s are under way and waiting: try again in a moment")
+		return nil, l.refuse(tooMany)
 	}
-	turn := make(chan struct{})
-	place := ln.waiters.PushBack(turn)
+	w := waiter{lane: ln, turn: make(chan struct{}), before: ln.turns}
+	w.place = ln.waiters.PushBack(w.turn)
 	l.waiting++
 	l.makeDue(ln)
 	l.mu.Unlock()
-	return l.await(ctx, ln, place, turn, wait)
+	return l.await(ctx, w, wait)
 }
 
-func (l *limiter) await(ctx context.Context, ln *lane, place *list.Element, turn <-chan struct{}, wait time.Duration) (*lane, error) {
+// full reports that a call would be refused at once. It may be of a repository in particular.
+func (l *limiter) full(repository []string, wait time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(repository) == 1 {
+		if ln := l.lanes[repository[0]]; ln != nil {
+			return !(l.free() && l.freeIn(ln)) && l.fullFor(ln, wait)
+		}
+	}
+	return l.waiting >= l.queue
+}
+
+// free reports whether the class has room for one more at work, and freeIn whether the repository has.
+func (l *limiter) free() bool { return l.running < l.max && l.running+l.idle < l.open }
+
+func (l *limiter) freeIn(ln *lane) bool {
+	return ln.running < l.share && ln.running+ln.idle < l.openShare
+}
+
+// fullFor reports that one more may not wait, or would in vain. Half of the wait is kept for what differs: a queue
+// that is never empty needs to be no longer.
+func (l *limiter) fullFor(ln *lane, wait time.Duration) bool {
+	n := ln.waiters.Len()
+	if l.waiting >= l.queue || n >= l.queueShare {
+		return true
+	}
+	return ln.turnTime > 0 && time.Duration(n+1)*ln.turnTime > wait/2
+}
+
+// waiter is a call that waits for its turn.
+type waiter struct {
+	*lane
+	turn  chan struct{}
+	place *list.Element
+	// before is how many turns the lane had when it came.
+	before uint64
+}
+
+func (l *limiter) await(ctx context.Context, w waiter, wait time.Duration) (*lane, error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	err := l.awaitTurn(ctx, ln, turn, timer.C)
+	err := l.awaitTurn(ctx, w.lane, w.turn, timer.C)
 	if err == nil {
-		return ln, nil
+		return w.lane, nil
 	}
-	if !l.withdraw(ln, place, turn) {
-		return ln, nil // its turn came meanwhile
+	waited := errors.Is(err, errWaited)
+	var inVain time.Duration
+	if waited {
+		inVain = wait
 	}
-	if errors.Is(err, errWaited) {
+	if !l.withdraw(w, inVain) {
+		return w.lane, nil // its turn came meanwhile
+	}
+	if waited {
 		err = l.refuse("too many %s are under way, and none ended soon enough: try again in a moment")
 	}
 	return nil, err
@@ -239,48 +303,90 @@ func (l *limiter) leave(ln *lane) {
 	defer l.mu.Unlock()
 	l.running--
 	ln.running--
-	l.makeDue(ln)
-	for l.running < l.max && len(l.turns) > 0 {
-		l.next()
-	}
+	l.goOn(ln)
 	l.tidy(ln)
 }
 
-// next begins the first call of the lane whose turn it is.
+// pause lets others go on in the place of a call that is idle.
+func (l *limiter) pause(ln *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running--
+	ln.running--
+	l.idle++
+	ln.idle++
+	l.goOn(ln)
+}
+
+// resume has an idle call at work again. It waits for nobody, as others may wait for what it has: for a moment there are
+// more at work than the class has room for.
+func (l *limiter) resume(ln *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running++
+	ln.running++
+	l.idle--
+	ln.idle--
+}
+
+// goOn begins the next calls after one of the lane made room.
+func (l *limiter) goOn(ln *lane) {
+	l.makeDue(ln)
+	for l.free() && len(l.turns) > 0 {
+		l.next()
+	}
+}
+
+// next begins the first call of the lane whose turn it is, unless an idle one took its place again.
 func (l *limiter) next() {
 	ln := l.turns[0]
 	l.turns = l.turns[1:]
 	ln.due = false
+	if !l.freeIn(ln) {
+		return
+	}
+	ln.turns++
 	turn, _ := ln.waiters.Remove(ln.waiters.Front()).(chan struct{})
 	l.waiting--
 	l.running++
 	ln.running++
 	close(turn)
+	if ln.waiters.Len() == 0 {
+		ln.turnTime = 0
+	}
 	l.makeDue(ln)
 }
 
 // makeDue puts a lane that could go on at the end of turns.
 func (l *limiter) makeDue(ln *lane) {
-	if !ln.due && ln.waiters.Len() > 0 && ln.running < l.share {
+	if !ln.due && ln.waiters.Len() > 0 && l.freeIn(ln) {
 		ln.due = true
 		l.turns = append(l.turns, ln)
 	}
 }
 
-// withdraw takes a call out of its queue and reports whether it was still there.
-func (l *limiter) withdraw(ln *lane, place *list.Element, turn <-chan struct{}) bool {
+// withdraw takes a call out of its queue and reports whether it was still there. If it waited in vain, and not because it
+// was given up, inVain is for how long.
+func (l *limiter) withdraw(w waiter, inVain time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
-	case <-turn:
+	case <-w.turn:
 		return false
 	default:
 	}
-	ln.waiters.Remove(place)
+	ln := w.lane
+	if inVain > 0 {
+		ln.turnTime = inVain / time.Duration(ln.turns-w.before+1)
+	}
+	ln.waiters.Remove(w.place)
 	l.waiting--
-	if ln.due && ln.waiters.Len() == 0 {
-		ln.due = false
-		l.turns = slices.DeleteFunc(l.turns, func(other *lane) bool { return other == ln })
+	if ln.waiters.Len() == 0 {
+		ln.turnTime = 0
+		if ln.due {
+			ln.due = false
+			l.turns = slices.DeleteFunc(l.turns, func(other *lane) bool { return other == ln })
+		}
 	}
 	l.tidy(ln)
 	return true
@@ -303,11 +409,11 @@ func (l *limiter) lane(repository string) *lane {
 
 // tidy forgets a lane without calls.
 func (l *limiter) tidy(ln *lane) {
-	if ln.running > 0 || ln.waiters.Len() > 0 {
+	if ln.running+ln.idle > 0 || ln.waiters.Len() > 0 {
 		return
 	}
 	delete(l.lanes, ln.repository)
-	ln.repository = ""
+	*ln = lane{}
 	if len(l.spare) < maxSpareLanes {
 		l.spare = append(l.spare, ln)
 	}
@@ -320,6 +426,13 @@ func (l *limiter) load() (running, waiting int) {
 	return l.running, l.waiting
 }
 
+// unread returns how many calls are idle.
+func (l *limiter) unread() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.idle
+}
+
 // metaClass is the key of Meta that names the class of a call that was refused.
 const metaClass = "class"
 
@@ -328,7 +441,14 @@ var callsOf = map[string]string{
 	"cheap": "look-ups", "read": "reads", "heavy": "large reads", "write": "writes", "pack": "clones, fetches and pushes",
 }
 
+// tooMany is why a call is refused at once.
+const tooMany = "too many %s are under way and waiting: try again in a moment"
+
 func (l *limiter) refuse(format string) error {
 	l.rejected.Add(1)
+	return l.refusal(format)
+}
+
+func (l *limiter) refusal(format string) error {
 	return errs.New(errs.ReasonQueueFull, fmt.Sprintf(format, callsOf[l.class]), metaClass, l.class)
 }

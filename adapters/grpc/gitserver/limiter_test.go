@@ -90,7 +90,7 @@ func pending(t *testing.T, calls ...<-chan result) {
 
 func TestCallsWaitForTheirTurnInTheOrderTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 1, 2, 100, time.Second)
+		l := newLimiter("read", 1, 1, 2, 100, time.Second)
 		at := fill(t, l, "a", 1)[0]
 		first, second := queued(t.Context(), l, "a"), queued(t.Context(), l, "a")
 		pending(t, first, second)
@@ -104,7 +104,7 @@ func TestCallsWaitForTheirTurnInTheOrderTheyCame(t *testing.T) {
 
 func TestACallIsRefusedAtOnceIfTooManyWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 1, 2, 100, time.Second)
+		l := newLimiter("read", 1, 1, 2, 100, time.Second)
 		at := fill(t, l, "a", 1)
 		waiting := []<-chan result{queued(t.Context(), l, "a"), queued(t.Context(), l, "b")}
 		begin := time.Now()
@@ -121,7 +121,7 @@ func TestACallIsRefusedAtOnceIfTooManyWait(t *testing.T) {
 
 func TestACallThatWaitedForTooLongIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 1, 2, 100, time.Second)
+		l := newLimiter("read", 1, 1, 2, 100, time.Second)
 		at := fill(t, l, "a", 1)[0]
 		begin := time.Now()
 		_, err := l.enter(t.Context(), "a")
@@ -134,7 +134,7 @@ func TestACallThatWaitedForTooLongIsRefused(t *testing.T) {
 
 func TestACallThatIsGivenUpLeavesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 1, 2, 100, time.Hour)
+		l := newLimiter("read", 1, 1, 2, 100, time.Hour)
 		at := fill(t, l, "a", 1)[0]
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -149,7 +149,7 @@ func TestACallThatIsGivenUpLeavesTheQueue(t *testing.T) {
 
 func TestARepositoryGetsNoMoreThanItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 4, 8, 50, time.Hour)
+		l := newLimiter("read", 4, 4, 8, 50, time.Hour)
 		busy := fill(t, l, "busy", 2)
 		waiting := queued(t.Context(), l, "busy")
 		pending(t, waiting)
@@ -163,7 +163,7 @@ func TestARepositoryGetsNoMoreThanItsShare(t *testing.T) {
 
 func TestTheQueueOfARepositoryIsItsShareOfTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 4, 8, 50, time.Hour)
+		l := newLimiter("read", 4, 4, 8, 50, time.Hour)
 		at := append(fill(t, l, "busy", 2), fill(t, l, "other", 2)...)
 		var waiting []<-chan result
 		for range 4 {
@@ -179,7 +179,7 @@ func TestTheQueueOfARepositoryIsItsShareOfTheQueue(t *testing.T) {
 
 func TestRepositoriesTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 4, 8, 100, time.Hour)
+		l := newLimiter("read", 4, 4, 8, 100, time.Hour)
 		at := fill(t, l, "busy", 4)
 		busy := []<-chan result{queued(t.Context(), l, "busy"), queued(t.Context(), l, "busy"), queued(t.Context(), l, "busy")}
 		late := []<-chan result{queued(t.Context(), l, "late"), queued(t.Context(), l, "late")}
@@ -199,7 +199,7 @@ func TestRepositoriesTakeTurns(t *testing.T) {
 
 func TestTheLimitsHoldWhateverHappens(t *testing.T) {
 	const most, share = 8, 50
-	l := newLimiter("read", most, 2*most, share, 5*time.Millisecond)
+	l := newLimiter("read", most, most, 2*most, share, 5*time.Millisecond)
 	var atWork atomic.Int64
 	var ofRepository [4]atomic.Int64
 	var callers sync.WaitGroup
@@ -256,7 +256,7 @@ func goodput(ctx context.Context, l *limiter, callers int) float64 {
 // Time is that of the bubble, so that nothing but the limiter decides.
 func TestTenTimesTheLoadLeavesTheGoodput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter("read", 4, 8, 100, time.Second)
+		l := newLimiter("read", 4, 4, 8, 100, time.Second)
 		peak := goodput(t.Context(), l, 4)
 		assert.InDelta(t, 400, peak, 5)
 		assert.Greater(t, goodput(t.Context(), l, 40), 0.95*peak)
@@ -267,8 +267,116 @@ func TestTenTimesTheLoadLeavesTheGoodput(t *testing.T) {
 	})
 }
 
+// Calls come at ten times the rate that is served, whatever becomes of those before: more wait than can be served in time.
+func TestWhoWouldWaitInVainIsRefusedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("read", 4, 4, 1000, 100, time.Second)
+		var calls sync.WaitGroup
+		var served, refused, late atomic.Int64
+		const lasts = 20 * time.Second
+		for begin := time.Now(); time.Since(begin) < lasts; <-time.After(time.Millisecond) {
+			for range 4 {
+				calls.Go(func() {
+					asked := time.Now()
+					ln, err := l.enter(t.Context(), "shop")
+					switch {
+					case err == nil:
+						<-time.After(10 * time.Millisecond)
+						l.leave(ln)
+						served.Add(1)
+					case time.Since(asked) > 0:
+						late.Add(1)
+					default:
+						refused.Add(1)
+					}
+				})
+			}
+		}
+		calls.Wait()
+		assert.InDelta(t, 400*lasts.Seconds(), served.Load(), 500)
+		assert.Less(t, late.Load(), refused.Load()/20)
+		assert.Empty(t, l.lanes)
+	})
+}
+
+// One that waits for longer than others, as clones do, is not refused because they would be.
+func TestWhoWaitsForLongerIsNotRefusedWithTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("heavy", 1, 1, 10, 100, time.Second)
+		at := fill(t, l, "shop", 1)
+		patient := []chan result{make(chan result, 1), make(chan result, 1)}
+		wait := func(i int) {
+			go func() {
+				ln, err := l.enterWithin(t.Context(), "shop", time.Minute)
+				patient[i] <- result{ln, err}
+			}()
+			synctest.Wait()
+		}
+		wait(0)
+		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf((<-queued(t.Context(), l, "shop")).err))
+		begin := time.Now()
+		_, err := l.enter(t.Context(), "shop")
+		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf(err))
+		assert.Zero(t, time.Since(begin))
+		assert.True(t, l.full([]string{"shop"}, time.Second))
+		assert.False(t, l.full([]string{"shop"}, time.Minute))
+		assert.False(t, l.full([]string{"other"}, time.Second))
+		assert.False(t, l.full(nil, time.Second))
+		wait(1)
+		pending(t, patient[0], patient[1])
+		l.leave(at[0])
+		l.leave((<-patient[0]).lane)
+		last := (<-patient[1]).lane // nobody waits any more
+		again := queued(t.Context(), l, "shop")
+		pending(t, again)
+		finish(t, l, []*lane{last}, again)
+	})
+}
+
+func TestOthersGoOnInThePlaceOfAnIdleCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("heavy", 1, 2, 8, 100, time.Hour)
+		at := fill(t, l, "a", 1)[0]
+		second, third := queued(t.Context(), l, "a"), queued(t.Context(), l, "a")
+		pending(t, second, third)
+		l.pause(at)
+		ln := (<-second).lane
+		assert.Equal(t, 1, l.unread())
+		l.pause(ln)
+		synctest.Wait()
+		pending(t, third) // as many are open as may be
+		l.resume(ln)
+		l.resume(at)
+		running, _ := l.load()
+		assert.Equal(t, 2, running, "who takes up work again waits for nobody")
+		l.leave(ln)
+		synctest.Wait()
+		pending(t, third)
+		finish(t, l, []*lane{at}, third)
+		assert.Zero(t, l.unread())
+	})
+}
+
+func TestARepositoryWhoseCallsTookUpWorkAgainLeavesItsTurnToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("heavy", 2, 8, 8, 50, time.Hour)
+		busy := fill(t, l, "a", 1)[0]
+		l.pause(busy)
+		at := append(fill(t, l, "b", 1), fill(t, l, "c", 1)...)
+		again := queued(t.Context(), l, "a")
+		other := queued(t.Context(), l, "d")
+		l.resume(busy)
+		l.leave(at[0])
+		l.leave(at[1])
+		l.leave((<-other).lane)
+		synctest.Wait()
+		pending(t, again)
+		finish(t, l, []*lane{busy}, again)
+	})
+}
+
 func TestACallThatFindsRoomTakesNoMemory(t *testing.T) {
-	l := newLimiter("read", 4, 8, 50, time.Second)
+	l := newLimiter("read", 4, 4, 8, 50, time.Second)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		ln, err := l.enter(t.Context(), "shop")
 		if err != nil {
@@ -312,7 +420,7 @@ func TestEveryOperationButWatchingIsBounded(t *testing.T) {
 
 // BenchmarkLimiter is what admission costs a call that finds room, with callers on all cores.
 func BenchmarkLimiter(b *testing.B) {
-	l := newLimiter("read", 256, 512, 50, time.Second)
+	l := newLimiter("read", 256, 256, 512, 50, time.Second)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {

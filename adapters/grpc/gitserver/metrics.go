@@ -23,10 +23,14 @@ type method struct {
 	// op is zero for the methods of gRPC's own services.
 	op wire.Operation
 	// limiter admits the calls, which wait for as long as wait; nil admits all.
-	limiter  *limiter
-	wait     time.Duration
-	requests [lastCode + 1]prometheus.Counter
-	duration prometheus.Observer
+	limiter *limiter
+	wait    time.Duration
+	// refusal is what a call gets that is refused before it is received, and refused how many did since lastRefusal, the
+	// nanoseconds in which that was logged last.
+	refusal              error
+	refused, lastRefusal atomic.Int64
+	requests             [lastCode + 1]prometheus.Counter
+	duration             prometheus.Observer
 	// underWay is how many calls have begun and not ended.
 	underWay atomic.Int64
 }
@@ -50,6 +54,7 @@ func newMethods(services map[string]grpc.ServiceInfo, limits Limits, reg prometh
 			m := newMethod(service+"/"+m.Name, requests, duration)
 			if m.limiter = limiters[m.op.Cost]; m.limiter != nil {
 				m.wait = m.limiter.wait
+				m.refusal = wire.EncodeError(m.limiter.refusal(tooMany))
 			}
 			if service == gitv1.TransportService_ServiceDesc.ServiceName {
 				m.wait = max(m.wait, packWait)

@@ -123,11 +123,23 @@ func (s *Server) options() []grpc.ServerOption {
 		}),
 		grpc.InitialWindowSize(streamWindow),
 		grpc.InitialConnWindowSize(connWindow),
-		grpc.InTapHandle(limitTime),
+		grpc.InTapHandle(s.tap),
 		grpc.ForceServerCodecV2(codec{wire.Codec()}),
 		grpc.ChainUnaryInterceptor(s.unary, recovery.UnaryServerInterceptor(recovered)),
 		grpc.ChainStreamInterceptor(s.stream, recovery.StreamServerInterceptor(recovered)),
 	}
+}
+
+// tap refuses a call before it is received, if that is certain already, and limits its time otherwise. Of a call that is refused here
+// gRPC decodes the headers and nothing else, and begins no goroutine: the queues of a service that is asked for far more than it
+// can do cost it little. A client says in [wire.RepositoryMetadata] which queue that would be; who does not is refused
+// later, and who says another than the request gains nothing. gRPC holds the connection's lock meanwhile.
+func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if m := s.methods[info.FullMethodName]; m != nil && m.limiter != nil && m.limiter.full(info.Header[wire.RepositoryMetadata], m.wait) {
+		s.refusedEarly(ctx, m)
+		return ctx, m.refusal
+	}
+	return limitTime(ctx, info)
 }
 
 // limitTime gives a call the time that its operation has, if its client asked for more or for no limit, and a stream what

@@ -29,6 +29,10 @@ const (
 	MaxInline = 256 << 10
 )
 
+// RepositoryMetadata names the repository of a call's request once more, for a service that refuses calls before it
+// receives them. Nothing else depends on it.
+const RepositoryMetadata = "gitstore-repository"
+
 // maxItems is the most paths or patterns of one request.
 const maxItems = 10_000
 
