@@ -90,7 +90,7 @@ type changesJSON struct {
 	ExpectedHead expectedIDJSON       `json:"expected_head,omitempty" doc:"The commit that the branch must be at; empty if it must not exist."`
 	RequestID    string               `json:"request_id,omitempty" format:"uuid" doc:"Makes a retry return the first request's commit."`
 	DryRun       bool                 `json:"dry_run,omitempty" doc:"Checks everything and makes nothing."`
-	Changes      []documentChangeJSON `json:"changes" nullable:"false" doc:"At most 1000, each of another document."`
+	Changes      []documentChangeJSON `json:"changes" nullable:"false" doc:"At most 1000, each of another document, but that one may be deleted and another created with its id. They are judged by what comes of all of them; their order does not matter."`
 }
 
 type documentChangeJSON struct {

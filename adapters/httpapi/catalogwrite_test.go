@@ -311,6 +311,94 @@ func TestSeveralDocumentsAreChangedInOneCommit(t *testing.T) {
 	}
 }
 
+// permutations yields all orders of a list.
+func permutations(list []string) (all []string) {
+	if len(list) == 0 {
+		return []string{""}
+	}
+	for i, first := range list {
+		for _, rest := range permutations(slices.Concat(list[:i], list[i+1:])) {
+			all = append(all, strings.TrimSuffix(first+","+rest, ","))
+		}
+	}
+	return all
+}
+
+func TestChangesAreJudgedByWhatComesOfThem(t *testing.T) {
+	product := func(id, slug, sku string) string {
+		return strings.NewReplacer(`"e"`, `"`+id+`"`, "slug-e", slug, "SKU-e", sku).Replace(newProduct) + "}"
+	}
+	create := func(kind, id, document string) string {
+		return `{"action":"create","kind":"` + kind + `","id":"` + id + `","document":` + document + `}`
+	}
+	wrong := len(openShop(t, smallShop()).get(shopCatalog + "/problems").items("path"))
+	const dropA = `{"action":"delete","kind":"Product","id":"a"}`
+	for name, tt := range map[string]struct {
+		changes []string
+		want    string // files by their paths, with what they say of id, slug and sku
+	}{
+		"another document in its place": {[]string{dropA, create("Product", "z", product("z", "slug-a", "SKU-a"))}, "products/a.md - products/slug-a.md z slug-a SKU-a"},
+		"in its file":                   {[]string{dropA, create("Product", "z", strings.Replace(product("z", "slug-a", "SKU-a"), "{", `{"path":"products/a.md",`, 1))}, "products/a.md z slug-a SKU-a"},
+		"another file":                  {[]string{dropA, create("Product", "a", strings.Replace(product("a", "slug-a", "SKU-a"), "{", `{"path":"products/deep/a.md",`, 1))}, "products/a.md - products/deep/a.md a slug-a SKU-a"},
+		"another kind":                  {[]string{dropA, create("Category", "a", `{"slug":"a","title":"A"}`), `{"action":"patch","kind":"Collection","id":"picks","document":{"products":["SKU-c","SKU-gone"]}}`}, "products/a.md - categories/a.md a a -"},
+		"the keys of each other": {[]string{
+			`{"action":"patch","kind":"Product","id":"a","document":{"slug":"slug-b","sku":"SKU-b"}}`, `{"action":"patch","kind":"Product","id":"b","document":{"slug":"slug-a","sku":"SKU-a"}}`,
+		}, "products/a.md a slug-b SKU-b products/b.md b slug-a SKU-a"},
+		"a key that another gives up": {[]string{
+			`{"action":"patch","kind":"Product","id":"a","document":{"slug":"was-a","sku":"WAS-a"}}`, create("Product", "z", product("z", "slug-a", "SKU-a")),
+		}, "products/a.md a was-a WAS-a products/slug-a.md z slug-a SKU-a"},
+		"a slug that is the name of another's file": {[]string{
+			`{"action":"patch","kind":"Category","id":"early","document":{"slug":"was-early"}}`, create("Category", "new", `{"slug":"early","title":"New"}`),
+		}, "categories/early.md early was-early - categories/new.md new early -"},
+		"a category and what is in it": {[]string{
+			`{"action":"delete","kind":"Category","id":"early"}`, `{"action":"patch","kind":"Product","id":"a","document":{"category":"new"}}`, `{"action":"patch","kind":"Product","id":"b","document":{"category":"new"}}`,
+			create("Category", "new", `{"slug":"early","title":"New"}`),
+		}, "products/a.md a slug-a SKU-a categories/early.md new early -"},
+	} {
+		for _, changes := range permutations(tt.changes) {
+			w := openShop(t, smallShop())
+			parts := strings.Fields(tt.want)
+			w.post(shopCatalog+"/changes", `{"changes":[`+changes+`]}`).wants(http.StatusCreated)
+			for len(parts) > 0 {
+				path := parts[0]
+				if parts = parts[1:]; parts[0] == "-" {
+					w.get(shop+"/files/"+path).problem(http.StatusNotFound, "PATH_NOT_FOUND")
+					parts = parts[1:]
+					continue
+				}
+				for i, field := range []string{"id", "slug", "sku"} {
+					if content := w.file(path); parts[i] != "-" && !strings.Contains(content, "\n"+field+": "+parts[i]+"\n") {
+						t.Errorf("%s: %s has not the %s %s:\n%s", name, path, field, parts[i], content)
+					}
+				}
+				parts = parts[3:]
+			}
+			if problems := w.get(shopCatalog + "/problems?at=main").items("path"); len(problems) != wrong {
+				t.Errorf("%s: problems in %v", name, problems)
+			}
+			w.server.Close()
+		}
+	}
+	w := openShop(t, smallShop())
+	for changes, field := range map[string]string{
+		dropA + "," + dropA: "changes[1].id",
+		dropA + "," + create("Product", "a", product("a", "x", "x")) + "," + dropA:                            "changes[2].id",
+		dropA + `,{"action":"patch","kind":"Product","id":"a","document":{}}`:                                 "changes[1].id",
+		create("Product", "y", product("y", "y", "y")) + "," + create("Product", "y", product("y", "x", "x")): "changes[1].id",
+		dropA + "," + create("Product", "y", strings.Replace(product("y", "y", "y"), "{", `{"path":"products/a.md",`, 1)) + "," +
+			create("Product", "z", strings.Replace(product("z", "z", "z"), "{", `{"path":"products/a.md",`, 1)): "changes[2].path",
+	} {
+		a := w.post(shopCatalog+"/changes", `{"changes":[`+changes+`]}`)
+		if told := a.json()["field"]; a.status != http.StatusBadRequest || told != field {
+			t.Errorf("%s: %d at %v", changes, a.status, told)
+		}
+	}
+	done := w.post(shopCatalog+"/changes", `{"changes":[`+create("Product", "z", product("z", "slug-a", "SKU-a"))+","+dropA+`]}`).wants(http.StatusCreated).json()["documents"].([]any)
+	if first, second := done[0].(map[string]any), done[1].(map[string]any); first["id"] != "z" || first["action"] != "create" || second["id"] != "a" || second["action"] != "delete" || second["blob_id"] != "" {
+		t.Errorf("the documents are %v", done)
+	}
+}
+
 func TestWritesBuildOnTheHeadWhateverIsServed(t *testing.T) {
 	w := openShop(t, smallShop())
 	// The catalog that is followed does not hear of it.

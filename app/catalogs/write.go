@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,9 @@ const (
 	// DeleteDocument deletes a document and its file.
 	DeleteDocument Action = "delete"
 )
+
+// makes reports whether there may be no such document before.
+func (a Action) makes() bool { return a == CreateDocument || a == PutDocument }
 
 // DocumentChange is what to do to one document.
 type DocumentChange struct {
@@ -123,7 +127,7 @@ const (
 //
 // It fails with CATALOG_NOT_FOUND for a repository that is no target; DOCUMENT_NOT_FOUND, DOCUMENT_EXISTS, BLOB_MOVED, with a
 // [*MovedDocumentError] if there is such a document, and what Check returns; INVALID_DOCUMENT as an [*InvalidDocumentsError]; INVALID_ARGUMENT for a path that holds no document
-// and for two changes of one document; NO_ACTIONS and TOO_MANY_ACTIONS; REF_MOVED if there is an ExpectedHead, or many
+// and for two changes of one document, unless one deletes it and the other creates another; NO_ACTIONS and TOO_MANY_ACTIONS; REF_MOVED if there is an ExpectedHead, or many
 // writers got in before; and as [ports.Committer.CommitFiles] and [Follower.Open] do.
 func (f *Follower) Write(ctx context.Context, id git.RepositoryID, w Write) (*WriteResult, error) {
 	d, err := f.deskOf(ctx, id, &w.Commit)
@@ -201,21 +205,24 @@ func (w *Write) check() error {
 	case len(w.Changes) > MaxDocumentChanges:
 		return errs.InvalidField(errs.ReasonTooManyActions, "changes", "there are %d changes, at most %d are taken at once", len(w.Changes), MaxDocumentChanges)
 	}
-	seen := map[string]bool{}
+	seen := map[string]Action{}
 	for i, c := range w.Changes {
+		before, again := seen[c.ID]
 		var err error
 		switch {
 		case c.Kind == "":
 			err = errs.InvalidField(errs.ReasonInvalidArgument, "kind", "the kind is missing")
 		case strings.TrimSpace(c.ID) == "":
 			err = errs.InvalidField(errs.ReasonInvalidArgument, "id", "the id is missing")
-		case seen[c.ID]:
-			err = errs.InvalidField(errs.ReasonInvalidArgument, "id", "two changes are of the document %.80q: make one of them", c.ID)
+		case again && !(before == DeleteDocument && c.Action.makes() || before.makes() && c.Action == DeleteDocument):
+			err = errs.InvalidField(errs.ReasonInvalidArgument, "id", "two changes are of the document %.80q: make one of them, or delete one and create another", c.ID)
 		}
 		if err != nil {
 			return inChange(err, i, len(w.Changes))
 		}
-		seen[c.ID] = true
+		if seen[c.ID] = c.Action; again {
+			seen[c.ID] = "" // a third is refused
+		}
 	}
 	return nil
 }
@@ -310,6 +317,10 @@ type draft struct {
 	WriteResult
 	files   []git.Change
 	changes []catalog.Change
+	// base is the catalog that the changes are made on.
+	base *catalog.Snapshot
+	// turn is the place of the change that is being added.
+	turn int
 	// at are the places of the documents among those of the result, by their paths.
 	at map[git.TreePath]int
 }
@@ -365,18 +376,30 @@ func invalid(problems []catalog.Problem) error {
 	}
 }
 
-// changes adds what becomes of documents, and the catalog that there would be.
+// changes adds what becomes of documents, and the catalog that there would be. Their order does not matter: documents are deleted
+// first, so that others may come to their ids, keys and files.
 func (d *desk) changes(ctx context.Context, out *draft, base *catalog.Snapshot, changes []DocumentChange) error {
-	for i, c := range changes {
-		if err := d.change(ctx, out, base, c); err != nil {
-			return inChange(err, i, len(changes))
+	out.base, out.Documents = base, make([]WrittenDocument, len(changes))
+	rest := base
+	for _, deletes := range []bool{true, false} {
+		for i, c := range changes {
+			if (c.Action == DeleteDocument) != deletes {
+				continue
+			}
+			out.turn = i
+			if err := d.change(ctx, out, rest, c); err != nil {
+				return inChange(err, i, len(changes))
+			}
+		}
+		if deletes && len(out.changes) == 0 {
+			continue
+		}
+		var err error
+		if rest, err = catalog.Build(ctx, base, git.ObjectID{}, out.changes); err != nil {
+			return errs.From(err)
 		}
 	}
-	next, err := catalog.Build(ctx, base, git.ObjectID{}, out.changes)
-	if err != nil {
-		return errs.From(err)
-	}
-	out.Snapshot = next
+	out.Snapshot = rest
 	return nil
 }
 
@@ -406,10 +429,10 @@ func (out *draft) commit() iter.Seq2[git.Change, error] {
 	}
 }
 
-// change adds what becomes of one document.
+// change adds what becomes of one document of a catalog.
 func (d *desk) change(ctx context.Context, out *draft, base *catalog.Snapshot, c DocumentChange) error {
 	found, withheld := base.Document(c.ID), base.Withheld(c.ID)
-	creates := c.Action == CreateDocument || c.Action == PutDocument
+	creates := c.Action.makes()
 	switch {
 	case found != nil && found.Kind != c.Kind && creates:
 		return exists(found)
@@ -435,7 +458,7 @@ func (d *desk) change(ctx context.Context, out *draft, base *catalog.Snapshot, c
 		moved := errs.New(errs.ReasonBlobMoved, fmt.Sprintf("the %s %.80q is not as it was expected: read it again", c.Kind, c.ID),
 			errs.MetaExpected, c.Expected.ID().String(), errs.MetaActual, blob.String())
 		if found != nil {
-			moved.Err = &MovedDocumentError{found, base}
+			moved.Err = &MovedDocumentError{found, out.base}
 		}
 		return moved
 	}
@@ -453,7 +476,7 @@ func (d *desk) change(ctx context.Context, out *draft, base *catalog.Snapshot, c
 	case c.Action == DeleteDocument:
 		return out.delete(found.Path)
 	}
-	return d.edit(ctx, out, base, found, c)
+	return d.edit(ctx, out, found, c)
 }
 
 // changeWithheld adds what becomes of a document that is not served: its file is its place, so that there are never two of it.
@@ -471,7 +494,7 @@ func (d *desk) changeWithheld(ctx context.Context, out *draft, base *catalog.Sna
 			Problems: problems,
 		}
 	}
-	file, err := d.feed.repo.GetFile(ctx, git.AtCommit(base.Commit()), found.Path)
+	file, err := d.feed.repo.GetFile(ctx, git.AtCommit(out.base.Commit()), found.Path)
 	if err != nil {
 		return err
 	}
@@ -516,13 +539,22 @@ func short(s string) string {
 
 // add takes over a document and its file.
 func (out *draft) add(d WrittenDocument, file git.Change, c catalog.Change) error {
-	if _, twice := out.at[d.Path]; twice {
-		return errs.InvalidField(errs.ReasonDuplicatePath, "path", "two documents would be in the file %.80q: give one of them another path", d.Path)
+	if other, taken := out.at[d.Path]; taken {
+		if out.Documents[other].Action != DeleteDocument {
+			return errs.InvalidField(errs.ReasonDuplicatePath, "path", "two documents would be in the file %.80q: give one of them another path", d.Path)
+		}
+		file.Action = git.ActionUpdate // of the file whose document is deleted
+		out.files = slices.DeleteFunc(out.files, func(f git.Change) bool { return f.Path == d.Path })
 	}
-	out.at[d.Path] = len(out.Documents)
-	out.Documents = append(out.Documents, d)
+	out.place(d)
 	out.files, out.changes = append(out.files, file), append(out.changes, c)
 	return nil
+}
+
+// place puts a document where its change is.
+func (out *draft) place(d WrittenDocument) {
+	out.at[d.Path] = out.turn
+	out.Documents[out.turn] = d
 }
 
 // write adds a file with content.
@@ -534,7 +566,7 @@ func (d *desk) write(out *draft, w WrittenDocument, action git.Action, content [
 func (d *desk) create(out *draft, base *catalog.Snapshot, c DocumentChange) error {
 	if c.Path.IsRoot() {
 		var err error
-		if c.Path, err = choosePath(c); err != nil {
+		if c.Path, err = choosePath(base, c); err != nil {
 			return err
 		}
 	}
@@ -570,8 +602,8 @@ func identified(fields json.RawMessage, kind, id string) json.RawMessage {
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
 
-// choosePath is where a new document goes if nobody says.
-func choosePath(c DocumentChange) (git.TreePath, error) {
+// choosePath is where a new document goes if nobody says: a file that is called as its slug, or else as its id.
+func choosePath(base *catalog.Snapshot, c DocumentChange) (git.TreePath, error) {
 	var fields struct {
 		Slug any `json:"slug"`
 	}
@@ -587,11 +619,15 @@ func choosePath(c DocumentChange) (git.TreePath, error) {
 	if !plainName.MatchString(name) || !plainName.MatchString(string(c.Kind)) {
 		return git.TreePath{}, errs.InvalidField(errs.ReasonInvalidArgument, "path", "no file name follows from the slug or the id: give a path")
 	}
-	return git.ParseTreePath(folder + "/" + name + ".md")
+	path, err := git.ParseTreePath(folder + "/" + name + ".md")
+	if err == nil && base.Has(path) && plainName.MatchString(c.ID) { // the document there may have had another slug
+		path, err = git.ParseTreePath(folder + "/" + c.ID + ".md")
+	}
+	return path, err
 }
 
-func (d *desk) edit(ctx context.Context, out *draft, base *catalog.Snapshot, found *catalog.Document, c DocumentChange) error {
-	file, err := d.feed.repo.GetFile(ctx, git.AtCommit(base.Commit()), found.Path)
+func (d *desk) edit(ctx context.Context, out *draft, found *catalog.Document, c DocumentChange) error {
+	file, err := d.feed.repo.GetFile(ctx, git.AtCommit(out.base.Commit()), found.Path)
 	if err != nil {
 		return err
 	}
@@ -610,8 +646,7 @@ func (d *desk) edit(ctx context.Context, out *draft, base *catalog.Snapshot, fou
 		return err
 	}
 	if bytes.Equal(content, file.Content) {
-		out.at[found.Path] = len(out.Documents)
-		out.Documents = append(out.Documents, WrittenDocument{action, found.Path, found})
+		out.place(WrittenDocument{action, found.Path, found})
 		return nil
 	}
 	return d.write(out, WrittenDocument{Action: action, Path: found.Path}, git.ActionUpdate, content)

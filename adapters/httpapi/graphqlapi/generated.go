@@ -1008,7 +1008,7 @@ type Mutation {
   changeDocuments(
     "The id of the repository."
     repository: String!
-    "At most 1000, each of another document."
+    "At most 1000, each of another document, but that one may be deleted and another created with its documentId. They are judged by what comes of all of them; their order does not matter."
     changes: [DocumentChangeInput!]!
     "How they are committed."
     commit: CommitInput
