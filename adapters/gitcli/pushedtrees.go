@@ -60,7 +60,7 @@ func (p *push) checkTrees(ctx context.Context, q *quarantine, links bool) error 
 		return err
 	}}
 	// Parents come first: what a commit has of them was looked at.
-	err := p.repo.store.runner.Exchange(ctx, q.dir, command.Git("rev-list", "--stdin", "--topo-order", "--reverse"), q.news(p.newIDs()), commits)
+	err := p.repo.store.runner.Exchange(ctx, q.dir, command.Git("rev-list", "--stdin", "--topo-order", "--reverse").Bounded(), q.news(p.newIDs()), commits)
 	if err == nil {
 		err = check.look(some)
 	}

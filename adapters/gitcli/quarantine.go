@@ -88,7 +88,7 @@ func (q *quarantine) receive(ctx context.Context, in io.Reader, sent func()) (co
 		}
 		return q.addBases(ctx, contents)
 	}}
-	err = r.store.runner.Exchange(ctx, q.dir, command.Git("index-pack", "--stdin", "--fix-thin", "--strict", "--no-rev-index"), whole, &named)
+	err = r.store.runner.Exchange(ctx, q.dir, command.Git("index-pack", "--stdin", "--fix-thin", "--strict", "--no-rev-index").Bounded(), whole, &named)
 	_ = check.CloseWithError(io.ErrUnexpectedEOF) // without consequence if the input was read to its end
 	<-found
 	exit, ended := errors.AsType[*command.ExitError](err)
@@ -156,7 +156,7 @@ func (q *quarantine) checkDeltas(ctx context.Context, index string, contents *pa
 		}
 		return err
 	}}
-	showIndex := command.Git("show-index").WithFormat("--object-format=", q.repo.objects.format)
+	showIndex := command.Git("show-index").WithFormat("--object-format=", q.repo.objects.format).Bounded()
 	if err := q.repo.store.runner.Exchange(ctx, q.dir, showIndex, f, lines); err != nil {
 		return err
 	}
@@ -295,7 +295,7 @@ func (q *quarantine) news(ids []git.ObjectID) io.Reader {
 
 // connected reports whether all that the ids lead to is there, as far as the refs of the repository do not lead to it.
 func (q *quarantine) connected(ctx context.Context, ids []git.ObjectID) (bool, error) {
-	err := q.repo.store.runner.Exchange(ctx, q.dir, command.Git("rev-list", "--objects", "--quiet", "--stdin"), q.news(ids), io.Discard)
+	err := q.repo.store.runner.Exchange(ctx, q.dir, command.Git("rev-list", "--objects", "--quiet", "--stdin").Bounded(), q.news(ids), io.Discard)
 	if exit, ended := errors.AsType[*command.ExitError](err); ended && lacking.MatchString(exit.Said) {
 		return false, nil
 	}

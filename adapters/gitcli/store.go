@@ -51,6 +51,10 @@ type Options struct {
 	MaxPushSize int64
 	// MaxPushObjects is the most objects of a pack that is taken. The default is 1,000,000.
 	MaxPushObjects int64
+	// GitMemory is the most memory, in bytes, that a git process has of its own while it takes in a push or serves a fetch, which
+	// needs some 200 bytes for each object, and 200 MiB for deltas of the largest size. More is refused with PACK_TOO_LARGE. Files that
+	// git maps do not count. The default is 1 GiB. It holds on Linux alone.
+	GitMemory int64
 	// PushOptions are the names of the push options (git-push(1), --push-option) that are taken; an option is a name or
 	// name=value. Others are refused, and none are taken by default.
 	PushOptions []string
@@ -86,6 +90,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxFileSize, 1<<30)
 	setDefault(&o.MaxPushSize, 1<<30)
 	setDefault(&o.MaxPushObjects, 1_000_000)
+	setDefault(&o.GitMemory, 1<<30)
 	setDefault(&o.Processes.MaxSpooled, max(16<<30, 4*o.MaxFileSize))
 	setDefault(&o.MaxQueuedWrites, 1024)
 	setDefault(&o.MaxRefProcesses, 16)
@@ -183,7 +188,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := opts.Identity.Validate("identity"); err != nil {
 		return nil, err
 	}
-	runner, err := command.NewRunner(ctx, opts.GitPath, opts.Logger)
+	runner, err := command.NewRunner(ctx, opts.GitPath, opts.GitMemory, opts.Logger)
 	if err != nil {
 		return nil, err
 	}

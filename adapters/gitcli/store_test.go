@@ -98,7 +98,7 @@ func repositoryDir(t *testing.T, root string) string {
 
 func runGit(t *testing.T, dir string, c command.Command) string {
 	t.Helper()
-	runner, err := command.NewRunner(t.Context(), "git", slog.New(slog.DiscardHandler))
+	runner, err := command.NewRunner(t.Context(), "git", 1<<30, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	out, err := runner.Output(t.Context(), dir, c, nil)
 	require.NoError(t, err)

@@ -25,7 +25,7 @@ func uploadPack(v git.ProtocolVersion, advertise bool) command.Command {
 	if advertise {
 		c = command.Git("upload-pack", "--strict", "--stateless-rpc", "--http-backend-info-refs", ".")
 	}
-	return c.WithProtocol(v).WithConfig(
+	return c.Bounded().WithProtocol(v).WithConfig(
 		"transfer.hideRefs=refs", "transfer.hideRefs=!refs/heads", "transfer.hideRefs=!refs/tags",
 		"uploadpack.allowFilter=true", "uploadpackfilter.allow=false", "uploadpackfilter.blob:none.allow=true",
 		"uploadpackfilter.blob:limit.allow=true", "uploadpackfilter.tree.allow=true", "uploadpackfilter.tree.maxDepth=0",

@@ -35,7 +35,7 @@ func (a *api) gitRoutes() []*route {
 				description: "The advertisement of the service.", mediaType: "application/x-git-upload-pack-advertisement", headers: []string{"Cache-Control"},
 				also: []string{"application/x-git-receive-pack-advertisement"},
 			}},
-			fails: []errs.Reason{errs.ReasonMethodNotFound, errs.ReasonPermissionDenied},
+			fails: []errs.Reason{errs.ReasonMethodNotFound, errs.ReasonPermissionDenied, errs.ReasonPackTooLarge},
 		}, a.getGitRefs),
 		newRoute(http.MethodPost, "/git/{repository}/git-upload-pack", spec{
 			id: "gitUploadPack", group: group, summary: "Clone and fetch, for git clients", template: "/git/{repository}.git/git-upload-pack",

@@ -262,8 +262,8 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"Read what git shows behind \"remote:\", repair the commit that it names, and push again.",
 	},
 	errs.ReasonPackTooLarge: {
-		"A push is above a limit: bytes, objects, what they become when they are unpacked, or the entries of a directory.",
-		"Push the history in parts, use several directories, or ask the operator for a higher limit.",
+		"A push is above a limit: bytes, objects, what they become when they are unpacked, the entries of a directory, or what git may take to work on it, as for a fetch.",
+		"Push the history in parts, fetch less at once, use several directories, or ask the operator for a higher limit.",
 	},
 	errs.ReasonSHA1Collision: {
 		"The content is crafted to collide with other content under SHA-1.",

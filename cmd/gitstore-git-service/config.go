@@ -42,6 +42,7 @@ type settings struct {
 	MaxFileSize     int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest file that is taken."`
 	MaxPushSize     int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest pack of a push, as it is sent."`
 	MaxPushObjects  int64         `group:"limits" default:"1000000" min:"1" max:"1000000000" help:"Most objects of a push."`
+	GitMemory       int64         `group:"limits" type:"size" default:"1GiB" min:"256MiB" max:"1TiB" help:"Most memory of a git process that takes in a push or serves a fetch, beside the files that it maps."`
 	CacheSize       int64         `group:"limits" type:"size" default:"128MiB" min:"1MiB" max:"1TiB" help:"Memory for objects that were read or written lately."`
 	GitProcesses    int           `group:"limits" default:"64" min:"2" max:"4096" help:"Most git processes that serve reads, of all repositories together."`
 	GitIdleTimeout  time.Duration `group:"limits" default:"5m" min:"1s" max:"24h" help:"How long such a process is kept with nothing to do."`
@@ -142,6 +143,7 @@ func (s *settings) store() gitcli.Options {
 		MaxFileSize:    s.MaxFileSize,
 		MaxPushSize:    s.MaxPushSize,
 		MaxPushObjects: s.MaxPushObjects,
+		GitMemory:      s.GitMemory,
 		// The calls that were admitted find room in the store.
 		MaxQueuedWrites:   s.MaxWrites + s.MaxPacks,
 		ValidationTimeout: s.PushValidationTimeout,

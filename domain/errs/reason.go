@@ -149,7 +149,8 @@ const (
 	ReasonFileTooLarge Reason = "FILE_TOO_LARGE"
 	// ReasonBodyTooLarge is a request body above the limit.
 	ReasonBodyTooLarge Reason = "BODY_TOO_LARGE"
-	// ReasonPackTooLarge is a push above a limit: bytes, objects, or what they become when they are unpacked.
+	// ReasonPackTooLarge is a push above a limit: bytes, objects, or what they become when they are unpacked; or a push or fetch for
+	// which git needs more memory or time than it is given.
 	ReasonPackTooLarge Reason = "PACK_TOO_LARGE"
 
 	// ReasonRepositoryCorrupt is a repository whose objects are missing or damaged.

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newRunner(t *testing.T) *command.Runner {
 	t.Helper()
-	runner, err := command.NewRunner(t.Context(), "git", slog.New(slog.DiscardHandler))
+	runner, err := command.NewRunner(t.Context(), "git", 1<<30, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	return runner
 }

@@ -16,7 +16,7 @@ import (
 )
 
 func TestFullDiskIsToldToTheReaderAndForgotten(t *testing.T) {
-	runner, err := command.NewRunner(t.Context(), "git", slog.New(slog.DiscardHandler))
+	runner, err := command.NewRunner(t.Context(), "git", 1<<30, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	dir := t.TempDir()
 	_, err = runner.Output(t.Context(), dir, command.Git("init", "--quiet", "--bare", "--template="), nil)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestProcessThatEndedIsNotKilledWhoeverHasItsIDNow(t *testing.T) {
-	runner, err := NewRunner(t.Context(), "git", slog.New(slog.DiscardHandler))
+	runner, err := NewRunner(t.Context(), "git", 1<<30, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	ended, err := runner.Start(t.TempDir(), Git("version"))
 	require.NoError(t, err)
@@ -34,7 +34,7 @@ func TestProcessThatEndedIsNotKilledWhoeverHasItsIDNow(t *testing.T) {
 }
 
 func TestProcessIsKilledWhileItIsWaitedFor(t *testing.T) {
-	runner, err := NewRunner(t.Context(), "git", slog.New(slog.DiscardHandler))
+	runner, err := NewRunner(t.Context(), "git", 1<<30, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	dir := t.TempDir()
 	_, err = runner.Output(t.Context(), dir, Git("init", "--quiet", "--bare", "--template="), nil)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestWhatRunsInTheBackgroundLeavesTheCoresToOthers(t *testing.T) {
-	runner, err := NewRunner(t.Context(), "git", slog.New(slog.DiscardHandler))
+	runner, err := NewRunner(t.Context(), "git", 1<<30, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	dir := t.TempDir()
 	_, err = runner.Output(t.Context(), dir, Git("init", "--quiet", "--bare", "--template="), nil)

@@ -38,6 +38,7 @@ type Command struct {
 	version git.ProtocolVersion
 	// background has the processes of the command leave the cores to others.
 	background bool
+	bounded    bool
 }
 
 // Git returns the command "git subcommand flags…".
@@ -84,6 +85,13 @@ func (c Command) InBackground() Command {
 	return c
 }
 
+// Bounded bounds the memory and the time of a processor that the process may take, and each that it starts, on systems that can do
+// so: it works on what somebody sent. Above the memory that the [Runner] allows, and above [maxCPU], it fails with PACK_TOO_LARGE.
+func (c Command) Bounded() Command {
+	c.bounded = true
+	return c
+}
+
 // env is what the command is given beside what all commands are. Of a variable that is named twice the last counts.
 func (c Command) env() []string {
 	env := configEnv(len(fixedConfig), c.config)
@@ -125,17 +133,23 @@ type Runner struct {
 	version string
 	env     []string
 	logger  *slog.Logger
+	// memory is the most of its own that a process has that is bounded, in bytes.
+	memory  int64
 	started atomic.Int64
 }
 
+// maxCPU is the most time of a processor that a process takes which is bounded. To check a push of the largest size takes a minute
+// or two.
+const maxCPU = 5 * time.Minute
+
 // NewRunner finds the binary, a name to look up in PATH or a path, and checks its version. It fails with an error that
-// names the binary and what is needed.
-func NewRunner(ctx context.Context, binary string, logger *slog.Logger) (*Runner, error) {
+// names the binary and what is needed. A process that is [Command.Bounded] gets memory bytes, beside the files that it maps.
+func NewRunner(ctx context.Context, binary string, memory int64, logger *slog.Logger) (*Runner, error) {
 	path, err := exec.LookPath(binary)
 	if err != nil {
 		return nil, fmt.Errorf("git binary %q: %w: install git %s or newer, or name another binary", binary, err, MinVersion)
 	}
-	r := &Runner{path: path, logger: logger, env: environment()}
+	r := &Runner{path: path, memory: memory, logger: logger, env: environment()}
 	out, err := r.Output(ctx, "", Git("version"), nil)
 	if err != nil {
 		return nil, fmt.Errorf("git binary %q does not run: %w", binary, err)
@@ -197,8 +211,7 @@ const waitDelay = 5 * time.Second
 // child is a process of a group of its own.
 type child struct {
 	*exec.Cmd
-	said       *stderrTail
-	background bool
+	said *stderrTail
 	// mu orders kill and the end of the process: when it was waited for, its ID may be another's.
 	mu     sync.Mutex
 	reaped bool
@@ -206,7 +219,7 @@ type child struct {
 
 func (r *Runner) prepare(ctx context.Context, dir string, c Command) *child {
 	cmd := exec.CommandContext(ctx, r.path, c.args...) //nolint:gosec // the arguments are constants and validated values
-	p := &child{Cmd: cmd, said: &stderrTail{}, background: c.background}
+	p := &child{Cmd: cmd, said: &stderrTail{}}
 	cmd.Dir = dir
 	cmd.Env = append(r.env[:len(r.env):len(r.env)], c.env()...)
 	cmd.SysProcAttr = attributes()
@@ -217,10 +230,16 @@ func (r *Runner) prepare(ctx context.Context, dir string, c Command) *child {
 	return p
 }
 
-func (p *child) start() error {
+// start starts the process. Before it is given anything to work on, it is bounded, and what it starts later alike.
+func (r *Runner) start(p *child, c Command) error {
 	err := p.Start()
-	if err == nil && p.background {
+	if err == nil && c.background {
 		yieldCores(p.Process.Pid)
+	}
+	if err == nil && c.bounded {
+		if unbound := bound(p.Process.Pid, r.memory, maxCPU); unbound != nil {
+			r.logger.Warn("a git process has no bounds", "subcommand", c.args[0], "error", unbound)
+		}
 	}
 	return err
 }
@@ -266,7 +285,7 @@ func (r *Runner) Output(ctx context.Context, dir string, c Command, stdin io.Rea
 	p.Stdin = stdin
 	var out bytes.Buffer
 	p.Stdout = &out
-	err := p.start()
+	err := r.start(p, c)
 	if err == nil {
 		err = p.wait()
 	}
@@ -289,6 +308,9 @@ func (r *Runner) describe(c Command, err error, p *child) error {
 	if diskFull(p.said.String(), func() uint64 { return disk.Available(p.Dir) }) {
 		return errs.New(errs.ReasonStorageFull, "the disk is full: free some space and try again")
 	}
+	if why := outOfBounds(p.said.String(), err, r.memory); c.bounded && why != "" {
+		return errs.Wrap(err, errs.ReasonPackTooLarge, why+": push the history in parts, the oldest commits first, or fetch less at once")
+	}
 	return errs.Wrap(fmt.Errorf("git %s: %w", c.args[0], err), errs.ReasonInternal, "git failed")
 }
 
@@ -310,6 +332,25 @@ func diskFull(said string, available func() uint64) bool {
 		}
 	}
 	return false
+}
+
+var (
+	// outOfMemory is what git says that is given no more memory (die_out_of_memory and xmmap in its sources).
+	outOfMemory = regexp.MustCompile(`(?m)^(?:fatal|error): (?:Out of memory|mmap failed|unable to mmap)`)
+	// outOfTime is what git says of a process that it started and that the system ended for the time it took.
+	outOfTime = regexp.MustCompile(fmt.Sprintf(`(?m)^error: .* died of signal %d$`, int(syscall.SIGXCPU)))
+)
+
+// outOfBounds says of which of its bounds a process wanted more, "" if it ended for another reason.
+func outOfBounds(said string, err error, memory int64) string {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if ok && outOfMemory.MatchString(said) {
+		return fmt.Sprintf("git needs more memory for it than the %d MiB that it is given", memory>>20)
+	}
+	if ok && (outOfTime.MatchString(said) || exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGXCPU) {
+		return fmt.Sprintf("git takes more than %d minutes of a processor for it", int(maxCPU.Minutes()))
+	}
+	return ""
 }
 
 // Process is a git process that answers on its standard output what it is asked on its standard input. Its methods must
@@ -335,7 +376,7 @@ func (r *Runner) Start(dir string, c Command) (*Process, error) {
 	if err != nil {
 		return nil, errs.From(err)
 	}
-	if err := p.start(); err != nil {
+	if err := r.start(p, c); err != nil {
 		return nil, errs.Wrap(err, errs.ReasonInternal, "git cannot be started")
 	}
 	return &Process{runner: r, child: p, args: c, Stdin: stdin, Stdout: stdout.(*os.File)}, nil // it is a pipe of the system

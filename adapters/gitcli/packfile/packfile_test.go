@@ -29,7 +29,7 @@ type repository struct {
 
 func newRepository(t *testing.T, f git.ObjectFormat) repository {
 	t.Helper()
-	runner, err := command.NewRunner(t.Context(), "git", slog.New(slog.DiscardHandler))
+	runner, err := command.NewRunner(t.Context(), "git", 1<<30, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	r := repository{t, runner, t.TempDir()}
 	r.git(command.Git("init", "--quiet", "--bare", "--template=").WithFormat("--object-format=", f), "")
