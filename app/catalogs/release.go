@@ -47,7 +47,16 @@ func (f *Follower) Release(ctx context.Context, id git.RepositoryID, r Release) 
 	if err != nil {
 		return ReleaseResult{}, err
 	}
-	made, err := d.release(ctx, r)
+	var made ports.ReleaseResult
+	release := func() (err error) {
+		made, err = d.release(ctx, r)
+		return err
+	}
+	if len(r.Changes) > 0 && !r.Commit.ExpectedHead.IsSet() && !r.Commit.DryRun {
+		err = d.inTurn(ctx, release)
+	} else {
+		err = release()
+	}
 	return d.judged(ctx, made, err, r.Commit.DryRun)
 }
 
