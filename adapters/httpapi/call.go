@@ -233,6 +233,17 @@ func (c *call) scope() string {
 	return c.route.spec.id + " " + c.path["id"] + "?" + question.Encode()
 }
 
+// blame turns an error about what the token names into one about the token: nobody who was given it named that.
+func (cur cursor) blame(err error) error {
+	if err == nil || cur.Token == (page.Token{}) || errs.Is(err, errs.ReasonRepositoryNotFound) {
+		return err
+	}
+	if kind := errs.KindOf(err); kind != errs.Invalid && kind != errs.NotFound && !errs.Is(err, errs.ReasonNotACommit, errs.ReasonNotAFile) {
+		return err
+	}
+	return errs.Wrap(err, errs.ReasonInvalidPageToken, "what the page token leads to is not there: begin again without a token", errs.MetaField, "page_token")
+}
+
 // next returns the token of the page after this one.
 func (cur cursor) next(t page.Token) string { return page.Encode(cur.scope, t) }
 

@@ -305,7 +305,7 @@ func (a *api) sidesOfDiff(c *call, cur cursor) (from, to *catalogs.Catalog, err 
 	}
 	before, after, err := catalogs.DiffSides(cur.Token)
 	if err != nil {
-		return nil, nil, errs.InField(err, "page_token")
+		return nil, nil, err
 	}
 	if from, err = a.opts.Catalogs.OpenCommit(c.r.Context(), id, before); err == nil {
 		to, err = a.opts.Catalogs.OpenCommit(c.r.Context(), id, after)

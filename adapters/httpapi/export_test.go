@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/page"
 )
 
 // CheckDocumented returns an error if the document does not have the reason among those of the status for the operation that serves a
@@ -30,6 +31,16 @@ func CheckDocumented(handler http.Handler, r *http.Request, status int, reason s
 		return fmt.Errorf("%s is not documented to answer %d with %s, but %s", rt.spec.id, status, reason, all[status])
 	}
 	return nil
+}
+
+// ForgedToken is a page token of a request that says what the caller wants; the checksum is that of the listing.
+func ForgedToken(handler http.Handler, r *http.Request, t page.Token) string {
+	a := handler.(*api)
+	rt, params, err := a.find(r)
+	if err != nil {
+		panic(err)
+	}
+	return page.Encode((&call{route: rt, path: params, query: r.URL.Query()}).scope(), t)
 }
 
 // GraphQLCodes returns the codes that docs/graphql.md lists.

@@ -78,11 +78,11 @@ func (a *api) listCommits(c *call) error {
 	}
 	start, commits, err := repo.ListCommits(c.ctx(), q)
 	if err != nil {
-		return err
+		return cur.blame(err)
 	}
 	items, more, err := take(commits, cur.size)
 	if err != nil {
-		return err
+		return cur.blame(err)
 	}
 	out := list[commitJSON]{Items: views(items, commitView)}
 	if more {

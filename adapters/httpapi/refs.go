@@ -130,7 +130,7 @@ func (a *api) listBranches(c *call) error {
 	q := ports.RefQuery{Patterns: []string{"refs/heads"}, Limit: cur.size + 1}
 	if cur.After != "" {
 		if q.After, err = git.ParseRefName(cur.After); err != nil {
-			return errs.InField(err, "page_token")
+			return cur.blame(err)
 		}
 	}
 	refs, err := repo.ListRefs(c.ctx(), q)

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
 	"github.com/gitstore-dev/gitstore/ports"
@@ -74,11 +73,11 @@ func (a *api) listTree(c *call) error {
 	}
 	commit, entries, err := repo.ListFiles(c.ctx(), q)
 	if err != nil {
-		return err
+		return cur.blame(err)
 	}
 	items, more, err := take(entries, cur.size)
 	if err != nil {
-		return err
+		return cur.blame(err)
 	}
 	out := treeJSON{CommitID: commit.String(), Items: views(items, treeEntryView)}
 	if more {
@@ -99,7 +98,7 @@ func treeQuery(c *call, cur cursor) (q ports.ListFiles, err error) {
 	}
 	q.Revision = git.AtCommit(cur.Commit)
 	q.After, err = git.ParseTreePath(cur.After)
-	return q, errs.InField(err, "page_token")
+	return q, cur.blame(err)
 }
 
 // take returns up to size items and whether there are more.

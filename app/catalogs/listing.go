@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gitstore-dev/gitstore/domain/catalog"
+	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
 )
@@ -102,10 +103,12 @@ func diffPlace(t page.Token) catalog.DiffPlace {
 	return catalog.DiffPlace{Kind: catalog.Kind(kind), ID: id}
 }
 
-// DiffSides are the commits of the old and the new side that a place of [Diff] is of. It fails with INVALID_OBJECT_ID for what
-// is no such place.
+// DiffSides are the commits of the old and the new side that a place of [Diff] is of. It fails with INVALID_PAGE_TOKEN for
+// what is no such place.
 func DiffSides(t page.Token) (from, to git.ObjectID, err error) {
 	commit, _, _ := strings.Cut(t.After, "\x00")
-	from, err = git.ParseObjectID(commit)
+	if from, err = git.ParseObjectID(commit); err != nil {
+		err = errs.Wrap(err, errs.ReasonInvalidPageToken, "the place is none of a comparison: begin again without a token", errs.MetaField, "page_token")
+	}
 	return from, t.Commit, err
 }

@@ -241,7 +241,7 @@ func (f *Follower) OpenCommit(ctx context.Context, id git.RepositoryID, commit g
 		return nil, absent
 	}
 	c, err := f.open(ctx, feed, commit)
-	if errs.Is(err, errs.ReasonObjectNotFound, errs.ReasonNotACommit) {
+	if errs.Is(err, errs.ReasonObjectNotFound, errs.ReasonNotACommit, errs.ReasonInvalidObjectID, errs.ReasonInvalidRevision) {
 		err = errs.Wrap(err, errs.ReasonInvalidPageToken, "the commit of the pages before is gone: begin again without a token", errs.MetaField, "page_token")
 	}
 	return c, err
