@@ -94,6 +94,7 @@ func (w *writer) enqueue(job *write) error {
 			errs.MetaRepository, w.repo.id.String())
 	}
 	w.queue = append(w.queue, job)
+	failpoint.Reach(failpoint.WriteQueued)
 	if len(w.queue) == w.wanted {
 		w.wanted = 0
 		close(w.full)

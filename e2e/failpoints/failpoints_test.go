@@ -47,7 +47,7 @@ const answered failpoint.Point = "answered"
 // Points at which a write has not taken effect, may have, and has.
 var (
 	objectPoints = []failpoint.Point{failpoint.ObjectsWritten, failpoint.ObjectsSynced, failpoint.ObjectsMoved}
-	beforePoints = []failpoint.Point{failpoint.RefsPrepared, failpoint.ObjectsStored}
+	beforePoints = []failpoint.Point{failpoint.WriteQueued, failpoint.RefsPrepared, failpoint.ObjectsStored}
 	afterPoints  = []failpoint.Point{
 		failpoint.RefsMoved, failpoint.RefsSynced, failpoint.RefsPublished, failpoint.EventAppended, answered,
 	}

@@ -43,15 +43,33 @@ type synced struct {
 	failed bool
 }
 
-// syncs returns what was put on the disk since the file was last written, in order.
+// trace returns the lines that the service wrote since the file was last written.
+func (s *service) trace(t *testing.T) (lines []string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(s.points, string(failpoint.Trace)))
+	require.NoError(t, err)
+	return strings.Split(string(b), "\n")
+}
+
+// reached counts how often the point was reached since then.
+func (s *service) reached(t *testing.T, p failpoint.Point) (n int) {
+	t.Helper()
+	for _, line := range s.trace(t) {
+		if line == "reached "+string(p) {
+			n++
+		}
+	}
+	return n
+}
+
+// syncs returns what was put on the disk since then, in order.
 func (s *service) syncs(t *testing.T) (all []synced) {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(s.points, string(failpoint.Syncs)))
-	require.NoError(t, err)
-	for line := range strings.Lines(string(b)) {
-		outcome, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		state, path, _ := strings.Cut(rest, " ")
-		all = append(all, synced{path, state, outcome == "failed"})
+	for _, line := range s.trace(t) {
+		outcome, rest, _ := strings.Cut(line, " ")
+		if state, path, ok := strings.Cut(rest, " "); ok {
+			all = append(all, synced{path, state, outcome == "failed"})
+		}
 	}
 	return all
 }
@@ -96,7 +114,7 @@ func TestNothingIsAcknowledgedThatASyncFailedToPutOnTheDisk(t *testing.T) {
 			if strings.Contains(place, "packed-refs") {
 				gitcmd.Run(t, nil, "--git-dir="+s.repositoryDir(id), "pack-refs", "--all")
 			}
-			s.instruct(t, failpoint.Syncs, "")
+			s.instruct(t, failpoint.Trace, "")
 			s.instruct(t, failpoint.FailingSync, place)
 			first := w.make(t.Context(), t, s, id)
 			if s.dismiss(t, failpoint.FailingSync) {
@@ -126,7 +144,7 @@ func TestNothingIsShownOrAcknowledgedWhileRefsCannotBePutOnTheDisk(t *testing.T)
 		t.Run(w.name, func(t *testing.T) {
 			id := prepare(t, s, fmt.Sprintf("refs-%d", i))
 			before, cursor := s.refs(t, id), s.newest(t)
-			s.instruct(t, failpoint.Syncs, "")
+			s.instruct(t, failpoint.Trace, "")
 			s.instruct(t, failpoint.FailingSyncs, `/refs(/heads(/x)?|/tags)?$`)
 			for range 2 {
 				out := w.make(t.Context(), t, s, id)
@@ -162,7 +180,7 @@ func TestRepositoriesWhoseSyncFailedAreThereOrNotOnlyOnceThatIsOnTheDisk(t *test
 	for i, place := range []string{`/repositories/../..$`, `/repositories/..$`, `/repositories$`, `/tmp/create-\d+$`, `/gitstore\.json\.lock$`} {
 		t.Run(place, func(t *testing.T) {
 			id, cursor := must(git.ParseRepositoryID(fmt.Sprintf("repo-%d", i))), s.newest(t)
-			s.instruct(t, failpoint.Syncs, "")
+			s.instruct(t, failpoint.Trace, "")
 			s.instruct(t, failpoint.FailingSync, place)
 			require.True(t, errs.Is(create(t.Context(), id), errs.ReasonInternal))
 			require.False(t, s.exists(t, id))
@@ -175,7 +193,7 @@ func TestRepositoriesWhoseSyncFailedAreThereOrNotOnlyOnceThatIsOnTheDisk(t *test
 	for i, next := range []func(context.Context, git.RepositoryID) error{s.client.DeleteRepository, create} {
 		id := must(git.ParseRepositoryID(fmt.Sprintf("repo-%d", i)))
 		cursor := s.newest(t)
-		s.instruct(t, failpoint.Syncs, "")
+		s.instruct(t, failpoint.Trace, "")
 		s.instruct(t, failpoint.FailingSyncs, `/repositories/../..$`)
 		for range 2 {
 			require.True(t, errs.Is(s.client.DeleteRepository(t.Context(), id), errs.ReasonInternal), "it may come back")
@@ -198,7 +216,7 @@ func TestWhatAKilledServiceHadOnlyWrittenIsOnTheDiskBeforeItIsAcknowledged(t *te
 	s.arm(t, failpoint.RefsMoved)
 	require.Error(t, w.make(t.Context(), t, s, id).err)
 	s.awaitEnd(t)
-	s.instruct(t, failpoint.Syncs, "")
+	s.instruct(t, failpoint.Trace, "")
 	s.start(t)
 	require.True(t, slices.ContainsFunc(s.syncs(t), func(f synced) bool { return f.path == s.data }), "%v", s.syncs(t))
 	require.True(t, w.make(t.Context(), t, s, id).replayed)
@@ -206,7 +224,7 @@ func TestWhatAKilledServiceHadOnlyWrittenIsOnTheDiskBeforeItIsAcknowledged(t *te
 	s.process.Signal(os.Interrupt)
 	require.Zero(t, s.process.Wait())
 	require.NoError(t, s.client.Close())
-	s.instruct(t, failpoint.Syncs, "")
+	s.instruct(t, failpoint.Trace, "")
 	s.start(t)
 	require.Empty(t, s.syncs(t), "after a stop nothing is left to be put on the disk")
 }

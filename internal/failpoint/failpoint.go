@@ -6,8 +6,10 @@ package failpoint
 // Point is a moment between two steps of a write, named after the one that was just done.
 type Point string
 
-// The points of a write to refs, in their order.
+// The points of a write to refs, in their order; large contents are on the disk before it queues.
 const (
+	// WriteQueued is when a write waits for its turn.
+	WriteQueued Point = "write-queued"
 	// ObjectsWritten is when the objects are in files of their own, and none was synced.
 	ObjectsWritten Point = "objects-written"
 	// ObjectsSynced is when those files are on the disk.
@@ -50,15 +52,17 @@ const (
 	FileMoved Point = "file-moved"
 )
 
-// The files by which a test has a say in how files and directories are put on the disk, and hears of it.
+// The files by which a test has a say in what happens, and hears of it.
 const (
+	// Hold holds the name of a point: who reaches it goes no further while the file is there.
+	Hold Point = "hold"
 	// SlowSyncs holds how much longer each sync takes, as [time.ParseDuration] reads it.
 	SlowSyncs Point = "slow-syncs"
 	// FailingSyncs holds a regular expression: syncs of matching paths fail with EIO for as long as the file is there.
 	FailingSyncs Point = "failing-syncs"
 	// FailingSync is the same for one sync.
 	FailingSync Point = "failing-sync"
-	// Syncs is told of each sync, if it is there: whether it was "synced" or "failed", the inode and when it was last written, and
-	// the path.
-	Syncs Point = "syncs"
+	// Trace is told, if it is there, of each point that is "reached", by its name, and of each sync: whether it was "synced" or
+	// "failed", the inode and when it was last written, and the path.
+	Trace Point = "trace"
 )

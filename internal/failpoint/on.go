@@ -18,13 +18,19 @@ import (
 var dir = os.Getenv("GITSTORE_FAILPOINTS")
 
 // Reach ends the process if a file in the directory GITSTORE_FAILPOINTS has the name of the point. It takes the file away
-// before, so that the next process goes on.
+// before, so that the next process goes on. Else it waits while [Hold] names the point.
 func Reach(p Point) {
-	if dir == "" || os.Remove(filepath.Join(dir, string(p))) != nil {
+	if dir == "" {
 		return
 	}
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {} // until the signal is there
+	if os.Remove(filepath.Join(dir, string(p))) == nil {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {} // until the signal is there
+	}
+	write("reached " + string(p))
+	for instruction(Hold) == string(p) {
+		<-time.After(time.Millisecond)
+	}
 }
 
 // tick is longer than what file systems tell times in: what is written behind a sync that failed has another time.
@@ -40,14 +46,14 @@ func Sync(f *os.File, sync func() error) error {
 		<-time.After(d)
 	}
 	if isOf(f, FailingSyncs) || isOf(f, FailingSync) && os.Remove(filepath.Join(dir, string(FailingSync))) == nil {
-		told(f, "failed")
+		write("failed " + state(f))
 		<-time.After(tick)
 		return &fs.PathError{Op: "sync", Path: f.Name(), Err: syscall.EIO}
 	}
-	outcome := state(f)
+	now := state(f)
 	err := sync()
 	if err == nil {
-		write("synced " + outcome)
+		write("synced " + now)
 	}
 	return err
 }
@@ -66,8 +72,6 @@ func isOf(f *os.File, p Point) bool {
 	return pattern != "" && regexp.MustCompile(pattern).MatchString(f.Name())
 }
 
-func told(f *os.File, outcome string) { write(outcome + " " + state(f)) }
-
 // state tells which file it is, when it was last written, and where it is.
 func state(f *os.File) string {
 	var s syscall.Stat_t
@@ -79,11 +83,11 @@ func state(f *os.File) string {
 
 var writing sync.Mutex
 
-// write appends a line to the file [Syncs], if there is one.
+// write appends a line to the file [Trace], if there is one.
 func write(line string) {
 	writing.Lock()
 	defer writing.Unlock()
-	f, err := os.OpenFile(filepath.Join(dir, string(Syncs)), os.O_WRONLY|os.O_APPEND, 0)
+	f, err := os.OpenFile(filepath.Join(dir, string(Trace)), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return
 	}
