@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"runtime/metrics"
 	"strings"
 	"testing"
 
@@ -48,4 +50,50 @@ func BenchmarkPush(b *testing.B) {
 		require.Contains(b, report, "ok refs/heads/new\n")
 		b.StartTimer()
 	}
+}
+
+// BenchmarkMemoryOfAPush pushes trees that are all different, and tells how much of the heap one takes at most.
+func BenchmarkMemoryOfAPush(b *testing.B) {
+	const dirs, below = 600, 500
+	p := &handmade{}
+	blob := p.add(git.BlobObject, "x")
+	var top []git.TreeEntry
+	for i := range dirs {
+		var entries []git.TreeEntry
+		for j := range below {
+			tree := p.tree(git.TreeEntry{Name: fmt.Sprint(i*below + j), Mode: git.ModeRegular, ID: blob})
+			entries = append(entries, git.TreeEntry{Name: fmt.Sprintf("%03d", j), Mode: git.ModeDirectory, ID: tree})
+		}
+		top = append(top, git.TreeEntry{Name: fmt.Sprintf("%03d", i), Mode: git.ModeDirectory, ID: p.tree(entries...)})
+	}
+	head := p.commit(p.tree(top...))
+	pack := p.pack()
+	p = nil
+	for b.Loop() {
+		s := newPushShop(b, gitcli.Options{})
+		before, ended, most := liveHeap(), make(chan bool), make(chan uint64)
+		go func() {
+			var live uint64
+			for {
+				select {
+				case <-ended:
+					most <- live
+					return
+				default:
+					live = max(live, liveHeap())
+				}
+			}
+		}()
+		_, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
+		close(ended)
+		require.Contains(b, report, "ok refs/heads/main\n")
+		b.ReportMetric(float64(<-most-before)/(dirs*below), "bytes/tree")
+	}
+}
+
+func liveHeap() uint64 {
+	runtime.GC()
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	return live[0].Value.Uint64()
 }

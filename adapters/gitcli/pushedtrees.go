@@ -91,26 +91,34 @@ type treeCheck struct {
 	total   int
 }
 
-// place is where a tree lies in a commit.
+// place is where a tree lies in a commit. A push may have a million.
 type place struct {
-	commit, tree git.ObjectID
+	commit *git.ObjectID
+	tree   git.ObjectID
 	// bases are what the parents of the commit have there.
 	bases []git.ObjectID
 	dir   *directory
 	// bytes are those of the path in front of the names of the tree, in steps.
-	bytes int
+	bytes int32
 	// links reports that links are to be found there which none of the bases has.
 	links bool
 }
 
-// looks are the places where a tree was looked at.
+// looks are the places where a tree was looked at. A push may have a million.
 type looks struct {
+	// bases are hashes of the bases of the places where links were found which these have not; nil if there are none.
+	bases *[]uint64
 	// bytes are those of the longest path to one of them.
-	bytes int
+	bytes int32
 	// links reports that all links in the tree were found, whatever is in its place elsewhere.
 	links bool
-	// bases are hashes of the bases of the places where links were found which these have not.
-	bases []uint64
+}
+
+func (l *looks) hashes() []uint64 {
+	if l.bases == nil {
+		return nil
+	}
+	return *l.bases
 }
 
 // directory is the path of a place; nil is the root.
@@ -158,7 +166,7 @@ func (t *treeCheck) look(ids []git.ObjectID) error {
 		if err != nil {
 			return err
 		}
-		root := place{commit: id, tree: c.Tree}
+		root := place{commit: new(id), tree: c.Tree}
 		for _, id := range c.Parents[:min(len(c.Parents), maxBases)] {
 			parent, err := t.commits.Commit(t.ctx, id)
 			if err != nil {
@@ -193,12 +201,15 @@ func (t *treeCheck) come(p place) {
 		return
 	}
 	seen, again := t.seen[p.tree]
-	if len(seen.bases) == maxBases {
+	hashes := seen.hashes()
+	if len(hashes) == maxBases {
 		p.bases = nil
 	}
-	if hash := t.hash(p.bases); !t.links && !seen.links && !slices.Contains(seen.bases, hash) {
-		p.links, seen.links = true, len(p.bases) == 0
-		seen.bases = append(seen.bases, hash)
+	if hash := t.hash(p.bases); !t.links && !seen.links && !slices.Contains(hashes, hash) {
+		if p.links, seen.links = true, len(p.bases) == 0; !seen.links {
+			hashes = append(hashes, hash)
+			seen.bases = &hashes
+		}
 	}
 	if again && !p.links && p.bytes <= seen.bytes {
 		return
@@ -221,7 +232,7 @@ func (t *treeCheck) hash(ids []git.ObjectID) uint64 {
 func (t *treeCheck) read(p place) error {
 	entries, err := t.trees.Tree(t.ctx, p.tree)
 	if errors.Is(err, errWide) {
-		t.refuse(p.commit, errWide, "too many entries in directory /"+p.dir.join(""))
+		t.refuse(*p.commit, errWide, "too many entries in directory /"+p.dir.join(""))
 		return nil
 	}
 	if err != nil {
@@ -257,16 +268,16 @@ func (t *treeCheck) read(p place) error {
 }
 
 func (t *treeCheck) judge(p place, e git.TreeEntry, bases []git.ObjectID) {
-	if p.bytes+len(e.Name) > git.MaxTreePath {
-		t.refuse(p.commit, errDeep, "a path is too long or too deep: "+p.dir.join(e.Name))
+	if int(p.bytes)+len(e.Name) > git.MaxTreePath {
+		t.refuse(*p.commit, errDeep, "a path is too long or too deep: "+p.dir.join(e.Name))
 		return
 	}
 	if what := linkOf(e); what != "" && p.links {
-		t.refuse(p.commit, errLinks, p.dir.join(e.Name)+" is "+what)
+		t.refuse(*p.commit, errLinks, p.dir.join(e.Name)+" is "+what)
 	}
 	if e.Mode == git.ModeDirectory {
 		steps := (len(e.Name) + 1 + dirStep - 1) / dirStep
-		t.come(place{commit: p.commit, tree: e.ID, bases: bases, dir: &directory{p.dir, strings.Clone(e.Name)}, bytes: p.bytes + steps*dirStep})
+		t.come(place{commit: p.commit, tree: e.ID, bases: bases, dir: &directory{p.dir, strings.Clone(e.Name)}, bytes: p.bytes + int32(steps*dirStep)}) //nolint:gosec // it was held to git.MaxTreePath
 	}
 }
 

@@ -377,6 +377,27 @@ D .gitmodules
 done
 `
 
+// What a tag leads to is looked at from commits on: a tag of a tree would bring what no commit may.
+func TestATagThatLeadsToNoCommitIsNotPushed(t *testing.T) {
+	p := &handmade{}
+	link := p.add(git.BlobObject, "/etc/passwd")
+	tree := p.tree(git.TreeEntry{Name: "link", Mode: git.ModeSymlink, ID: link})
+	tag := func(of git.ObjectID, kind git.ObjectType) git.ObjectID {
+		return p.add(git.TagObject, string((&git.Tag{Target: of, TargetType: kind, Name: "t", Tagger: git.Signature{Name: "A", Email: "a@example.com", When: time.Unix(1_700_000_000, 0)}, Message: "t\n"}).Encode()))
+	}
+	ofTree := tag(tree, git.TreeObject)
+	refs := map[string]git.ObjectID{
+		"refs/tags/blob": link, "refs/tags/tree": tree, "refs/tags/of-blob": tag(link, git.BlobObject), "refs/tags/of-tree": ofTree,
+		"refs/tags/of-tag": tag(ofTree, git.TagObject), "refs/heads/tree": tree,
+	}
+	s := newPushShop(t, gitcli.Options{})
+	for name, id := range refs {
+		_, report := s.push(p.pack(), "", move(name, git.ObjectID{}, id))
+		require.Regexp(t, "ng "+name+" .*does not lead to a commit|ng "+name+" .*is not a commit", report)
+		require.False(t, s.has(name))
+	}
+}
+
 func TestSymbolicLinksAndSubmodulesAreNotPushed(t *testing.T) {
 	dir := t.TempDir()
 	from := openStore(t, dir)
