@@ -106,7 +106,7 @@ func (f *flooder) flood(ctx context.Context, perSecond float64, lasts time.Durat
 	for passed := time.Duration(0); passed < lasts && err == nil; passed = time.Since(begin) {
 		for ; float64(due) < perSecond*passed.Seconds() && err == nil; due++ {
 			var sent bool
-			if sent, err = f.call(uint32(2*made+1), request); sent { //nolint:gosec // a connection makes far less than 2^30 calls
+			if sent, err = f.call(uint32(2*made+1), request); sent {
 				made++
 			}
 		}
@@ -149,7 +149,7 @@ func (f *flooder) call(stream uint32, request func() proto.Message) (bool, error
 	if err != nil {
 		return false, err
 	}
-	data := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))) //nolint:gosec // a few KB
+	data := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message)))
 	data = append(data, message...)
 	if f.window.Add(-int64(len(data))) < 0 {
 		f.window.Add(int64(len(data)))
@@ -227,7 +227,7 @@ func statusOf(frame *http2.MetaHeadersFrame) (*status.Status, error) {
 			if err := code.UnmarshalJSON([]byte(h.Value)); err != nil {
 				return nil, err
 			}
-			p.Code = int32(code) //nolint:gosec // one of few
+			p.Code = int32(code)
 		case "grpc-message":
 			p.Message = h.Value
 		case "grpc-status-details-bin":

@@ -38,8 +38,8 @@ func writeIntent(dir string, changes []repository.RefChange) error {
 // replaceFile puts a file of a repository on the disk, as a whole or not at all.
 func replaceFile(dir, name string, content []byte) error {
 	name = filepath.Join(dir, name)
-	unfinished := name + ".lock" // a start removes what ends like that
-	err := os.WriteFile(unfinished, content, 0o600)
+	unfinished := name + ".lock"                    // a start removes what ends like that
+	err := os.WriteFile(unfinished, content, 0o600) //nolint:gosec // the directory is ours alone
 	if err == nil {
 		err = disk.Sync(unfinished)
 	}

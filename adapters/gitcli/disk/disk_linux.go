@@ -2,4 +2,4 @@ package disk
 
 import "golang.org/x/sys/unix"
 
-func syncFileSystem(fd uintptr) error { return unix.Syncfs(int(fd)) } //nolint:gosec // a descriptor
+func syncFileSystem(fd uintptr) error { return unix.Syncfs(int(fd)) }

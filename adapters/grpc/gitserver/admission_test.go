@@ -236,10 +236,7 @@ func TestACallIsRefusedBeforeItIsReceivedIfItsQueueIsFull(t *testing.T) {
 	unheard := func(repository ...string) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		for _, r := range repository {
-			ctx = metadata.AppendToOutgoingContext(ctx, wire.RepositoryMetadata, r)
-		}
-		stream, err := s.commits().CommitFiles(ctx)
+		stream, err := s.commits().CommitFiles(metadata.NewOutgoingContext(ctx, metadata.MD{wire.RepositoryMetadata: repository}))
 		require.NoError(t, err)
 		return stream.RecvMsg(new(gitv1.CommitFilesResponse))
 	}
@@ -251,7 +248,7 @@ func TestACallIsRefusedBeforeItIsReceivedIfItsQueueIsFull(t *testing.T) {
 	refused(t, unheard(), "write") // all repositories share that queue
 	close(release)
 	for range 3 {
-		<-results
+		require.NoError(t, <-results)
 	}
 	fails(t, unheard("shop"), errs.ReasonDeadlineExceeded)
 }

@@ -165,7 +165,7 @@ type lane struct {
 	// waiters are chan struct{}, closed when it is their turn.
 	waiters list.List
 	// turns is how many waiters had their turn.
-	turns uint64
+	turns int
 	// turnTime is the time from one turn to the next while the last call waited in vain. Until nobody waits any more, it says who would
 	// wait in vain as well; 0 is that nobody would.
 	turnTime time.Duration
@@ -247,7 +247,7 @@ type waiter struct {
 	turn  chan struct{}
 	place *list.Element
 	// before is how many turns the lane had when it came.
-	before uint64
+	before int
 }
 
 func (l *limiter) await(ctx context.Context, w waiter, wait time.Duration) (*lane, error) {
