@@ -204,6 +204,17 @@ func TestADocumentThatIsNotServedKeepsItsFile(t *testing.T) {
 	}
 }
 
+func TestTheKeysOfADocumentThatIsNotServedMayBeTaken(t *testing.T) {
+	files := smallShop()
+	files["products/broken.md"] = "---\nid: p\nslug: slug-e\nsku: SKU-e\ntitle: [\n---\n"
+	w := openShop(t, files)
+	w.post(shopCatalog+"/products", newProduct+"}").wants(http.StatusCreated)
+	mended := w.put(shopCatalog+"/products/p", strings.Replace(newProduct, `"e"`, `"p"`, 1)+"}").problem(http.StatusUnprocessableEntity, "INVALID_DOCUMENT")
+	if !strings.Contains(string(mended.body), "DUPLICATE_SLUG") || !strings.Contains(string(mended.body), "DUPLICATE_SKU") {
+		t.Errorf("the mended document is refused with %s", mended.body)
+	}
+}
+
 func TestADocumentIsWrittenOverHoweverItWasRead(t *testing.T) {
 	w := openShop(t, smallShop())
 	for i, shape := range []string{"", "&fields=title", "&body=none", "&body=html"} {

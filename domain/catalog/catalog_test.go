@@ -340,7 +340,7 @@ func drawDocument(t *rapid.T) (path, content string) {
 		content = fmt.Sprintf(`{"properties":{"age":{"maximum":%s}}}`, n("maximum"))
 	}
 	if rapid.IntRange(0, 9).Draw(t, "broken") == 0 {
-		content = rapid.SampledFrom([]string{"---\n", "---\nid: i1\n---\n", "---\nid: i2\nslug: [\n---\n"}).Draw(t, "wrong")
+		content = rapid.SampledFrom([]string{"---\n", "---\nid: i1\n---\n", "---\nid: i2\nslug: [\n---\n", "---\nkind: Person\nid: i3\nage: [\n---\n"}).Draw(t, "wrong")
 	}
 	return path, content
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gitstore-dev/gitstore/domain/catalog"
 )
 
 const personKind = "---\nkind: Person\nid: p1\n"
@@ -80,8 +82,49 @@ func TestJSONIsReadAsJSON(t *testing.T) {
 		"b.json":                     "{\"kind\":\"Person\",\"id\":\"b\",\t\"<<\": {\"y\": \"no\", \"z\": [null, true, 1e5]}}",
 		"schemas/Person.schema.json": "{}",
 	})
-	assert.Empty(t, problems(s), "a file in no folder that cannot be read is no document")
+	assert.Equal(t, []string{"a.json:1:43  MALFORMED"}, problems(s))
 	assert.JSONEq(t, `{"kind":"Person","id":"b","<<":{"y":"no","z":[null,true,1e5]}}`, string(s.Document("b").Fields()))
+}
+
+func TestAFileThatSaysItsKindIsADocumentThoughItCannotBeRead(t *testing.T) {
+	for path, tt := range map[string]struct {
+		content  string
+		kind, id string
+	}{
+		"notes/a.yaml":    {"kind: Note\nid: n1\ntext: [\n", "Note", "n1"},
+		"notes/b.md":      {"---\nkind: Note\nid: n1\n", "Note", "n1"},
+		"notes/c.md":      {"---\nid: \"n1\"\ntext: a: b\nkind: 'Note' # it is\n---\n", "Note", "n1"},
+		"notes/d.yaml":    {"kind: Note\nid: n1\ntext: x\ntext: y\n", "Note", "n1"},
+		"notes/e.yaml":    {"kind: Note\nid: n1\n---\nkind: Note\n", "Note", "n1"},
+		"notes/f.json":    {"{\n  \"kind\": \"Note\",\n  \"id\": \"n1\",\n}\n", "Note", "n1"},
+		"notes/g.json":    {`{"kind":"Note","id":"n1",}`, "Note", ""},
+		"notes/h.yaml":    {"kind: Note\nid: n1\ntext: " + strings.Repeat("x", 70_000) + "\n", "Note", "n1"},
+		"products/i.yaml": {"kind: Note\nid: n1\ntext: [\n", "Note", "n1"},
+		"products/j.yaml": {"kind: [Note\nid: n1\ntext: [\n", "Product", "n1"},
+		"no/kind.yaml":    {"id: n1\ntext: [\n", "", ""},
+		"no/text.yaml":    {"kind: 7\nid: n1\ntext: [\n", "", ""},
+		"no/deeper.yaml":  {"spec:\n  kind: Note\n  text: [\n", "", ""},
+		"no/long.yaml":    {"kind: " + strings.Repeat("N", 2000) + "\ntext: [\n", "", ""},
+		"no/longer.json":  {`{"kind": "` + strings.Repeat("N", 2000) + `",}`, "", ""},
+		"no/chapter.md":   {"# kind: Note\nkind: Note\n", "", ""},
+		"no/nul.yaml":     {"kind: \"a\\0b\"\ntext: [\n", "a\uFFFDb", ""},
+	} {
+		files := map[string]string{path: tt.content, "schemas/Note.schema.json": "{}"}
+		s := build(files)
+		if tt.kind == "" {
+			assert.Empty(t, problems(s), path)
+			continue
+		}
+		assert.Len(t, problems(s), 1, path)
+		if w := s.Withheld("n1"); tt.id != "" && assert.NotNil(t, w, path) {
+			assert.Equal(t, path+" "+tt.kind, w.Path.String()+" "+string(w.Kind))
+		}
+		mended := after(s, []catalog.Change{change(path, strings.NewReplacer("[", "").Replace("kind: Note\nid: n1\n"))})
+		if strings.HasSuffix(path, ".yaml") {
+			assert.NotNil(t, mended.Document("n1"), path)
+		}
+		assert.Equal(t, problems(s), problems(after(after(s, []catalog.Change{deletion("schemas/Note.schema.json")}), []catalog.Change{change("schemas/Note.schema.json", "{}")})), path)
+	}
 }
 
 func TestSchemasAreJSONWithoutDoubleKeys(t *testing.T) {

@@ -88,13 +88,20 @@ func read(c Change, schemas schemas) *file {
 		root, problem = front.mapping(c.Path)
 	}
 	if problem != nil {
-		if inFolder == "" {
+		kind := inFolder
+		if said := front.loose(root, "kind"); said != "" {
+			kind = plainKind(said)
+		}
+		if kind == "" {
 			return nil // it is not said to be a document
 		}
-		return failed(inFolder, front.looseID(root), problem)
+		return failed(kind, front.loose(root, byID), problem)
 	}
 	return readFields(c, front, root, inFolder, schemas)
 }
+
+// plainKind is a kind that may be a part of keys.
+func plainKind(said string) Kind { return Kind(strings.ReplaceAll(said, "\x00", "\uFFFD")) }
 
 func failed(kind Kind, id string, problem *Problem) *file {
 	return &file{kind: kind, broken: &broken{problems: []Problem{*problem}, id: id}}
@@ -104,7 +111,7 @@ func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas s
 	r := &reader{front: front, path: c.Path}
 	kind := inFolder
 	if said := lookUp(root, "kind"); said != nil && said.ShortTag() == "!!str" && said.Value != "" {
-		kind = Kind(strings.ReplaceAll(said.Value, "\x00", "\uFFFD")) // as it is a part of keys
+		kind = plainKind(said.Value)
 		if string(kind) != said.Value {
 			r.problem(said, "kind", ReasonInvalidValue, "the kind holds a NUL")
 		}

@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -70,25 +72,37 @@ func (w *Withheld) Replace(content []byte, e Edit) ([]byte, error) {
 	return Format(w.Path, e)
 }
 
-// looseID finds the id in fields that cannot be read as a whole: among what was read of them, else in the line that says it.
-func (f front) looseID(root *yaml.Node) string {
+// loose finds a text in fields that cannot be read as a whole: among what was read of them, else in the line that says it.
+func (f front) loose(root *yaml.Node, name string) string {
 	if root != nil && root.Kind == yaml.MappingNode {
-		return textOf(lookUp(root, byID))
+		return textOf(lookUp(root, name))
 	}
+	inJSON := strconv.Quote(name)
 	for line := range strings.Lines(f.source) {
-		if !strings.HasPrefix(line, "id:") {
+		if rest := strings.TrimLeft(line, " \t{"); strings.HasPrefix(rest, inJSON) {
+			line = "{" + firstMember(rest) + "}"
+		} else if !strings.HasPrefix(line, name+":") {
 			continue
 		}
-		var said struct{ ID yaml.Node }
+		var said map[string]yaml.Node
 		if len(line) > maxLooseLine || yaml.Unmarshal([]byte(line), &said) != nil {
 			return ""
 		}
-		return textOf(&said.ID)
+		value := said[name]
+		return textOf(&value)
 	}
 	return ""
 }
 
-// maxLooseLine is the longest line that an id is looked for in.
+// jsonMember is a name and a text.
+var jsonMember = regexp.MustCompile(`^"[a-z]+"\s*:\s*"([^"\\]|\\.)*"`)
+
+// firstMember is the member of an object that a text begins with, "" if that is no text.
+func firstMember(text string) string {
+	return jsonMember.FindString(text[:min(len(text), maxLooseLine)])
+}
+
+// maxLooseLine is the longest line that an id or a kind is looked for in.
 const maxLooseLine = 1 << 10
 
 func textOf(n *yaml.Node) string {
