@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitclient"
 	"github.com/gitstore-dev/gitstore/domain/event"
@@ -26,13 +28,17 @@ type service struct {
 	// test is the one at whose end the service ends.
 	test         *testing.T
 	data, points string
-	process      *program.Process
-	client       *gitclient.Store
+	// settings are variables of the service's environment.
+	settings []string
+	// refused is told of each refusal of a call as it comes from the service.
+	refused func(*status.Status)
+	process *program.Process
+	client  *gitclient.Store
 }
 
-func startService(t *testing.T) *service {
+func startService(t *testing.T, settings ...string) *service {
 	t.Helper()
-	s := &service{test: t, data: t.TempDir(), points: t.TempDir()}
+	s := &service{test: t, data: t.TempDir(), points: t.TempDir(), settings: settings, refused: func(*status.Status) {}}
 	s.start(t)
 	t.Cleanup(func() { require.NoError(t, s.client.Close()) })
 	return s
@@ -41,13 +47,20 @@ func startService(t *testing.T) *service {
 // start starts the service and waits until it is ready.
 func (s *service) start(t *testing.T) {
 	t.Helper()
-	s.process = program.Start(s.test, breakable, s.test.TempDir(), []string{
+	s.process = program.Start(s.test, breakable, s.test.TempDir(), append([]string{
 		"PATH=" + os.Getenv("PATH"), "GITSTORE_FAILPOINTS=" + s.points, "GITSTORE_DATA_DIR=" + s.data,
 		"GITSTORE_GRPC_LISTEN=127.0.0.1:0", "GITSTORE_EVENTS_LISTEN=127.0.0.1:0",
-	})
+	}, s.settings...))
 	address, ok := s.process.Await("serving gRPC")["address"].(string)
 	require.True(t, ok, s.process.Log())
-	client, err := gitclient.Dial(address, gitclient.Options{})
+	tell := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		err := invoke(ctx, method, req, reply, cc, opts...)
+		if err != nil {
+			s.refused(status.Convert(err))
+		}
+		return err
+	}
+	client, err := gitclient.Dial(address, gitclient.Options{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(tell)}})
 	require.NoError(t, err)
 	s.client = client
 	require.Eventually(t, func() bool { return client.Ready(t.Context()) == nil }, patience, pause, "the service is not ready")

@@ -242,7 +242,10 @@ var table = []row{
 	},
 	{
 		pattern: "e2e/failpoints",
-		tests:   []string{"adapters/grpc/gitclient", "adapters/httpapi", "domain/...", "internal/failpoint", "ports"},
+		tests: []string{
+			"adapters/grpc/gitclient", "adapters/httpapi", "domain/...", "internal/failpoint", "ports",
+			"golang.org/x/sync/errgroup", "google.golang.org/genproto/googleapis/rpc/errdetails", "google.golang.org/grpc/...",
+		},
 	},
 	{
 		pattern: "e2e/containers",
