@@ -184,11 +184,11 @@ ROUNDS ?= 100
 SEED   ?=
 
 .PHONY: torture
-torture: images ## Do ROUNDS (100) random faults to containers under load, cut the power, pushes and clones as often, and kill at each step of each write; SEED repeats a run
+torture: images ## Do ROUNDS (100) random faults to containers under load, cut the power, pushes and clones as often, kill under load and races as often, and at each step of each write; SEED repeats a run
 	GITSTORE_IMAGE_TAG=$(GITSTORE_IMAGE_TAG) TESTCONTAINERS_RYUK_DISABLED=true ROUNDS=$(ROUNDS) SEED=$(SEED) \
 		go test -count 1 -v -timeout 0 -run '^TestNothingIsLostWhateverFails$$' ./e2e/containers
 	ROUNDS=$(ROUNDS) SEED=$(SEED) $(MAKE) test-powercut
-	ROUNDS=$(ROUNDS) SEED=$(SEED) go test -count 1 -v -timeout 0 -run '^TestPushesAndFetchesThatAreCutOffLeaveNothing$$' ./e2e
+	ROUNDS=$(ROUNDS) SEED=$(SEED) go test -count 1 -v -timeout 0 -run '^(TestPushesAndFetchesThatAreCutOffLeaveNothing|TestKillAndRestart|TestConditionalWritesAreLinearizable)$$' ./e2e
 	go test -count 10 -timeout 0 ./e2e/failpoints
 
 .PHONY: fuzz

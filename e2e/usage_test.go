@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +31,10 @@ const (
 	// tolerated is how much more of a resource may be used in the second half of what follows the warm-up than in its
 	// first half, besides the slack of the measure.
 	tolerated = 1.1
+	// trending is how long what follows the warm-up has to be for its trend to be judged: caches go on to fill for some minutes.
+	trending = 20 * time.Minute
+	// points is how many points a trend goes through at most, each the median of as many samples.
+	points = 250
 )
 
 // measure is something that a process uses.
@@ -38,13 +44,15 @@ type measure struct {
 	unit string
 	// slack is how much more may be used without being judged; below 0 it is only shown.
 	slack float64
+	// leak is how much more in a minute, steadily, is a leak.
+	leak float64
 }
 
 // measures are what is sampled of each of the services, in the order of a sample. The pages of packs that git has mapped
 // count as memory of children and become more with the history; the kernel drops them when it needs room.
 var measures = []measure{
-	{"resident memory", "MiB", 8}, {"Go heap in use", "MiB", 4}, {"goroutines", "", 16}, {"open files", "", 8},
-	{"child processes", "", 2}, {"private memory of children", "MiB", 8}, {"memory of children with mapped packs", "MiB", -1},
+	{"resident memory", "MiB", 8, 1}, {"Go heap in use", "MiB", 4, 0.75}, {"goroutines", "", 16, 0.25}, {"open files", "", 8, 0.25},
+	{"child processes", "", 2, 0.1}, {"private memory of children", "MiB", 8, 1}, {"memory of children with mapped packs", "MiB", -1, 0},
 }
 
 var services = []string{"git-service", "API"}
@@ -135,26 +143,44 @@ func (u *usage) around(samples []float64, at float64) float64 {
 	return medianOf(u.part(samples, max(0, at-0.025), min(1, at+0.025)))
 }
 
-// perHour is the slope of the line that fits the samples after the warm-up best.
-func (u *usage) perHour(samples []float64) float64 {
+// perMinute is the trend of the samples after the warm-up: the median of the slopes of all lines through two of them (Theil and Sen), which
+// peaks do not move, however high, while they are fewer than a quarter.
+func (u *usage) perMinute(samples []float64) float64 {
 	first := len(samples) / warmUp
-	var n, x, y, xx, xy float64
-	for i := first; i < len(samples); i++ {
-		hours := u.times[i].Hours()
-		n, x, y, xx, xy = n+1, x+hours, y+samples[i], xx+hours*hours, xy+hours*samples[i]
+	each := 1 + (len(samples)-first)/points
+	type point struct{ minutes, value float64 }
+	var line []point
+	for at := first; at < len(samples); at += each {
+		end := min(at+each, len(samples))
+		line = append(line, point{(u.times[at] + u.times[end-1]).Minutes() / 2, medianOf(samples[at:end])})
 	}
-	if d := n*xx - x*x; d > 0 {
-		return (n*xy - x*y) / d
+	var slopes []float64
+	for i, p := range line {
+		for _, q := range line[i+1:] {
+			slopes = append(slopes, (q.value-p.value)/(q.minutes-p.minutes))
+		}
 	}
-	return 0
+	if len(slopes) == 0 {
+		return 0
+	}
+	return medianOf(slopes)
 }
 
-// flat compares the halves of what follows the warm-up.
+// flat compares the halves of what follows the warm-up, and judges the trend of a long run.
 func (u *usage) flat(m measure, samples []float64) error {
+	if m.slack < 0 {
+		return nil
+	}
 	const begin = 1.0 / warmUp
 	first, second := medianOf(u.part(samples, begin, (1+begin)/2)), medianOf(u.part(samples, (1+begin)/2, 1))
-	if most := first*tolerated + m.slack; m.slack >= 0 && second > most {
+	if most := first*tolerated + m.slack; second > most {
 		return fmt.Errorf("%s: %.1f %s in the second half, %.1f in the first; at most %.1f is flat", m.name, second, m.unit, first, most)
+	}
+	if u.times[len(u.times)-1]-u.times[len(u.times)/warmUp] < trending {
+		return nil
+	}
+	if trend := u.perMinute(samples); trend >= m.leak {
+		return fmt.Errorf("%s: %.2f %s more with each minute; %.2f is a leak", m.name, trend, m.unit, m.leak)
 	}
 	return nil
 }
@@ -188,7 +214,7 @@ func (u *usage) table() string {
 			for _, at := range []float64{1.0 / warmUp, 0.25, 0.5, 1} {
 				fmt.Fprintf(&b, " %.4g |", u.around(samples, at))
 			}
-			fmt.Fprintf(&b, " %+.3g | %s |\n", u.perHour(samples), verdict)
+			fmt.Fprintf(&b, " %+.3g | %s |\n", 60*u.perMinute(samples), verdict)
 			service = ""
 		}
 	}
@@ -252,4 +278,55 @@ func (u *usage) draw(ctx context.Context, file string) error {
 		panels = append(panels, memory, numbers)
 	}
 	return figure.Draw(ctx, "..", file, panels...)
+}
+
+func TestTheJudgeOfASoakFindsWhatLeaks(t *testing.T) {
+	const samples = 300
+	random := rand.New(rand.NewPCG(1, 1))
+	// run is a time in which a process uses the level, give or take a twentieth, and what is more at the time.
+	run := func(length time.Duration, level float64, more func(minutes float64, i int) float64) (*usage, []float64) {
+		u := &usage{}
+		var used []float64
+		for i := range samples {
+			at := time.Duration(i) * length / samples
+			u.times = append(u.times, at)
+			used = append(used, level*(0.95+0.1*random.Float64())+more(at.Minutes(), i))
+		}
+		return u, used
+	}
+	for _, m := range measures {
+		if m.slack < 0 {
+			continue
+		}
+		level := map[string]float64{"MiB": 100, "": 20}[m.unit]
+		peaks := func(i int) float64 {
+			if i%7 == 0 {
+				return 3 * level
+			}
+			return 0
+		}
+		for what, more := range map[string]func(minutes float64, i int) float64{
+			"nothing":                               func(float64, int) float64 { return 0 },
+			"peaks":                                 func(_ float64, i int) float64 { return peaks(i) },
+			"less":                                  func(minutes float64, _ int) float64 { return -m.leak * minutes },
+			"a cache that fills in the first third": func(minutes float64, _ int) float64 { return m.slack * min(minutes/10, 1) },
+			"half a leak":                           func(minutes float64, _ int) float64 { return m.leak / 2 * minutes },
+			"a step that the halves are allowed to be":   func(minutes float64, _ int) float64 { return m.leak * 3 * float64(int(minutes/20)) },
+			"waves that are higher than a leak would be": func(minutes float64, _ int) float64 { return m.leak * 5 * math.Sin(minutes) },
+		} {
+			u, used := run(30*time.Minute, level, more)
+			require.NoError(t, u.flat(m, used), what)
+		}
+		leak := func(minutes float64, _ int) float64 { return 1.25 * m.leak * minutes }
+		u, used := run(30*time.Minute, level, leak)
+		require.ErrorContains(t, u.flat(m, used), m.name)
+		u, used = run(30*time.Minute, level, func(minutes float64, i int) float64 { return leak(minutes, i) + peaks(i) })
+		require.ErrorContains(t, u.flat(m, used), m.name, "a leak below peaks")
+		u, used = run(24*time.Hour, level, leak)
+		require.ErrorContains(t, u.flat(m, used), m.name)
+		u, used = run(15*time.Minute, level, leak)
+		require.NoError(t, u.flat(m, used), "caches still fill in a short run")
+		u, used = run(15*time.Minute, level, func(minutes float64, _ int) float64 { return level * minutes })
+		require.ErrorContains(t, u.flat(m, used), "half", "a fast leak is found in a short run, too")
+	}
 }
