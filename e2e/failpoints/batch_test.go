@@ -35,11 +35,12 @@ type found struct {
 	refs map[string]git.ObjectID
 	// commits are those of main and side by their subjects.
 	commits map[string][]git.ObjectID
+	packs   []string
 }
 
 func (s *service) find(t *testing.T, id git.RepositoryID) found {
 	t.Helper()
-	f := found{s.refs(t, id), map[string][]git.ObjectID{}}
+	f := found{s.refs(t, id), map[string][]git.ObjectID{}, s.packs(t, id)}
 	for _, name := range []git.RefName{mainBranch, side} {
 		said := gitcmd.Run(t, nil, "--git-dir="+s.repositoryDir(id), "log", "--first-parent", "--format=%H %s", name.String(), "--not", "begin")
 		for line := range strings.Lines(string(said)) {
@@ -219,7 +220,6 @@ func TestAServiceThatEndsBetweenTwoStepsOfABatchLeavesAllOrNothingOfEachWrite(t 
 				require.NoError(t, err)
 				members := batchOf(batch.together)
 				earlier, cursor, answers := s.inOneBatch(t, id, members, p)
-				packs := s.packs(t, id)
 				if p != answered {
 					s.awaitEnd(t)
 				}
@@ -234,7 +234,7 @@ func TestAServiceThatEndsBetweenTwoStepsOfABatchLeavesAllOrNothingOfEachWrite(t 
 					s.process.Signal(os.Kill)
 					s.awaitEnd(t)
 				}
-				s.requireOneBatch(t, id, members, packs, p)
+				s.requireOneBatch(t, id, members, earlier.packs, p)
 				s.start(t)
 
 				now := s.find(t, id)
