@@ -61,8 +61,8 @@ type overload struct {
 	peak    float64
 	// offered and served are calls a second.
 	offered, served float64
-	// answers are what calls took that were served, refused those of calls for which there was no room in the queue, and late those of
-	// calls whose turn, or answer, did not come in time. The service says the same to both: what took half a second waited for a turn.
+	// answers are what calls took that were served, refused those of calls for which there was no room in the queue or whose turn did not
+	// come, and late those of calls whose answer did not come in time.
 	answers, refused, late []time.Duration
 	// failed are other errors, of which the first is kept.
 	failed int
@@ -246,11 +246,7 @@ func (o *overload) flood(ctx context.Context, p pressure, address string, lasts 
 				inTime++
 			}
 		case codes.ResourceExhausted:
-			if took < servedGoal/2 {
-				o.refused = append(o.refused, took)
-			} else {
-				o.late = append(o.late, took)
-			}
+			o.refused = append(o.refused, took)
 		case codes.DeadlineExceeded:
 			o.late = append(o.late, took)
 		default:
@@ -313,10 +309,10 @@ func (r *report) printOverloads() {
 	fmt.Println("\n| asked for ten times what it can do | figure | goal |\n|---|---|---|")
 	for _, o := range r.overloads {
 		fmt.Printf("| %s: at its best, with %d callers | %s/s |  |\n", o.work, o.callers, number(o.peak))
-		fmt.Printf("| offered, without waiting for answers | %s/s |  |\n", number(o.offered))
+		fmt.Printf("| offered, without waiting for answers | %s/s, %.1f times as many |  |\n", number(o.offered), o.offered/o.peak)
 		fmt.Printf("| served | %s/s, %.0f %% of the best; %s | ≥ %.0f %%%s; p99 ≤ %s%s |\n", number(o.served), 100*o.served/o.peak, percentiles(o.answers),
 			100*goodputGoal, verdict(o.served >= goodputGoal*o.peak), servedGoal, verdict(len(o.answers) > 0 && percentile(o.answers, 99) <= servedGoal))
-		fmt.Printf("| refused, as the queue was full | %s; %s | p99 ≤ %s%s |\n", number(float64(len(o.refused))), percentiles(o.refused),
+		fmt.Printf("| refused, as too many waited | %s; %s | p99 ≤ %s%s |\n", number(float64(len(o.refused))), percentiles(o.refused),
 			refusedGoal, verdict(len(o.refused) == 0 || percentile(o.refused, 99) <= refusedGoal))
 		fmt.Printf("| not served in time | %s |  |\n", number(float64(len(o.late))))
 		failed := fmt.Sprint(o.failed)

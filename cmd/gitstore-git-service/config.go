@@ -48,7 +48,7 @@ type settings struct {
 	GitIdleTimeout  time.Duration `group:"limits" default:"5m" min:"1s" max:"24h" help:"How long such a process is kept with nothing to do."`
 	MaxReads        int           `group:"limits" default:"256" min:"1" max:"100000" help:"Most look-ups at work at a time, and most reads of single objects; twice as many of each wait."`
 	MaxHeavyReads   int           `group:"limits" default:"128" min:"1" max:"100000" help:"Most listings, histories, diffs and streamed files under way at a time; twice as many wait."`
-	MaxHeavyWork    int           `group:"limits" default:"0" min:"0" max:"100000" help:"Most of those that are at work at a time, without those whose clients take nothing; 0 is four for each core."`
+	MaxHeavyWork    int           `group:"limits" default:"0" min:"0" max:"100000" help:"Most of those that are at work at a time, without those that take long or whose clients take nothing; 0 is eight for each core."`
 	MaxWrites       int           `group:"limits" default:"256" min:"1" max:"100000" help:"Most writes at work at a time; twice as many wait."`
 	MaxPacks        int           `group:"limits" default:"8" min:"1" max:"1000" help:"Most packs of clones, fetches and pushes at work at a time; eight times as many wait."`
 	MinPackRate     int64         `group:"limits" type:"size" default:"64KiB" min:"0" max:"1GiB" help:"Bytes that the client of a clone, fetch or push has to take or send each second if others wait for its place; 0 lets all keep their places."`

@@ -135,7 +135,10 @@ func (c *call) leave() {
 	if c.pace != nil {
 		c.method.limiter.release(c.pace)
 	}
-	if c.lane != nil {
+	switch {
+	case c.place != nil:
+		c.place.leave()
+	case c.lane != nil:
 		c.method.limiter.leave(c.lane)
 	}
 }

@@ -29,7 +29,8 @@ type Limits struct {
 	// HeavyReads is for cost HEAVY, whether they are at work or wait for their clients to take what they send. The default is 128.
 	HeavyReads int
 	// HeavyWork is how many of them are at work at a time: what one takes of a core the refusal of the next has to wait for. A
-	// call whose client takes nothing for [idleAfter] is not at work until it does. The default is [heavyPerCore] for each core.
+	// call whose client takes nothing for [idleAfter] does not count until it does, and one that takes longer than [longWork] no
+	// more. The default is [heavyPerCore] for each core.
 	HeavyWork int
 	// Writes is for cost WRITE. The default is 256.
 	Writes int
@@ -55,10 +56,12 @@ const (
 	// packWait is for whoever clones or pushes: git repeats nothing by itself. In that time those ahead have ended, or were broken
 	// off if their clients stopped.
 	packWait = 2 * time.Minute
-	// heavyPerCore keeps a core busy while some of them wait for git.
-	heavyPerCore = 4
-	// idleAfter is how long a client may take nothing of an answer before others go on in the place of its call.
-	idleAfter = 100 * time.Millisecond
+	// heavyPerCore keeps a core busy while some of them wait for git, also if all are of one repository.
+	heavyPerCore = 8
+	// idleAfter is how long a client may take nothing of an answer before others go on in the place of its call, and longWork
+	// how long a call may take before they do all the same.
+	idleAfter = 10 * time.Millisecond
+	longWork  = 250 * time.Millisecond
 	// maxSpareLanes bounds the lanes that are kept for the next repositories.
 	maxSpareLanes = 64
 )
@@ -114,7 +117,7 @@ func (ls limiters) register(reg prometheus.Registerer) {
 			Name: "gitstore_grpc_calls_in_flight", Help: "gRPC calls at work, by the cost class of their method.", ConstLabels: labels,
 		}, func() float64 { running, _ := l.load(); return float64(running) })
 		f.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "gitstore_grpc_calls_idle", Help: "gRPC calls whose clients take nothing of what they send, by the cost class of their method.", ConstLabels: labels,
+			Name: "gitstore_grpc_calls_idle", Help: "gRPC calls in whose place others go on, as their clients take nothing or as they take long, by the cost class of their method.", ConstLabels: labels,
 		}, func() float64 { return float64(l.unread()) })
 		f.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "gitstore_grpc_calls_queued", Help: "gRPC calls that wait for their turn, by the cost class of their method.", ConstLabels: labels,
@@ -160,14 +163,14 @@ type limiter struct {
 // lane is what the calls of one repository have of a class. A call without a repository is in the lane of "".
 type lane struct {
 	repository string
-	// running are at work; the clients of idle ones take nothing of what they send.
+	// running are at work; others go on in the place of idle ones.
 	running, idle int
-	// waiters are chan struct{}, closed when it is their turn.
+	// waiters are *waiter, the one that came first in front.
 	waiters list.List
-	// turns is how many waiters had their turn.
-	turns int
-	// turnTime is the time from one turn to the next while the last call waited in vain. Until nobody waits any more, it says who would
-	// wait in vain as well; 0 is that nobody would.
+	// turns is how many turns those have had that waited since last nobody did, turned when the last was, or the first began to
+	// wait, and turnTime the time from one to the next, of which the last ones count most.
+	turns    int
+	turned   time.Time
 	turnTime time.Duration
 	// due reports that the lane is in turns.
 	due bool
@@ -204,8 +207,11 @@ func (l *limiter) enterWithin(ctx context.Context, repository string, wait time.
 		l.mu.Unlock()
 		return nil, l.refuse(tooMany)
 	}
-	w := waiter{lane: ln, turn: make(chan struct{}), before: ln.turns}
-	w.place = ln.waiters.PushBack(w.turn)
+	w := &waiter{lane: ln, turn: make(chan struct{}), since: time.Now()}
+	if ln.waiters.Len() == 0 {
+		ln.turns, ln.turned = 0, w.since
+	}
+	w.place = ln.waiters.PushBack(w)
 	l.waiting++
 	l.makeDue(ln)
 	l.mu.Unlock()
@@ -221,7 +227,7 @@ func (l *limiter) full(repository []string, wait time.Duration) bool {
 			return !(l.free() && l.freeIn(ln)) && l.fullFor(ln, wait)
 		}
 	}
-	return l.waiting >= l.queue
+	return !l.free() && l.waiting >= l.queue
 }
 
 // free reports whether the class has room for one more at work, and freeIn whether the repository has.
@@ -231,41 +237,51 @@ func (l *limiter) freeIn(ln *lane) bool {
 	return ln.running < l.share && ln.running+ln.idle < l.openShare
 }
 
-// fullFor reports that one more may not wait, or would in vain. Half of the wait is kept for what differs: a queue
-// that is never empty needs to be no longer.
+// knownTurns is how many turns say how long one takes.
+const knownTurns = 8
+
+// fullFor reports that one more may not wait, or is likely to in vain: so many wait, for so long from one turn to the next, or
+// the first of them has waited for most of that time already. A quarter is kept for what differs.
 func (l *limiter) fullFor(ln *lane, wait time.Duration) bool {
 	n := ln.waiters.Len()
 	if l.waiting >= l.queue || n >= l.queueShare {
 		return true
 	}
-	return ln.turnTime > 0 && time.Duration(n+1)*ln.turnTime > wait/2
+	soon := wait - wait/4
+	return n > 0 && (time.Since(first(ln).since) > soon || ln.turns >= knownTurns && time.Duration(n+1)*ln.turnTime > soon)
+}
+
+// hadTurn notes a turn of the lane.
+func (ln *lane) hadTurn() {
+	now := time.Now()
+	took := now.Sub(ln.turned)
+	ln.turns++
+	ln.turned = now
+	ln.turnTime += (took - ln.turnTime) / time.Duration(min(ln.turns, knownTurns))
 }
 
 // waiter is a call that waits for its turn.
 type waiter struct {
 	*lane
+	// turn is closed when it comes.
 	turn  chan struct{}
+	since time.Time
 	place *list.Element
-	// before is how many turns the lane had when it came.
-	before int
 }
 
-func (l *limiter) await(ctx context.Context, w waiter, wait time.Duration) (*lane, error) {
+func first(ln *lane) *waiter { return ln.waiters.Front().Value.(*waiter) } //nolint:forcetypeassert // there is nothing else in it
+
+func (l *limiter) await(ctx context.Context, w *waiter, wait time.Duration) (*lane, error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	err := l.awaitTurn(ctx, w.lane, w.turn, timer.C)
 	if err == nil {
 		return w.lane, nil
 	}
-	waited := errors.Is(err, errWaited)
-	var inVain time.Duration
-	if waited {
-		inVain = wait
-	}
-	if !l.withdraw(w, inVain) {
+	if !l.withdraw(w) {
 		return w.lane, nil // its turn came meanwhile
 	}
-	if waited {
+	if errors.Is(err, errWaited) {
 		err = l.refuse("too many %s are under way, and none ended soon enough: try again in a moment")
 	}
 	return nil, err
@@ -345,15 +361,13 @@ func (l *limiter) next() {
 	if !l.freeIn(ln) {
 		return
 	}
-	ln.turns++
-	turn, _ := ln.waiters.Remove(ln.waiters.Front()).(chan struct{})
+	w := first(ln)
+	ln.hadTurn()
+	ln.waiters.Remove(w.place)
 	l.waiting--
 	l.running++
 	ln.running++
-	close(turn)
-	if ln.waiters.Len() == 0 {
-		ln.turnTime = 0
-	}
+	close(w.turn)
 	l.makeDue(ln)
 }
 
@@ -365,9 +379,8 @@ func (l *limiter) makeDue(ln *lane) {
 	}
 }
 
-// withdraw takes a call out of its queue and reports whether it was still there. If it waited in vain, and not because it
-// was given up, inVain is for how long.
-func (l *limiter) withdraw(w waiter, inVain time.Duration) bool {
+// withdraw takes a call out of its queue and reports whether it was still there.
+func (l *limiter) withdraw(w *waiter) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
@@ -376,17 +389,11 @@ func (l *limiter) withdraw(w waiter, inVain time.Duration) bool {
 	default:
 	}
 	ln := w.lane
-	if inVain > 0 {
-		ln.turnTime = inVain / time.Duration(ln.turns-w.before+1)
-	}
 	ln.waiters.Remove(w.place)
 	l.waiting--
-	if ln.waiters.Len() == 0 {
-		ln.turnTime = 0
-		if ln.due {
-			ln.due = false
-			l.turns = slices.DeleteFunc(l.turns, func(other *lane) bool { return other == ln })
-		}
+	if ln.due && ln.waiters.Len() == 0 {
+		ln.due = false
+		l.turns = slices.DeleteFunc(l.turns, func(other *lane) bool { return other == ln })
 	}
 	l.tidy(ln)
 	return true

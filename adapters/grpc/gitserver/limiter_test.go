@@ -299,7 +299,7 @@ func TestWhoWouldWaitInVainIsRefusedAtOnce(t *testing.T) {
 	})
 }
 
-// One that waits for longer than others, as clones do, is not refused because they would be.
+// One that waits for longer than others, as clones do, is not refused because they would be, nor are they on its account.
 func TestWhoWaitsForLongerIsNotRefusedWithTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter("heavy", 1, 1, 10, 100, time.Second)
@@ -325,12 +325,95 @@ func TestWhoWaitsForLongerIsNotRefusedWithTheOthers(t *testing.T) {
 		wait(1)
 		pending(t, patient[0], patient[1])
 		l.leave(at[0])
-		l.leave((<-patient[0]).lane)
-		last := (<-patient[1]).lane // nobody waits any more
+		next := (<-patient[0]).lane // the other one came just now
 		again := queued(t.Context(), l, "shop")
-		pending(t, again)
-		finish(t, l, []*lane{last}, again)
+		pending(t, again, patient[1])
+		finish(t, l, []*lane{next}, patient[1], again)
 	})
+}
+
+// Clones wait for long and keep the queue from being empty; what was slow once is soon forgotten.
+func TestNobodyIsRefusedForWhatWasSlowBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("heavy", 4, 4, 100, 100, time.Second)
+		at := fill(t, l, "shop", 4)
+		var fetchers sync.WaitGroup
+		stop := make(chan struct{})
+		for range 8 {
+			fetchers.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					ln, err := l.enterWithin(t.Context(), "shop", time.Minute)
+					if !assert.NoError(t, err) {
+						return
+					}
+					<-time.After(10 * time.Millisecond)
+					l.leave(ln)
+				}
+			})
+		}
+		<-time.After(40 * time.Second)
+		for _, ln := range at {
+			l.leave(ln)
+		}
+		<-time.After(500 * time.Millisecond)
+		for range 100 {
+			ln, err := l.enter(t.Context(), "shop")
+			require.NoError(t, err)
+			l.leave(ln)
+		}
+		close(stop)
+		fetchers.Wait()
+	})
+}
+
+func TestARepositoryIsNotRefusedWhileThereIsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("pack", 3, 3, 2, 50, time.Hour)
+		at := append(fill(t, l, "a", 1), fill(t, l, "b", 1)...)
+		waiting := []<-chan result{queued(t.Context(), l, "a"), queued(t.Context(), l, "b")}
+		assert.True(t, l.full([]string{"a"}, time.Hour))
+		assert.False(t, l.full([]string{"c"}, time.Hour))
+		assert.False(t, l.full(nil, time.Hour))
+		at = append(at, fill(t, l, "c", 1)...)
+		assert.True(t, l.full([]string{"d"}, time.Hour))
+		finish(t, l, at, waiting...)
+	})
+}
+
+func TestOthersGoOnInThePlaceOfACall(t *testing.T) {
+	const others = longWork / 2
+	for name, tt := range map[string]struct {
+		call func(p *place)
+		// unread is whether others go on in the place then, and after the client has taken what was sent.
+		unread, after int
+	}{
+		"at work":                            {func(*place) { <-time.After(others) }, 0, 0},
+		"whose client takes what it is sent": {func(p *place) { p.begin(); <-time.After(idleAfter / 2) }, 0, 0},
+		"whose client takes nothing":         {func(p *place) { p.begin(); <-time.After(2 * idleAfter) }, 1, 0},
+		"that takes long":                    {func(*place) { <-time.After(2 * longWork) }, 1, 1},
+		"that takes long, of such a client":  {func(p *place) { p.begin(); <-time.After(2 * longWork) }, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLimiter("heavy", 1, 4, 8, 100, time.Hour)
+				p := newPlace(l, fill(t, l, "a", 1)[0])
+				tt.call(p)
+				synctest.Wait()
+				assert.Equal(t, tt.unread, l.unread())
+				p.end()
+				assert.Equal(t, tt.after, l.unread())
+				p.leave()
+				<-time.After(2 * longWork)
+				assert.Zero(t, l.unread(), "it has left")
+				assert.Empty(t, l.lanes)
+			})
+		})
+	}
 }
 
 func TestOthersGoOnInThePlaceOfAnIdleCall(t *testing.T) {

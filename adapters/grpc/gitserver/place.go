@@ -5,21 +5,24 @@ import (
 	"time"
 )
 
-// place is what a call has of its class. Others go on in it while the client takes nothing of the answer. It is used by the
-// goroutine that sends; a nil one does nothing.
+// place is what a call has of its class. Others go on in it while the client takes nothing of the answer, and once the call
+// takes long: so many short calls are not kept waiting by a few long ones. It is used by the goroutine of the call; a nil one does nothing.
 type place struct {
-	limiter *limiter
-	lane    *lane
-	timer   *time.Timer
+	limiter    *limiter
+	lane       *lane
+	idle, long *time.Timer
 
-	mu            sync.Mutex
-	sending, idle bool
+	mu sync.Mutex
+	// sending reports that the call waits for its client, isLong that it takes long, left that it ended, and shared that others go
+	// on in its place.
+	sending, isLong, left, shared bool
 }
 
 func newPlace(l *limiter, ln *lane) *place {
 	p := &place{limiter: l, lane: ln}
-	p.timer = time.AfterFunc(idleAfter, p.giveUp)
-	p.timer.Stop()
+	p.idle = time.AfterFunc(idleAfter, func() { p.share(false) })
+	p.idle.Stop()
+	p.long = time.AfterFunc(longWork, func() { p.share(true) })
 	return p
 }
 
@@ -31,28 +34,47 @@ func (p *place) begin() {
 	p.mu.Lock()
 	p.sending = true
 	p.mu.Unlock()
-	p.timer.Reset(idleAfter)
+	p.idle.Reset(idleAfter)
 }
 
 func (p *place) end() {
 	if p == nil {
 		return
 	}
-	p.timer.Stop()
+	p.idle.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sending = false
-	if p.idle {
-		p.idle = false
-		p.limiter.resume(p.lane)
+	if !p.isLong {
+		p.takeBack()
 	}
 }
 
-func (p *place) giveUp() {
+// leave ends the call.
+func (p *place) leave() {
+	p.idle.Stop()
+	p.long.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.sending && !p.idle {
-		p.idle = true
+	p.left = true
+	p.takeBack()
+	p.limiter.leave(p.lane)
+}
+
+// share lets others go on: from now on as the call takes long, or while it waits for its client, if it still does.
+func (p *place) share(long bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.isLong = p.isLong || long
+	if !p.left && !p.shared && (p.isLong || p.sending) {
+		p.shared = true
 		p.limiter.pause(p.lane)
+	}
+}
+
+func (p *place) takeBack() {
+	if p.shared {
+		p.shared = false
+		p.limiter.resume(p.lane)
 	}
 }
