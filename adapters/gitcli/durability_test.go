@@ -167,16 +167,21 @@ func TestRefsThatMayNotBeOnTheDiskAreWrittenAnewByTheProcessThatTakesOver(t *tes
 	require.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
 	assert.Equal(t, before, branchAt(t, r, "main"), "readers see what may not be on the disk")
 	require.NoError(t, s.Close())
+	lock := func() string { return string(value[[]byte](t)(os.ReadFile(filepath.Join(root, "lock")))) }
+	require.NotEmpty(t, lock(), "the stop was not a clean one: the next start is to put everything on the disk")
 
 	file := filepath.Join(repositoryDir(t, root), "refs/heads/main")
 	left, err := os.Lstat(file)
 	require.NoError(t, err)
-	res, err := commitWithRequestID(t, openStore(t, root).Repository(shopID(t)))
+	s = openStore(t, root)
+	res, err := commitWithRequestID(t, s.Repository(shopID(t)))
 	require.NoError(t, err)
 	assert.True(t, res.Replayed)
 	now, err := os.Lstat(file)
 	require.NoError(t, err)
 	assert.False(t, os.SameFile(left, now), "the ref is the file that may not be on the disk")
+	require.NoError(t, s.Close())
+	require.Empty(t, lock())
 }
 
 func TestRefsMoveWhenWhatGitPreparedIsOnTheDisk(t *testing.T) {
@@ -427,6 +432,34 @@ func TestRefsThatMoveTogetherDoSoAlthoughGitEndsBetweenThem(t *testing.T) {
 		assert.Equal(t, head, branchAt(t, r, name), name)
 	}
 	assert.NotContains(t, strings.Join(files(t, root), "\n"), "intent")
+}
+
+func TestWritesOfABatchOfWhichGitMovedSomeAreNotAcknowledgedAndMadeOnlyAsFarAsTheyWere(t *testing.T) {
+	gitPath, broken := gitThatEndsBetweenTwoRefs(t)
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), GitPath: gitPath})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := createShop(t, s)
+	head := commit(t, r, upsert(path(t, "a.md"), "one")).Commit
+	create := func(name string) error {
+		_, err := r.CreateBranch(t.Context(), ports.CreateBranch{Name: value[git.RefName](t)(git.BranchRef(name)), Target: git.AtCommit(head)})
+		return err
+	}
+	fails := func(name string) func() error {
+		return func() error {
+			assert.Equal(t, errs.ReasonInternal, errs.ReasonOf(create(name)), name)
+			return nil
+		}
+	}
+	inOneBatch(t, s, fails("a"), fails("b"), fails("c"))
+	for _, name := range []string{"a", "b", "c"} {
+		assert.Zero(t, branchAt(t, r, name), "readers see %s, which may not be on the disk", name)
+	}
+	require.NoError(t, os.Remove(broken))
+	require.NoError(t, create("d"))
+	assert.Equal(t, head, branchAt(t, r, "a"))
+	assert.Zero(t, branchAt(t, r, "b"))
+	require.NoError(t, create("b"))
 }
 
 func TestRefsOfAnAlteredRepositoryAreNotMovedAtStart(t *testing.T) {
