@@ -87,7 +87,8 @@ func BenchmarkMemoryOfAPush(b *testing.B) {
 		_, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
 		close(ended)
 		require.Contains(b, report, "ok refs/heads/main\n")
-		b.ReportMetric(float64(<-most-before)/(dirs*below), "bytes/tree")
+		held := <-most - before - uint64(len(pack)) // the request of the test is a copy of it
+		b.ReportMetric(float64(held)/(dirs*below), "bytes/tree")
 	}
 }
 
