@@ -30,15 +30,15 @@ const (
 // wait for it.
 const maintenanceTimeout = time.Hour
 
-// packsAdded maintains the repository in the background when it has gathered enough packs, after others whose turn it is.
+// packsAdded maintains the repository in the background when it has gathered enough packs or new refs, after others whose turn it is.
 // If that fails it is tried again half as many packs later, and not with each: what keeps it from being done may stay.
-func (r *repo) packsAdded(packs []*packfile.Pack) {
+func (r *repo) packsAdded(packs []*packfile.Pack, refs int64) {
 	r.size.changed()
 	var weight int64
 	for _, p := range packs {
 		weight += 1 + p.Bytes()/packWeight
 	}
-	if r.newPacks.Add(weight) < repackAfter || !r.due.CompareAndSwap(false, true) {
+	if manyPacks, manyRefs := r.newPacks.Add(weight) >= repackAfter, r.newRefs.Add(refs) >= refsAfter; !manyPacks && !manyRefs || !r.due.CompareAndSwap(false, true) {
 		return
 	}
 	r.store.background.Go(func() {
@@ -48,6 +48,7 @@ func (r *repo) packsAdded(packs []*packfile.Pack) {
 		defer r.store.maintaining.Release(1)
 		r.due.Store(false)
 		r.newPacks.Store(0)
+		r.newRefs.Store(0)
 		if r.writer.closedWith() != nil {
 			return
 		}
@@ -97,7 +98,7 @@ func (r *repo) unindexed() (weight int64) {
 }
 
 // maintain makes packs fewer and writes what git needs to read them fast: an index of all of them with a bitmap of what
-// each of some commits leads to, and the graph of commits. No writer waits for it.
+// each of some commits leads to, the graph of commits, and a file with the refs. No writer waits for it but for the last.
 func (r *repo) maintain(ctx context.Context) error {
 	begin := time.Now()
 	defer r.size.changed()
@@ -111,6 +112,9 @@ func (r *repo) maintain(ctx context.Context) error {
 	r.noRoom = false
 	if err == nil {
 		_, err = r.store.runner.Output(ctx, r.dir, command.Git("commit-graph", "write", "--reachable", "--split", "--no-progress").InBackground(), nil)
+	}
+	if err == nil {
+		err = r.packRefs(ctx)
 	}
 	r.store.maintained(time.Since(begin), err)
 	if err == nil {

@@ -38,6 +38,8 @@ type repo struct {
 	requests  requestIndex
 	// newPacks is the weight of the packs since the repository was last maintained.
 	newPacks atomic.Int64
+	// newRefs is how many refs were created since then.
+	newRefs atomic.Int64
 	// due is whether the repository waits for being maintained.
 	due atomic.Bool
 	// rested is when it may be maintained again, nil if it has not been.

@@ -358,7 +358,7 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcom
 	}
 	w.repo.refs.Store(&d.refs)
 	w.repo.requests.record(d)
-	w.repo.packsAdded(packs)
+	w.repo.packsAdded(packs, newRefs(d.changes))
 	failpoint.Reach(failpoint.RefsPublished)
 	w.announce(ctx, planned)
 	failpoint.Reach(failpoint.EventAppended)
