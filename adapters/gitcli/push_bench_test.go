@@ -68,7 +68,6 @@ func BenchmarkMemoryOfAPush(b *testing.B) {
 	}
 	head := p.commit(p.tree(top...))
 	pack := p.pack()
-	p = nil
 	for b.Loop() {
 		s := newPushShop(b, gitcli.Options{})
 		before, ended, most := liveHeap(), make(chan bool), make(chan uint64)
