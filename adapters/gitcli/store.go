@@ -168,6 +168,8 @@ type handle struct {
 	id      git.RepositoryID
 	dir     string
 	present atomic.Bool
+	// deleting is held by who deletes the repository, until it is known what came of it.
+	deleting *semaphore.Weighted
 
 	mu   sync.Mutex
 	repo *repo
@@ -177,7 +179,9 @@ type handle struct {
 	aside string
 }
 
-func newHandle(id git.RepositoryID, dir string) *handle { return &handle{id: id, dir: dir} }
+func newHandle(id git.RepositoryID, dir string) *handle {
+	return &handle{id: id, dir: dir, deleting: semaphore.NewWeighted(1)}
+}
 
 // Open takes the storage root for this process, removes what an unclean stop left in it, and finds its repositories. It
 // fails with [ErrInUse] while another process has the root, and if git is missing or too old. Close the store to give
@@ -595,8 +599,8 @@ func (s *Store) claim(ctx context.Context, h *handle) error {
 	if !ok {
 		return nil
 	}
-	if aside := other.movedTo(); aside != "" {
-		if err := s.endDeletion(ctx, other, aside); err != nil && !errs.Is(err, errs.ReasonRepositoryNotFound) {
+	if other.movedTo() != "" {
+		if err := s.delete(ctx, other); err != nil && !errs.Is(err, errs.ReasonRepositoryNotFound) {
 			return err
 		}
 		return s.claim(ctx, h)
@@ -666,13 +670,23 @@ func (s *Store) DeleteRepository(ctx context.Context, id git.RepositoryID) error
 	if !ok {
 		return s.absent(ctx, id)
 	}
-	if !h.present.CompareAndSwap(true, false) {
-		if aside := h.movedTo(); aside != "" {
-			return s.endDeletion(ctx, h, aside)
-		}
-		return repositoryNotFound(id)
+	return s.delete(ctx, h)
+}
+
+// delete deletes the repository, or ends a deletion that failed to get to the disk. Who comes while another one is at it waits, and goes
+// by what became of that: as long as the repository may come back, nobody is told that it does not exist for the sake of a deletion.
+func (s *Store) delete(ctx context.Context, h *handle) error {
+	if err := h.deleting.Acquire(ctx, 1); err != nil {
+		return errs.From(err)
 	}
-	h.close(repositoryNotFound(id))
+	defer h.deleting.Release(1)
+	if aside := h.movedTo(); aside != "" {
+		return s.endDeletion(ctx, h, aside)
+	}
+	if !h.present.CompareAndSwap(true, false) {
+		return repositoryNotFound(h.id)
+	}
+	h.close(repositoryNotFound(h.id))
 	aside, err := os.MkdirTemp(s.root.tmp(), "delete-*")
 	if err == nil {
 		err = os.Rename(h.dir, filepath.Join(aside, "repository.git"))
@@ -707,12 +721,8 @@ func (s *Store) endDeletion(ctx context.Context, h *handle, aside string) error 
 	}
 	failpoint.Reach(failpoint.RepositorySynced)
 	h.mu.Lock()
-	ended := h.aside == ""
 	h.aside = ""
 	h.mu.Unlock()
-	if ended {
-		return repositoryNotFound(h.id) // it was another one who deleted it
-	}
 	s.tell(ctx, event.RepositoryDeleted{Header: s.eventHeader(h.id)})
 	s.drop(h) // only now another one may be made, and told of
 	s.background.Go(func() {

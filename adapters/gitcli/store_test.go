@@ -917,6 +917,47 @@ func TestDeletedAndRecreatedRepositoryIsEmpty(t *testing.T) {
 	assert.Equal(t, errs.ReasonRefNotFound, errs.ReasonOf(err))
 }
 
+func TestADeletionIsNotToldAsDoneWhileAnotherOneIsUnderWay(t *testing.T) {
+	for name, fails := range map[string]bool{"that succeeds": false, "that fails": true} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			s := openStore(t, root)
+			r := createShop(t, s)
+			commit(t, r, upsert(path(t, "a.md"), "one"))
+			release := sync.OnceFunc(value[func()](t)(s.HoldWriter(shopID(t))))
+			defer release()
+			outcomes := make(chan error, 2)
+			remove := func() { outcomes <- s.DeleteRepository(t.Context(), shopID(t)) }
+			go remove()
+			require.Eventually(t, func() bool {
+				_, err := r.Info(t.Context())
+				return errs.Is(err, errs.ReasonRepositoryNotFound)
+			}, time.Minute, time.Millisecond)
+
+			impatient, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			require.Equal(t, errs.ReasonDeadlineExceeded, errs.ReasonOf(s.DeleteRepository(impatient, shopID(t))))
+			go remove()
+			tmp := filepath.Join(root, "tmp")
+			if fails {
+				require.NoError(t, os.Rename(tmp, tmp+"-away"))
+			}
+			release()
+			got := []errs.Reason{errs.ReasonOf(<-outcomes), errs.ReasonOf(<-outcomes)}
+			if !fails {
+				assert.ElementsMatch(t, []errs.Reason{"", errs.ReasonRepositoryNotFound}, got)
+				return
+			}
+			require.NoError(t, os.Rename(tmp+"-away", tmp))
+			assert.Equal(t, []errs.Reason{errs.ReasonInternal, errs.ReasonInternal}, got)
+			f, err := r.GetFile(t.Context(), git.Head(), path(t, "a.md"))
+			require.NoError(t, err)
+			assert.Equal(t, "one", string(f.Content))
+			require.NoError(t, s.DeleteRepository(t.Context(), shopID(t)))
+		})
+	}
+}
+
 // observer calls itself with each event, and numbers them.
 type observer func(event.Event)
 
