@@ -2,8 +2,10 @@ package gitcli_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -340,6 +342,77 @@ func TestWritesGoOnFromWhereTheRefsAreAfterItWasNotKnownWhereTheyAre(t *testing.
 	require.NoError(t, err)
 	assert.True(t, again.Replayed)
 	assert.Equal(t, again.Commit, value[*git.Commit](t)(r.GetCommit(t.Context(), git.AtCommit(made.Commit))).Parents[0])
+}
+
+// panicOnce is a log that fails its first error, in the midst of the code that has it.
+type panicOnce struct {
+	slog.Handler
+	done atomic.Bool
+}
+
+func (h *panicOnce) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *panicOnce) Handle(_ context.Context, r slog.Record) error {
+	if r.Level == slog.LevelError && h.done.CompareAndSwap(false, true) {
+		panic(r.Message)
+	}
+	return nil
+}
+
+func TestRefsThatMovedBeforeThePanicOfAWriteAreSyncedBeforeItsRetryIsAcknowledged(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "broken")
+	root := t.TempDir()
+	log := &panicOnce{Handler: slog.DiscardHandler}
+	var passed atomic.Int64
+	later := func() time.Time { return time.Unix(passed.Add(1), 0) } // else the retry makes the same commit
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, GitPath: gitThatCannotSay(t, broken), Logger: slog.New(log), Now: later})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	var mu sync.Mutex
+	var synced []string
+	s.SyncRefsWith(func(p string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		synced = append(synced, p)
+		return disk.Sync(p)
+	})
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "b.md"), "zero"))
+	require.NoError(t, os.WriteFile(broken, nil, 0o600))
+	synced = nil
+	_, err = commitWithRequestID(t, r)
+	require.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
+	require.True(t, log.done.Load(), "nothing panicked")
+	heads := filepath.Join(repositoryDir(t, root), "refs/heads")
+	require.NotContains(t, synced, heads)
+	require.NoError(t, os.Remove(broken))
+	again, err := commitWithRequestID(t, r)
+	require.NoError(t, err)
+	assert.True(t, again.Replayed)
+	assert.Contains(t, synced, heads)
+}
+
+func TestAProcessThatWasKilledWhileWhatItMovedWasSyncedIsNotUsedAgain(t *testing.T) {
+	const timeout = 2 * time.Second
+	root := t.TempDir()
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, RefTimeout: timeout})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	var slow atomic.Bool
+	s.SyncRefsWith(func(p string) error {
+		if !isPrepared(p) && slow.CompareAndSwap(true, false) {
+			<-time.After(timeout + timeout/4)
+		}
+		return disk.Sync(p)
+	})
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	slow.Store(true)
+	commit(t, r, upsert(path(t, "a.md"), "two"))
+	require.False(t, slow.Load())
+	before := s.Stats().ProcessesStarted
+	commit(t, r, upsert(path(t, "a.md"), "three"))
+	assert.Equal(t, before+1, s.Stats().ProcessesStarted, "more was started than a process to move the ref")
 }
 
 // gitThatEndsBetweenTwoRefs is a git whose update-ref, where it is to move several refs, moves the first and ends, until

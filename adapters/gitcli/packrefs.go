@@ -51,7 +51,7 @@ func (r *repo) packRefs(ctx context.Context) error {
 	}
 	r.exclusive.Lock()
 	defer r.exclusive.Unlock()
-	if r.writer.closedWith() != nil || r.writer.unfinished {
+	if r.writer.closedWith() != nil || r.writer.unfinished.Load() {
 		return nil // it is deleted, or the next write finds out first where the refs are
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.store.opts.RefTimeout)

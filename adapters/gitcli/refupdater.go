@@ -248,12 +248,17 @@ func (s *refProcesses) transact(ctx context.Context, dir string, changes []repos
 	if err != nil {
 		return err
 	}
-	if err := p.transact(ctx, changes, together, stored); err != nil {
-		p.p.Discard()
-		return err
-	}
-	s.give(p)
-	return nil
+	whole := false
+	defer func() { // also when the code panics
+		if whole && ctx.Err() == nil { // else it was killed, maybe while what it had moved was synced
+			s.give(p)
+		} else {
+			p.p.Discard()
+		}
+	}()
+	err = p.transact(ctx, changes, together, stored)
+	whole = err == nil
+	return err
 }
 
 // rewrite puts refs on the disk of which it is not known whether they are there, each where its change leads, whatever became of the

@@ -139,7 +139,7 @@ func (s *Store) openRepo(ctx context.Context, id git.RepositoryID, dir string) (
 	}
 	r.refs.Store(&refs)
 	_, err = os.Lstat(filepath.Join(dir, intentFile))
-	r.writer.unfinished = !errors.Is(err, fs.ErrNotExist)
+	r.writer.unfinished.Store(!errors.Is(err, fs.ErrNotExist))
 	r.newPacks.Store(r.unindexed())
 	return r, nil
 }
@@ -196,7 +196,7 @@ func (r *repo) close(err error) {
 	r.writer.close(err)
 	r.exclusive.Lock()
 	defer r.exclusive.Unlock()
-	if r.writer.unfinished {
+	if r.writer.unfinished.Load() {
 		r.store.unsettled.Store(true)
 	}
 	r.objects.reader.Close(err)

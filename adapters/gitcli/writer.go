@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
@@ -52,8 +53,8 @@ type writer struct {
 	running bool
 	closed  error
 	// unfinished reports that it is not known where the refs are or whether they are on the disk, and that some may have to be
-	// moved yet which were to move together with others. It belongs to who writes.
-	unfinished bool
+	// moved yet which were to move together with others. Who writes sets it.
+	unfinished atomic.Bool
 	// unsettled are the ref changes of which that is not known. It belongs to who writes.
 	unsettled []repository.RefChange
 	// wanted is how many writes the next batch waits for, 0 if it does not; full is closed when there are as many.
@@ -258,7 +259,7 @@ func (w *writer) attempt(batch []*write) (retry bool) {
 // puts all of them on the disk. Without it nothing is answered, and nothing shown: a retry finds the commit of its first request made,
 // and would be told so.
 func (w *writer) settle(ctx context.Context) error {
-	if !w.unfinished {
+	if !w.unfinished.Load() {
 		return nil
 	}
 	refs, err := w.finish(ctx)
@@ -267,7 +268,8 @@ func (w *writer) settle(ctx context.Context) error {
 	}
 	w.repo.refs.Store(&refs)
 	w.repo.requests.clear()
-	w.unfinished, w.unsettled = false, nil
+	w.unfinished.Store(false)
+	w.unsettled = nil
 	w.repo.store.opts.Observer.Unsure(w.repo.id)
 	return nil
 }
@@ -334,22 +336,23 @@ func (w *writer) planOne(d *draft, job *write) error {
 
 // commit puts the batch on the disk: first the objects, then the refs that lead to them. Only then is it visible to
 // readers, and only then acknowledged.
-func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcome, error) {
+func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (done outcome, err error) {
 	own, packs, err := w.storeObjects(d, planned)
 	if err != nil {
 		undo(own, packs)
 		return untouched, err
 	}
 	together := slices.ContainsFunc(planned, func(job *write) bool { return job.together })
-	switch done, err := w.moveRefsSurely(ctx, d, together, w.syncPacks()); done {
+	defer func() { // also when the code panics
+		if done == unknown {
+			w.doubt(d)
+		}
+	}()
+	switch done, err = w.moveRefsSurely(ctx, d, together, w.syncPacks()); done {
 	case untouched:
 		undo(own, packs)
 		return done, err
 	case unknown:
-		w.unfinished, w.unsettled = true, netChanges(d.changes)
-		w.repo.size.changed()
-		w.repo.requests.clear() // a retry has to find what did take effect
-		w.repo.store.opts.Observer.Unsure(w.repo.id)
 		return done, err
 	case moved:
 	}
@@ -363,6 +366,15 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (outcom
 	w.announce(ctx, planned)
 	failpoint.Reach(failpoint.EventAppended)
 	return moved, nil
+}
+
+// doubt has what the batch was to move settled before anything else is answered.
+func (w *writer) doubt(d *draft) {
+	w.unsettled = netChanges(d.changes)
+	w.unfinished.Store(true)
+	w.repo.size.changed()
+	w.repo.requests.clear() // a retry has to find what did take effect
+	w.repo.store.opts.Observer.Unsure(w.repo.id)
 }
 
 // announce tells of every ref change of the batch, also of those that a later one of the same batch went beyond: each
