@@ -73,6 +73,39 @@ func TestWriteWhoseRefCannotBeSyncedIsNotAcknowledgedAlsoNotToARetry(t *testing.
 	assert.True(t, res.Replayed)
 }
 
+func TestGitClientsSeeNoRefsThatMayNotBeOnTheDisk(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	var broken atomic.Bool
+	s.SyncRefsWith(func(p string) error {
+		if broken.Load() && !isPrepared(p) {
+			return disk.Error(syscall.EIO)
+		}
+		return disk.Sync(p)
+	})
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "b.md"), "zero"))
+	advertised := func() (string, error) {
+		var out bytes.Buffer
+		err := s.AdvertiseRefs(t.Context(), shopID(t), ports.AdvertiseRefs{Service: git.UploadPackService}, &out)
+		return out.String(), err
+	}
+	broken.Store(true)
+	_, err := commitWithRequestID(t, r)
+	require.Error(t, err)
+	shown, err := advertised()
+	assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
+	assert.Empty(t, shown)
+	var out bytes.Buffer
+	err = s.UploadPack(t.Context(), shopID(t), 2, bytes.NewReader(append(pktline.Append(nil, "command=ls-refs"), pktline.Flush...)), &out)
+	assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
+	assert.Empty(t, out.String())
+
+	broken.Store(false)
+	shown, err = advertised()
+	require.NoError(t, err)
+	assert.Contains(t, shown, branchAt(t, r, "main").String()+" refs/heads/main", "readers and clients of git are shown different refs")
+}
+
 // failedOnce is a disk that fails once to put the names in a directory of refs there, and what the files below it were then. What a sync
 // that failed was to write is not written by one that succeeds later.
 type failedOnce struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/repository"
 	"github.com/gitstore-dev/gitstore/internal/pktline"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -42,6 +43,9 @@ func (s *Store) AdvertiseRefs(ctx context.Context, id git.RepositoryID, q ports.
 	if q.Service == git.ReceivePackService {
 		return advertiseReceive(r, q.Version, out)
 	}
+	if err := r.certain(ctx); err != nil {
+		return err
+	}
 	return s.exchanged(ctx, r, s.runner.Exchange(ctx, r.dir, uploadPack(q.Version, true), strings.NewReader(""), out))
 }
 
@@ -52,6 +56,9 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, v git.Proto
 		return err
 	}
 	defer end()
+	if err := r.certain(ctx); err != nil {
+		return err
+	}
 	lines := &uploadRequest{lines: pktline.NewReader(in), left: ports.MaxUploadRequest}
 	told := &answerWriter{w: out}
 	err = s.runner.Exchange(ctx, r.dir, uploadPack(v, false), lines, told)
@@ -65,6 +72,19 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, v git.Proto
 		}
 	}
 	return s.exchanged(ctx, r, err)
+}
+
+// certain fails with UNAVAILABLE while the refs that git finds in the directory may not be on the disk, after it was tried to put them
+// there: clients of git are shown no more than other readers.
+func (r *repo) certain(ctx context.Context) error {
+	if !r.writer.unfinished.Load() {
+		return nil
+	}
+	err := r.writer.do(ctx, nil, func(context.Context, *draft) ([]repository.RefChange, error) { return nil, nil })
+	if err == nil || ctx.Err() != nil || !r.writer.unfinished.Load() {
+		return err
+	}
+	return errs.Wrap(err, errs.ReasonUnavailable, "it is not known yet whether the last write is on the disk: try again shortly, and see to the disk if that goes on")
 }
 
 // serve opens the repository for a call that runs git in it, whose context ends when the store is closed. Close waits for
