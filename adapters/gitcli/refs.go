@@ -33,6 +33,16 @@ func (t refTable) get(name git.RefName) git.Ref {
 	return ref
 }
 
+// equal reports whether both have the same refs, and those lead to the same.
+func (t refTable) equal(o refTable) bool {
+	same := t.len() == o.len()
+	t.ascend(git.RefName{}, func(ref git.Ref) bool {
+		same = same && o.get(ref.Name).Target == ref.Target
+		return same
+	})
+	return same
+}
+
 func (t refTable) set(ref git.Ref) {
 	if ref.Target.IsZero() {
 		t.tree.Delete(ref)

@@ -47,6 +47,12 @@ type repo struct {
 	// noRoom is whether the last maintenance was put off; only who maintains uses it.
 	noRoom bool
 	size   sizeCache
+	// used is whether the repository was used since it was last looked at for refs that somebody else has moved.
+	used atomic.Bool
+	// seen is when its directories of refs had changed before they were last read, nil if they were not; lookAgain is when that may
+	// be done again. Both belong to who looks.
+	seen      map[string]time.Time
+	lookAgain time.Time
 	// ownPolicy is nil for a repository that has none.
 	ownPolicy atomic.Pointer[repository.Policy]
 }

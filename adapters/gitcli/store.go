@@ -137,6 +137,7 @@ type Store struct {
 	unsettled atomic.Bool
 	// available tells how much may be written below a directory.
 	available func(dir string) uint64
+	lookout   lookout
 	// pushes counts pushes that were answered.
 	pushes atomic.Int64
 	// refusals guards pushesRefused, the number of pushes of which a ref was refused, by the reason of the first.
@@ -220,6 +221,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s.pool = catfile.NewPool(runner, opts.Processes)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.removing, s.endRemoving = context.WithCancel(context.WithoutCancel(ctx))
+	s.background.Go(s.watch)
 	return s, nil
 }
 
@@ -467,6 +469,7 @@ func (s *Store) repo(ctx context.Context, id git.RepositoryID) (*repo, error) {
 		}
 		h.repo = r
 	}
+	s.lookout.use(h.repo)
 	return h.repo, nil
 }
 

@@ -1123,3 +1123,39 @@ func TestARefThatWasMovedBehindTheServiceIsNoticedByTheNextWrite(t *testing.T) {
 	assert.Equal(t, []git.ObjectID{other}, value[*git.Commit](t)(r.GetCommit(t.Context(), git.AtCommit(made))).Parents)
 	assert.Equal(t, 1, doubts, "nobody was told that a ref had moved")
 }
+
+func TestReadersSeeARefThatWasMovedBehindTheService(t *testing.T) {
+	root := t.TempDir()
+	var doubts atomic.Int64
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, Observer: observer(func(e event.Event) {
+		if _, ok := e.(unsure); ok {
+			doubts.Add(1)
+		}
+	})})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := createShop(t, s)
+	first := commit(t, r, upsert(path(t, "a.md"), "one")).Commit
+	head := commit(t, r, upsert(path(t, "a.md"), "two")).Commit
+	_, err = r.CreateBranch(t.Context(), ports.CreateBranch{Name: value[git.RefName](t)(git.BranchRef("x/side")), Target: git.Head()})
+	require.NoError(t, err)
+	doubts.Store(0)
+	require.Never(t, func() bool { return doubts.Load() > 0 }, 5*time.Second, 100*time.Millisecond, "what the service wrote is told of as if others had")
+	for i, step := range []struct {
+		update []string
+		wanted git.ObjectID
+	}{
+		{[]string{"refs/heads/x/side", first.String()}, first},
+		{[]string{"-d", "refs/heads/x/side"}, git.ObjectID{}},
+		{[]string{"refs/heads/x/side", head.String()}, head},
+	} {
+		gitcmd.Run(t, nil, append([]string{"--git-dir=" + repositoryDir(t, root), "update-ref"}, step.update...)...)
+		require.Eventually(t, func() bool {
+			made := commit(t, r, upsert(path(t, "b.md"), fmt.Sprint(time.Now().UnixNano()))).Commit
+			require.Equal(t, []git.ObjectID{head}, value[*git.Commit](t)(r.GetCommit(t.Context(), git.AtCommit(made))).Parents)
+			head = made
+			return branchAt(t, r, "x/side") == step.wanted
+		}, time.Minute, 50*time.Millisecond)
+		assert.EqualValues(t, i+1, doubts.Load(), "each is told of once")
+	}
+}

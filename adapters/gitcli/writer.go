@@ -570,12 +570,17 @@ func (w *writer) outcome(ctx context.Context, d *draft, together bool) outcome {
 		return unknown
 	}
 	if elsewhere {
-		logger.WarnContext(ctx, "a ref was moved behind the service's back", "repository", w.repo.id.String())
-		w.repo.refs.Store(&refs)
-		w.repo.requests.clear()
-		w.repo.store.opts.Observer.Unsure(w.repo.id)
+		w.adopt(ctx, &refs)
 	}
 	return untouched
+}
+
+// adopt shows refs that somebody else has moved, and has it told.
+func (w *writer) adopt(ctx context.Context, refs *refTable) {
+	w.repo.store.logger.WarnContext(ctx, "a ref was moved behind the service's back", "repository", w.repo.id.String())
+	w.repo.refs.Store(refs)
+	w.repo.requests.clear()
+	w.repo.store.opts.Observer.Unsure(w.repo.id)
 }
 
 // stageError says which file of a commit failed to be read.
