@@ -158,6 +158,15 @@ func TestTheWebPage(t *testing.T) {
 		b.Sees("main dd", "even")
 		assert.Equal(t, strings.Replace(odd, "slug: odd", "slug: even", 1), string(s.get(t, fileTarget("shop", "collections/odd.md")).wants(t, http.StatusOK).body))
 	})
+	on("a body that is edited keeps the line ends of its file", func(t *testing.T, b *browser.Window) {
+		const ended = "---\r\nid: ended\r\nslug: ended\r\ntitle: Ended\r\n---\r\n\r\nOne\r\nTwo\r\n"
+		s.commit(t, "shop", commit{Branch: "main", Message: "Be ended", Actions: []action{upsert("collections/ended.md", ended)}})
+		b.Visit("shop/edit?kind=Collection&id=ended")
+		b.Fill("body", "One\nThree\n")
+		b.Click("main", "Save")
+		b.Sees("main .body", "Three")
+		assert.Equal(t, strings.Replace(ended, "Two", "Three", 1), string(s.get(t, fileTarget("shop", "collections/ended.md")).wants(t, http.StatusOK).body))
+	})
 	on("numbers are not rounded", func(t *testing.T, b *browser.Window) {
 		const large = "---\nid: large\nslug: large\ntitle: Large\nposition: 12345678901234567890\nmore: {n: 98765432109876543210, r: 0.10000000000000000555, t: a}\n---\n"
 		s.commit(t, "shop", commit{Branch: "main", Message: "Be large", Actions: []action{upsert("collections/large.md", large)}})

@@ -18,7 +18,8 @@ type Edit struct {
 	Fields json.RawMessage
 	// Replace takes Fields for all fields; those that it does not name go.
 	Replace bool
-	// Body is the Markdown, nil to leave it as it is. Line breaks in front of it do not count.
+	// Body is the Markdown, nil to leave it as it is. Line breaks in front of it do not count. Where all lines of the file end with
+	// CRLF and all of the body with LF, as those of a form do, the body is written with CRLF.
 	Body *string
 }
 
@@ -57,7 +58,7 @@ func (d *Document) Apply(content []byte, e Edit) ([]byte, error) {
 	out := slices.Concat(content[:at], []byte(source), content[at+len(front.source):])
 	body := front.body
 	if e.Body != nil {
-		body = strings.TrimLeft(*e.Body, "\r\n")
+		body = endedAs(content, strings.TrimLeft(*e.Body, "\r\n"))
 		if out, err = setBody(d.Path, out, len(front.body), lineEnd(front.source), body); err != nil {
 			return nil, err
 		}
@@ -115,6 +116,14 @@ func checkBody(path git.TreePath, body *string) error {
 		return nil
 	}
 	return errs.InvalidField(errs.ReasonInvalidArgument, "body", "the file %.80q has no body: only Markdown has one", path)
+}
+
+// endedAs returns a body with the line ends of a file that it is to be a part of, where both have but one kind of them.
+func endedAs(file []byte, body string) string {
+	if n := bytes.Count(file, []byte("\n")); n == 0 || n != bytes.Count(file, []byte("\r\n")) || strings.Contains(body, "\r\n") {
+		return body
+	}
+	return strings.ReplaceAll(body, "\n", "\r\n")
 }
 
 // setBody puts a body in the place of the last n bytes of a file.

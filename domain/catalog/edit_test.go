@@ -141,6 +141,22 @@ func TestABodyIsReplacedAlone(t *testing.T) {
 	}
 }
 
+func TestABodyTakesTheLineEndsOfItsFile(t *testing.T) {
+	crlf := strings.ReplaceAll(written, "\n", "\r\n")
+	head := strings.TrimSuffix(crlf, "A *mug*.\r\n")
+	mixed := strings.Replace(crlf, "\r\n", "\n", 1)
+	for _, tt := range []struct{ file, body, want string }{
+		{crlf, "A *mug*.\n", crlf},
+		{crlf, "\nNew\n\nbody", head + "New\r\n\r\nbody"},
+		{strings.TrimSuffix(crlf, "\r\n\r\nA *mug*.\r\n"), "New\nbody\n", head + "New\r\nbody\r\n"},
+		{crlf, "New\r\nbody\n", head + "New\r\nbody\n"},
+		{mixed, "New\nbody\n", strings.TrimSuffix(mixed, "A *mug*.\r\n") + "New\nbody\n"},
+		{written, "New\r\nbody\r\n", strings.TrimSuffix(written, "A *mug*.\n") + "New\r\nbody\r\n"},
+	} {
+		assert.Equal(t, tt.want, apply(t, "products/mug.md", tt.file, catalog.Edit{Fields: json.RawMessage("{}"), Body: &tt.body}), "%q", tt.body)
+	}
+}
+
 func TestFilesOfYAMLAndJSONAreEditedInPlace(t *testing.T) {
 	fields := strings.TrimSuffix(strings.Split(written, "---\n")[1], "\n")
 	out := apply(t, "products/mug.yaml", fields, catalog.Edit{Fields: json.RawMessage(`{"price":"1.00","gtin":"1"}`)})
