@@ -229,6 +229,7 @@ func (a *api) serveGit(c *call, service git.PackService, limit int64, advice str
 		return err
 	}
 	_ = c.w.control.EnableFullDuplex() // a client that is refused is told so while it is sending; HTTP/2 always does it
+	c.duplex = true
 	out := &gitAnswer{c: c, service: service, mediaType: "application/x-" + service.String() + "-result"}
 	if err = c.body.blame(serve(c.r.Context(), id, c.gitProtocol(), in, out)); err == nil {
 		return out.begin()

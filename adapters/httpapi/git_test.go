@@ -1,11 +1,13 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -139,6 +141,39 @@ func TestABodyOfGitMayBeCompressedWithinALimit(t *testing.T) {
 	c.post(uploadPath, "x", ofType("upload-pack"), header("Content-Encoding", "br")).wants(http.StatusUnsupportedMediaType)
 	for _, kind := range []string{"", "text/plain", "application/x-git-receive-pack-request"} {
 		c.post(uploadPath, "0000", header("Content-Type", kind)).wants(http.StatusUnsupportedMediaType)
+	}
+}
+
+// What is left of a body is read when the next request comes, if nobody has let go of it before.
+func TestAConnectionIsOfUseAfterARequestOfGitThatIsRefused(t *testing.T) {
+	c := serveGit(t, &packs{answer: "0000"})
+	bomb := zipped(t, strings.Repeat("0", 60<<20))
+	for path, service := range map[string]string{uploadPath: "upload-pack", receivePath: "receive-pack"} {
+		conn, err := net.Dial("tcp", c.server.Listener.Addr().String())
+		require.NoError(t, err)
+		answers := bufio.NewReader(conn)
+		for range 3 {
+			for _, encoding := range []string{"gzip", "identity"} {
+				body := "0000"
+				if encoding == "gzip" {
+					body = bomb
+				}
+				_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-%s-request\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n%s",
+					path, service, encoding, len(body), body)
+				require.NoError(t, err)
+				resp, err := http.ReadResponse(answers, nil)
+				require.NoError(t, err, service)
+				told, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				require.NoError(t, resp.Body.Close())
+				if encoding == "gzip" {
+					require.Contains(t, string(told), "the request body is larger than")
+				} else {
+					require.Equal(t, "0000", string(told))
+				}
+			}
+		}
+		require.NoError(t, conn.Close())
 	}
 }
 

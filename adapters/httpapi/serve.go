@@ -42,6 +42,16 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if aborted {
 		panic(http.ErrAbortHandler)
 	}
+	if c.duplex {
+		c.letGoOfBody()
+	}
+}
+
+// letGoOfBody ends the reading of a body of which something may be left, when the answer is on its way. The server would do so
+// after the handler as well, but go on to read ahead meanwhile, and fail the next request of the connection (golang/go#68560).
+func (c *call) letGoOfBody() {
+	_ = c.w.control.Flush() // else the answer waits for the rest of the body
+	_ = c.r.Body.Close()
 }
 
 func (a *api) begin(w http.ResponseWriter, r *http.Request) *call {
