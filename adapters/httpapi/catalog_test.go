@@ -446,6 +446,8 @@ func TestBadQuestionsToACatalogAreRefused(t *testing.T) {
 		{"id that is not UTF-8", "GET", shopCatalog + "/products/%ff%00", "", 404, "DOCUMENT_NOT_FOUND", "", nil},
 		{"long id", "GET", shopCatalog + "/products/" + strings.Repeat("x", 5000), "", 404, "DOCUMENT_NOT_FOUND", "", nil},
 		{"unknown field to filter by", "GET", shopCatalog + "/products?filter=suplier.name=Ada", "", 400, "INVALID_ARGUMENT", "filter", nil},
+		{"filter by a price that is no number", "GET", shopCatalog + "/products?filter=price%3E%3D1,000", "", 400, "INVALID_ARGUMENT", "filter", nil},
+		{"filter with an unknown operator", "GET", shopCatalog + "/products?filter=price%3D%3E5", "", 400, "INVALID_ARGUMENT", "filter", nil},
 		{"filter that is no condition", "GET", shopCatalog + "/products?filter=supplier", "", 400, "INVALID_ARGUMENT", "filter", nil},
 		{"unknown field to sort by", "GET", shopCatalog + "/products?sort=weight", "", 400, "INVALID_ARGUMENT", "sort", nil},
 		{"empty order", "GET", shopCatalog + "/products?sort=", "", 400, "INVALID_ARGUMENT", "sort", nil},

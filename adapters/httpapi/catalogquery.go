@@ -60,8 +60,8 @@ func listParams(l documentList) []*param {
 		textParam("slug", "The one with this slug."),
 		textParam("q", "Those that hold each of these words, anywhere in id, slug, sku, title, tags or body, without regard to the case of letters."),
 		repeatedParam(textParam("filter", "A condition on a field of the front matter, such as supplier.name=Ada or attributes.capacity_ml>=250, with one of "+
-			"= != < <= > >=. A field in a map has the keys that lead to it with points between them; of a list any item will do. A number is compared with "+
-			"numbers, and by < <= > >= with texts that are plain decimal numbers; any other value with texts. = and != take texts as they are written, but for the price. A field that no document of the kind has, and no schema names, is refused.")),
+			"= != < <= > >= and blanks around it or not. A field in a map has the keys that lead to it with points between them; of a list any item will do. A number is compared with "+
+			"numbers, and by < <= > >= with texts that are plain decimal numbers; any other value with texts. = and != take texts as they are written, but for the price, which < <= > >= compare with nothing but a number. A field that no document of the kind has, and no schema names, is refused.")),
 		textParam("sort", "Fields of the front matter to order by, with commas between them, each with - in front to turn it round: -price,title. "+
 			"Documents without the field are last, what is equal is ordered by id."),
 	}

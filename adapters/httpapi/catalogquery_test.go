@@ -46,6 +46,7 @@ func TestProductsAreFoundByWhatTheyAre(t *testing.T) {
 		"/collections?filter=products%3DSKU-a":                          "picks",
 		"/documents?kind=Note&filter=text%3Dhello":                      "n1",
 		"/documents?kind=Product&filter=price%3C2&sort=-sku":            "d c b",
+		"/products?filter=price%20%3C%202&sort=-sku":                    "d c b",
 	} {
 		whole := w.get(shopCatalog + question).wants(http.StatusOK)
 		if got := strings.Join(whole.items("id"), " "); got != want || whole.next() != "" {

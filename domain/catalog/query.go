@@ -53,9 +53,12 @@ type FieldCondition struct {
 	// Value is a number if it is written as one, such as 250, -1.5 or 1e3: it is then compared by its value with numbers and,
 	// for what is less or greater, with texts that are plain decimal numbers, and with no other text. [Equal] and [NotEqual] take
 	// texts as they are written, but for the price of a product, which is a decimal number whatever zeros it has. Any other value
-	// is text, which is compared with texts by its bytes.
+	// is text, which is compared with texts by its bytes; no price is less or greater than a text, and a query for it is refused.
 	Value string
 }
+
+// isPriceOf reports whether the field is the price of a product.
+func (c *FieldCondition) isPriceOf(kind Kind) bool { return kind == KindProduct && c.Field == "price" }
 
 // Operator says how a field is compared.
 type Operator string
@@ -71,16 +74,24 @@ const (
 	GreaterOrEqual Operator = ">="
 )
 
-// ParseFieldCondition reads a condition such as "supplier.name=Ada" or "attributes.capacity_ml>=250". It fails with
-// INVALID_ARGUMENT.
+// ParseFieldCondition reads a condition such as "supplier.name=Ada" or "attributes.capacity_ml >= 250". White space around the
+// field and the value is left out. A value that begins with one of = < > has white space in front, to be told from an
+// operator. It fails with INVALID_ARGUMENT.
 func ParseFieldCondition(text string) (FieldCondition, error) {
-	i := strings.IndexAny(text, "=!<>")
-	if i <= 0 {
+	i := max(strings.IndexAny(text, "=!<>"), 0)
+	field := strings.TrimSpace(text[:i])
+	if field == "" {
 		return FieldCondition{}, invalidCondition(text)
 	}
 	for _, op := range []Operator{NotEqual, LessOrEqual, GreaterOrEqual, Equal, Less, Greater} {
-		if value, ok := strings.CutPrefix(text[i:], string(op)); ok {
-			return FieldCondition{Field: text[:i], Operator: op, Value: value}, nil
+		value, ok := strings.CutPrefix(text[i:], string(op))
+		switch {
+		case !ok:
+		case strings.HasPrefix(value, "=") || strings.HasPrefix(value, "<") || strings.HasPrefix(value, ">"):
+			return FieldCondition{}, errs.InvalidField(errs.ReasonInvalidArgument, "filter",
+				"the filter %q has no operator that is known: use one of = != < <= > >=, and a blank in front of a value that begins with one of = < >", clip(text))
+		default:
+			return FieldCondition{Field: field, Operator: op, Value: strings.TrimSpace(value)}, nil
 		}
 	}
 	return FieldCondition{}, invalidCondition(text)
@@ -134,7 +145,7 @@ func (s *Snapshot) Find(ctx context.Context, q Query, after string) (iter.Seq2[*
 	found := &search{Query: q, snapshot: s, words: strings.Fields(fold(q.Text))}
 	for _, c := range q.Where {
 		n, isNumber := literal(c.Value)
-		found.conditions = append(found.conditions, condition{FieldCondition: c, number: n, isNumber: isNumber, isPrice: q.Kind == KindProduct && c.Field == "price"})
+		found.conditions = append(found.conditions, condition{FieldCondition: c, number: n, isNumber: isNumber, isPrice: c.isPriceOf(q.Kind)})
 	}
 	if q.CategoryTree != nil {
 		found.categories = map[string]bool{*q.CategoryTree: true}
@@ -170,7 +181,12 @@ func (q *Query) check(s *Snapshot) error {
 		if !s.hasField(q.Kind, c.Field) {
 			return s.unknownField(q.Kind, "filter", c.Field)
 		}
-		if c.Operator != Equal && c.Operator != NotEqual && numberPattern.MatchString(c.Value) && !isBoundedNumber(c.Value) {
+		ordered, isNumber := c.Operator != Equal && c.Operator != NotEqual, numberPattern.MatchString(c.Value)
+		if ordered && !isNumber && c.isPriceOf(q.Kind) {
+			return errs.InvalidField(errs.ReasonInvalidArgument, "filter",
+				"%q is no number to compare the price with: give one such as 13.50, without currency, blanks or commas", clip(c.Value))
+		}
+		if ordered && isNumber && !isBoundedNumber(c.Value) {
 			return errs.InvalidField(errs.ReasonInvalidArgument, "filter", "the number in the filter of %q has more than %d characters or an exponent beyond %d", clip(c.Field), maxDigits, maxExponent)
 		}
 	}

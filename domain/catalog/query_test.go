@@ -118,15 +118,22 @@ func TestAQueryOfWhatIsNotThereIsRefused(t *testing.T) {
 func TestConditionsAndOrdersAreReadAsPeopleWriteThem(t *testing.T) {
 	for text, want := range map[string]catalog.FieldCondition{
 		"a=b": {Field: "a", Operator: "=", Value: "b"}, "a!=": {Field: "a", Operator: "!="}, "a.b>=1": {Field: "a.b", Operator: ">=", Value: "1"},
-		"a<=1": {Field: "a", Operator: "<=", Value: "1"}, "a<b=c": {Field: "a", Operator: "<", Value: "b=c"}, "a>>1": {Field: "a", Operator: ">", Value: ">1"},
+		"a<=1": {Field: "a", Operator: "<=", Value: "1"}, "a<b=c": {Field: "a", Operator: "<", Value: "b=c"}, 
+		"a >= 1": {Field: "a", Operator: ">=", Value: "1"}, " a=\tb c ": {Field: "a", Operator: "=", Value: "b c"}, "a= ": {Field: "a", Operator: "="},
+		"a= =b": {Field: "a", Operator: "=", Value: "=b"}, "a> >1": {Field: "a", Operator: ">", Value: ">1"}, "a=!b": {Field: "a", Operator: "=", Value: "!b"},
 	} {
 		got, err := catalog.ParseFieldCondition(text)
 		require.NoError(t, err)
 		assert.Equal(t, want, got, text)
 	}
-	for _, text := range []string{"", "a", "=a", "a!b", "a.b"} {
+	for _, text := range []string{"", "a", "=a", " =a", "a!b", "a.b"} {
 		_, err := catalog.ParseFieldCondition(text)
 		assert.True(t, errs.Is(err, errs.ReasonInvalidArgument), text)
+	}
+	for _, text := range []string{"a==5", "a=>5", "a<>5", "a>>1", "a!==5", "a<=>5", "a=<5"} {
+		_, err := catalog.ParseFieldCondition(text)
+		assert.True(t, errs.Is(err, errs.ReasonInvalidArgument), text)
+		assert.ErrorContains(t, err, "use one of = != < <= > >=", text)
 	}
 	got, err := catalog.ParseFieldOrders("-price,title")
 	require.NoError(t, err)
@@ -153,6 +160,14 @@ func TestConditionsCompareNumbersWithNumbersAndTextsWithTexts(t *testing.T) {
 		c, err := catalog.ParseFieldCondition(filter)
 		require.NoError(t, err)
 		assert.Equal(t, want, strings.Join(find(t, s, catalog.Query{Kind: catalog.KindProduct, Where: []catalog.FieldCondition{c}}, ""), " "), filter)
+	}
+	for _, value := range []string{"abc", "1,000", "5EUR", " 1000", "", "0x10", "Inf"} {
+		for _, op := range []catalog.Operator{"<", "<=", ">", ">="} {
+			_, err := s.Find(t.Context(), catalog.Query{Kind: catalog.KindProduct, Where: []catalog.FieldCondition{{Field: "price", Operator: op, Value: value}}}, "")
+			assert.True(t, errs.Is(err, errs.ReasonInvalidArgument), "%s %q: %v", op, value, err)
+			assert.ErrorContains(t, err, "give one such as 13.50")
+		}
+		assert.Empty(t, find(t, s, catalog.Query{Kind: catalog.KindProduct, Where: []catalog.FieldCondition{{Field: "price", Operator: "=", Value: value}}}, ""), value)
 	}
 	for _, value := range []string{"1e99999", "-1E-99999", strings.Repeat("9", 1001)} {
 		_, err := s.Find(t.Context(), catalog.Query{Kind: catalog.KindProduct, Where: []catalog.FieldCondition{{Field: "size", Operator: ">", Value: value}}}, "")

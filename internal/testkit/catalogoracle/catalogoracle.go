@@ -403,10 +403,12 @@ func holds(d Document, words []string) bool {
 	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(all, plainFold(word)) })
 }
 
-// Find are the documents that a query selects, in its order; known is false if it names a field that none has.
-func (c *Catalog) Find(q catalog.Query) (found []Document, known bool) {
+// Find are the documents that a query selects, in its order; valid is false if it names a field that none has, or asks whether
+// a price is less or greater than what is no number.
+func (c *Catalog) Find(q catalog.Query) (found []Document, valid bool) {
 	for _, condition := range q.Where {
-		if !c.HasField(q.Kind, condition.Field) {
+		ofPrice := q.Kind == catalog.KindProduct && condition.Field == "price" && strings.ContainsAny(string(condition.Operator), "<>")
+		if !c.HasField(q.Kind, condition.Field) || ofPrice && written(condition.Value) == nil {
 			return nil, false
 		}
 	}
