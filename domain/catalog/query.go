@@ -201,9 +201,19 @@ func (q *Query) check(s *Snapshot) error {
 // maxListed is how many known fields are told to whoever names an unknown one.
 const maxListed = 100
 
+// unknownField tells the fields that there are, those of the kind itself first, and the one that was probably meant.
 func (s *Snapshot) unknownField(kind Kind, parameter, name string) error {
-	known := s.Fields(kind)
-	listed, more := known, ""
+	own := ownFields(kind)
+	known := slices.Clone(own)
+	for _, n := range s.Fields(kind) {
+		if !slices.Contains(own, n) {
+			known = append(known, n)
+		}
+	}
+	meant, listed, more := "", known, ""
+	if i := slices.IndexFunc(known, func(n string) bool { return isSlip(name, n) }); i >= 0 {
+		meant = fmt.Sprintf(", is it %q", clip(known[i]))
+	}
 	if len(known) > maxListed {
 		listed, more = known[:maxListed], fmt.Sprintf(" and %d more", len(known)-maxListed)
 	}
@@ -211,7 +221,23 @@ func (s *Snapshot) unknownField(kind Kind, parameter, name string) error {
 	for i, n := range listed {
 		names[i] = clip(n)
 	}
-	return errs.InvalidField(errs.ReasonInvalidArgument, parameter, "no %s has a field %q: there are %s%s", clip(string(kind)), clip(name), strings.Join(names, ", "), more)
+	return errs.InvalidField(errs.ReasonInvalidArgument, parameter, "no %s has a field %q%s: there are %s%s", clip(string(kind)), clip(name), meant, strings.Join(names, ", "), more)
+}
+
+// isSlip reports whether one name becomes the other when one byte is put in, left out or changed, or two are swapped, without regard to
+// the case of letters.
+func isSlip(a, b string) bool {
+	if len(a) < 3 || len(a)-len(b) > 1 || len(b)-len(a) > 1 {
+		return false
+	}
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return len(a) <= 1 && len(b) <= 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
 }
 
 // search is a query under way.

@@ -79,9 +79,13 @@ func TestAQueryOfWhatIsNotThereIsRefused(t *testing.T) {
 		field string
 		says  string
 	}{
-		{catalog.Query{Where: []catalog.FieldCondition{{Field: "suplier.name", Operator: "=", Value: "Ada"}}}, "filter", `no Product has a field "suplier.name"`},
-		{catalog.Query{Where: []catalog.FieldCondition{{Field: "x", Operator: "=", Value: "Ada"}}}, "filter", "sku, slug, status, supplier.name, tags, title, warranty, warranty.years"},
-		{catalog.Query{Sort: []catalog.FieldOrder{{Field: "supplier"}}}, "sort", "there are category, currency"},
+		{catalog.Query{Where: []catalog.FieldCondition{{Field: "suplier.name", Operator: "=", Value: "Ada"}}}, "filter", `no Product has a field "suplier.name", is it "supplier.name": there are id, slug, title, sku, category, price`},
+		{catalog.Query{Where: []catalog.FieldCondition{{Field: "x", Operator: "=", Value: "Ada"}}}, "filter", `no Product has a field "x": there are id, slug, title, sku, category, price, currency, status, inventory_status, tags, images.url, images.alt, links.title, links.url, `},
+		{catalog.Query{Where: []catalog.FieldCondition{{Field: "x", Operator: "=", Value: "Ada"}}}, "filter", ", supplier.name, warranty, warranty.years"},
+		{catalog.Query{Where: []catalog.FieldCondition{{Field: "Price", Operator: "=", Value: "Ada"}}}, "filter", `is it "price"`},
+		{catalog.Query{Where: []catalog.FieldCondition{{Field: "slgu", Operator: "=", Value: "Ada"}}}, "filter", `is it "slug"`},
+		{catalog.Query{Where: []catalog.FieldCondition{{Field: "tag", Operator: "=", Value: "Ada"}}}, "filter", `is it "tags"`},
+		{catalog.Query{Sort: []catalog.FieldOrder{{Field: "supplier"}}}, "sort", `no Product has a field "supplier": there are id, slug, title`},
 		{catalog.Query{PriceMin: "1e3"}, "price_min", "no decimal number"},
 		{catalog.Query{PriceMax: "-1"}, "price_max", "no decimal number"},
 		{catalog.Query{Text: strings.Repeat("x ", 51)}, "q", "more than 50"},
@@ -118,7 +122,7 @@ func TestAQueryOfWhatIsNotThereIsRefused(t *testing.T) {
 func TestConditionsAndOrdersAreReadAsPeopleWriteThem(t *testing.T) {
 	for text, want := range map[string]catalog.FieldCondition{
 		"a=b": {Field: "a", Operator: "=", Value: "b"}, "a!=": {Field: "a", Operator: "!="}, "a.b>=1": {Field: "a.b", Operator: ">=", Value: "1"},
-		"a<=1": {Field: "a", Operator: "<=", Value: "1"}, "a<b=c": {Field: "a", Operator: "<", Value: "b=c"}, 
+		"a<=1": {Field: "a", Operator: "<=", Value: "1"}, "a<b=c": {Field: "a", Operator: "<", Value: "b=c"},
 		"a >= 1": {Field: "a", Operator: ">=", Value: "1"}, " a=\tb c ": {Field: "a", Operator: "=", Value: "b c"}, "a= ": {Field: "a", Operator: "="},
 		"a= =b": {Field: "a", Operator: "=", Value: "=b"}, "a> >1": {Field: "a", Operator: ">", Value: ">1"}, "a=!b": {Field: "a", Operator: "=", Value: "!b"},
 	} {
