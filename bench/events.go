@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitclient"
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
+	"github.com/gitstore-dev/gitstore/adapters/httpapi"
 	"github.com/gitstore-dev/gitstore/adapters/nats"
 	"github.com/gitstore-dev/gitstore/adapters/ws"
 	"github.com/gitstore-dev/gitstore/app/catalogs"
@@ -183,7 +186,7 @@ func (r *report) follow(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	for _, measure := range []func(context.Context, *system) error{r.load, r.changes, r.queries, r.resume, r.crowd} {
+	for _, measure := range []func(context.Context, *system) error{r.load, r.changes, r.edits, r.queries, r.resume, r.crowd} {
 		if err := measure(ctx, s); err != nil {
 			return err
 		}
@@ -252,6 +255,50 @@ func (r *report) changes(ctx context.Context, s *system) error {
 	p50, p99 := percentile(visible, 50), percentile(visible, 99)
 	r.fact("p99 ≤ 50 ms"+verdict(p99 <= 50*time.Millisecond), "change answered → visible in all of 3 replicas, one changed file of 10,200", "p50 %s, p99 %s", duration(p50), duration(p99))
 	r.fact("≤ 5 ms"+verdict(percentile(reload, 50) <= 5*time.Millisecond), "reload of a replica after one change", "p50 %s, %d bytes of content moved", duration(percentile(reload, 50)), bytes)
+	return nil
+}
+
+// edits measures from a request that edits a product, through one replica and then the next, to the moment when all show it: it is
+// validated, committed and told of meanwhile.
+func (r *report) edits(ctx context.Context, s *system) error {
+	const times = 200
+	var handlers []http.Handler
+	for _, replica := range s.replicas {
+		handlers = append(handlers, httpapi.New(replica.client, httpapi.Options{Catalogs: replica.catalogs}))
+	}
+	var answered, visible []time.Duration
+	for i := range times {
+		path := "/v1/repositories/" + followed + "/catalog/changes"
+		change := fmt.Sprintf(`{"changes":[{"action":"patch","kind":"Product","id":%q,"document":{"title":"Edition %d"}}]}`, catalogdata.ProductID(i), i)
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, path, strings.NewReader(change))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		asked := time.Now()
+		handlers[i%replicas].ServeHTTP(w, req)
+		answered = append(answered, time.Since(asked))
+		if w.Code != http.StatusOK && w.Code != http.StatusCreated {
+			return fmt.Errorf("%s: %d: %s", path, w.Code, w.Body)
+		}
+		var made struct {
+			Commit string `json:"commit_id"`
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil {
+			return err
+		}
+		id, err := git.ParseObjectID(made.Commit)
+		if err != nil {
+			return err
+		}
+		if err := s.shows(ctx, id); err != nil {
+			return err
+		}
+		visible = append(visible, time.Since(asked))
+	}
+	r.fact("", "edit of one product by REST, validated and durable → answered", "p50 %s, p99 %s", duration(percentile(answered, 50)), duration(percentile(answered, 99)))
+	r.fact("", "the same → visible in all of 3 replicas", "p50 %s, p99 %s", duration(percentile(visible, 50)), duration(percentile(visible, 99)))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -69,7 +70,7 @@ func (silent) Subscribe(ctx context.Context, _ ports.Subscription) iter.Seq2[eve
 
 // queryKinds measures what each kind of query takes in the handler of an API, by the size of the catalog.
 func (r *report) queryKinds(ctx context.Context) error {
-	r.kinds = make([][]time.Duration, len(kindsOfQueries))
+	r.kinds = make([][]string, len(kindsOfQueries))
 	for _, size := range querySizes {
 		if err := r.queriesOf(ctx, size); err != nil {
 			return fmt.Errorf("%d products: %w", size, err)
@@ -114,7 +115,7 @@ func (r *report) queriesOf(ctx context.Context, size int) (err error) {
 	if err != nil {
 		return err
 	}
-	r.kindHeads = append(r.kindHeads, fmt.Sprintf("%d documents, the first", documents), "then")
+	r.kindHeads = append(r.kindHeads, fmt.Sprintf("%d documents, the first", documents), "then", fmt.Sprintf("of %d callers", queryCallers), "p50, p99")
 	r.kindNotes = append(r.kindNotes, fmt.Sprintf("%d documents take %.1f KiB of heap each, and were loaded in %s", documents,
 		float64(heap()-before)/1024/float64(documents), duration(status.Work.Last.Duration)))
 	handler := httpapi.New(store, httpapi.Options{Catalogs: follower})
@@ -123,7 +124,12 @@ func (r *report) queriesOf(ctx context.Context, size int) (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
-		r.kinds[k] = append(r.kinds[k], first, then)
+		perSecond, samples, err := kind.together(ctx, handler, size)
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind.name, err)
+		}
+		r.kinds[k] = append(r.kinds[k], duration(first), duration(then), number(perSecond)+"/s",
+			duration(percentile(samples, 50))+", "+duration(percentile(samples, 99)))
 	}
 	runtime.KeepAlive(store)
 	return nil
@@ -144,19 +150,43 @@ func slicesOf[T any](all []T, n int) iter.Seq[[]T] {
 func (k kindOfQuery) measure(ctx context.Context, handler http.Handler, size int) (first, then time.Duration, err error) {
 	var samples []time.Duration
 	for i, begin := 0, time.Now(); i < 6 || time.Since(begin) < time.Second; i++ {
-		req, err := k.request(ctx, i*7%size)
+		took, err := k.ask(ctx, handler, i*7%size)
 		if err != nil {
 			return 0, 0, err
 		}
-		w := httptest.NewRecorder()
-		asked := time.Now()
-		handler.ServeHTTP(w, req)
-		samples = append(samples, time.Since(asked))
-		if body := w.Body.String(); w.Code != http.StatusOK || strings.HasPrefix(body, `{"errors"`) {
-			return 0, 0, errors.New(body)
-		}
+		samples = append(samples, took)
 	}
 	return samples[0], percentile(samples[1:], 50), nil
+}
+
+// together returns how many queries are answered in a second to [queryCallers], of which each asks again at once, and what
+// each query took.
+func (k kindOfQuery) together(ctx context.Context, handler http.Handler, size int) (perSecond float64, samples []time.Duration, err error) {
+	var mu sync.Mutex
+	took, n, err := concurrent("", queryCallers, func(ctx context.Context, _ int) error {
+		one, err := k.ask(ctx, handler, rand.IntN(size))
+		mu.Lock()
+		defer mu.Unlock()
+		samples = append(samples, one)
+		return err
+	}).turn(ctx, time.Second)
+	return float64(n) / took.Seconds(), samples, err
+}
+
+// ask returns what a query takes.
+func (k kindOfQuery) ask(ctx context.Context, handler http.Handler, i int) (time.Duration, error) {
+	req, err := k.request(ctx, i)
+	if err != nil {
+		return 0, err
+	}
+	w := httptest.NewRecorder()
+	asked := time.Now()
+	handler.ServeHTTP(w, req)
+	took := time.Since(asked)
+	if body := w.Body.String(); w.Code != http.StatusOK || strings.HasPrefix(body, `{"errors"`) {
+		return 0, errors.New(body)
+	}
+	return took, nil
 }
 
 func (k kindOfQuery) request(ctx context.Context, i int) (*http.Request, error) {
@@ -179,11 +209,11 @@ func (r *report) printKinds() {
 	if len(r.kinds) == 0 {
 		return
 	}
-	fmt.Printf("\n| query, in the handler, one at a time | %s |\n|---|%s\n", strings.Join(r.kindHeads, " | "), strings.Repeat("--:|", len(r.kindHeads)))
+	fmt.Printf("\n| query, in the handler, one at a time and together | %s |\n|---|%s\n", strings.Join(r.kindHeads, " | "), strings.Repeat("--:|", len(r.kindHeads)))
 	for k, kind := range kindsOfQueries {
 		fmt.Printf("| %s |", kind.name)
-		for _, took := range r.kinds[k] {
-			fmt.Printf(" %s |", duration(took))
+		for _, figure := range r.kinds[k] {
+			fmt.Printf(" %s |", figure)
 		}
 		fmt.Println()
 	}

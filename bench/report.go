@@ -21,7 +21,7 @@ type report struct {
 	// facts are about changes and who follows them.
 	facts []fact
 	// kinds is what each of [kindsOfQueries] takes, for each size of the catalog, which kindHeads and kindNotes tell of.
-	kinds                [][]time.Duration
+	kinds                [][]string
 	kindHeads, kindNotes []string
 	// busy is the load of the machine before git clients were served, clients and peaks are what that took.
 	busy    string
