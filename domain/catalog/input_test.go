@@ -127,6 +127,19 @@ func TestAFileThatSaysItsKindIsADocumentThoughItCannotBeRead(t *testing.T) {
 	}
 }
 
+func TestAnIDIsAPartOfAURL(t *testing.T) {
+	for id, problem := range map[string]bool{".": true, "..": true, "a/../b": true, "./a": true, "a/..": true, "...": false, ".a": false, "a..b": false, "a/b": false, "a.": false} {
+		s := build(map[string]string{"p.yaml": "kind: Person\nid: \"" + id + "\"\n", "schemas/Person.schema.json": "{}"})
+		if !problem {
+			assert.Empty(t, problems(s), id)
+			continue
+		}
+		assert.Equal(t, []string{"p.yaml:2:5 id INVALID_VALUE"}, problems(s), id)
+		assert.Nil(t, s.Document(id), id)
+		assert.NotNil(t, s.Withheld(id), "%s cannot be deleted", id)
+	}
+}
+
 func TestSchemasAreJSONWithoutDoubleKeys(t *testing.T) {
 	s := build(map[string]string{"schemas/Person.schema.json": "{\"type\": \"object\",\n \"type\": \"string\"}"})
 	assert.Equal(t, []string{"schemas/Person.schema.json:2:2 type INVALID_SCHEMA"}, problems(s))

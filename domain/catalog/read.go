@@ -132,7 +132,7 @@ func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas s
 			r.problem(lookUp(root, "kind"), "kind", ReasonUnknownKind, "the kind %.80q is neither built in nor has it a schema %s", kind, clip(schemaPath(kind)))
 		}
 	}
-	d.ID, d.Title = r.text(root, "id", true), r.text(root, "title", isBuiltIn(kind))
+	d.ID, d.Title = r.id(root), r.text(root, "title", isBuiltIn(kind))
 	d.Slug = r.slug(root, isBuiltIn(kind))
 	r.schema(schemas[kind], root)
 	if len(r.problems) > 0 {
@@ -213,6 +213,18 @@ func (r *reader) text(m *yaml.Node, field string, needed bool) string {
 		r.problem(n, field, ReasonMissingField, "the field %q is empty", field)
 	}
 	return strings.Clone(n.Value)
+}
+
+// id returns the id, which is a part of URLs: clients take "." and ".." out of these before they ask.
+func (r *reader) id(m *yaml.Node) string {
+	s := r.text(m, byID, true)
+	for part := range strings.SplitSeq(s, "/") {
+		if part == "." || part == ".." {
+			r.problem(lookUp(m, byID), byID, ReasonInvalidValue, `the id %.80q is out of reach in a URL: use no part that is "." or ".." alone`, s)
+			break
+		}
+	}
+	return s
 }
 
 func (r *reader) wrongType(n *yaml.Node, field, want string) {
