@@ -118,11 +118,17 @@ func (p *past) follow(id git.RepositoryID, before, now *Catalog) {
 	p.shrink()
 }
 
-// shrink drops what is beyond a limit, what was not used for longest first.
+// shrink drops what is beyond a limit, what was not used for longest first. One that alone is beyond the limit
+// goes first: the others would make room for what cannot stay.
 func (p *past) shrink() {
 	recent, asked := map[git.RepositoryID]int{}, 0
 	for e := p.order.Front(); e != nil; {
 		k, next := e.Value.(*kept), e.Next()
+		if k.weight() > p.limit {
+			p.drop(e)
+			e = next
+			continue
+		}
 		if k.recent {
 			recent[k.key.repository]++
 		} else {

@@ -113,6 +113,38 @@ func TestCatalogsOfThePastStayWithinTheirMemory(t *testing.T) {
 	runtime.KeepAlive(w)
 }
 
+func TestACatalogBeyondTheLimitPushesNoOthersOut(t *testing.T) {
+	settled(t, func(t *testing.T) {
+		w := newWorld(t, catalogs.Options{PastWeight: 4 << 20}, "shop", "large")
+		large := repoID("large")
+		w.create(shop)
+		w.create(large)
+		first, _ := w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "")})
+		w.run()
+		synctest.Wait()
+		w.commit(shop, mainBranch, map[string]string{"products/a.md": product("a", "x")})
+		synctest.Wait()
+		files := map[string]string{}
+		for i := range 100 {
+			files["products/p"+strconv.Itoa(i)+".md"] = product("p"+strconv.Itoa(i), strings.Repeat("x", 64<<10))
+		}
+		whole, _ := w.commit(large, mainBranch, files)
+		for path := range files {
+			files[path] = product(strings.TrimSuffix(strings.TrimPrefix(path, "products/"), ".md"), "")
+		}
+		w.commit(large, mainBranch, files)
+		synctest.Wait()
+		_, err := w.follows.OpenCommit(t.Context(), large, whole)
+		w.ok(err)
+		before, _, _ := w.faults.count()
+		_, err = w.follows.OpenCommit(t.Context(), shop, first)
+		w.ok(err)
+		if trees, _, _ := w.faults.count(); trees != before {
+			t.Error("a catalog of another repository had to be read again")
+		}
+	})
+}
+
 func TestCatalogsOfThePastAreWeighedByWhatThePresentHasNot(t *testing.T) {
 	settled(t, func(t *testing.T) {
 		const limit = 16 << 20
