@@ -167,6 +167,26 @@ func TestTheWebPage(t *testing.T) {
 		b.Sees("main .body", "Three")
 		assert.Equal(t, strings.Replace(ended, "Two", "Three", 1), string(s.get(t, fileTarget("shop", "collections/ended.md")).wants(t, http.StatusOK).body))
 	})
+	on("a mistake in a search is told where it was made", func(t *testing.T, b *browser.Window) {
+		for _, tt := range []struct{ label, id, text, told string }{
+			{"Field is", "filter", "price >> 1", "has no operator"}, {"Field is", "filter", "price<14\nhight=2", "hight"}, {"Sort by", "sort", "hight", "hight"},
+		} {
+			b.Visit("shop/catalog")
+			b.Sees("main td", "Tarrazú")
+			b.Fill("Words", "jasmine")
+			b.Fill(tt.label, tt.text)
+			b.Click("main", "Search")
+			b.Sees("#"+tt.id+"-error", tt.told)
+			b.Sees("main [role=alert]", "Nothing was searched for")
+			assert.Contains(t, b.Described(tt.id), tt.told)
+			assert.Equal(t, []string{"true", tt.text, "jasmine"}, browser.Value[[]string](b,
+				`[document.getElementById("`+tt.id+`").getAttribute("aria-invalid"), document.getElementById("`+tt.id+`").value, document.getElementById("words").value]`))
+		}
+		b.Fill("Sort by", "price")
+		b.Click("main", "Search")
+		b.Sees("main td", "Guji")
+		assert.Empty(t, browser.Value[[]string](b, `[...document.querySelectorAll("main .error")].map(e => e.innerText).filter(Boolean)`))
+	})
 	on("numbers are not rounded", func(t *testing.T, b *browser.Window) {
 		const large = "---\nid: large\nslug: large\ntitle: Large\nposition: 12345678901234567890\nmore: {n: 98765432109876543210, r: 0.10000000000000000555, t: a}\n---\n"
 		s.commit(t, "shop", commit{Branch: "main", Message: "Be large", Actions: []action{upsert("collections/large.md", large)}})

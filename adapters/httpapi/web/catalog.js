@@ -1,5 +1,5 @@
 import { below, filePath, get, isMap, missing, unlessEmpty } from "./api.js";
-import { address, facts, field, h, link, notice, shortID, table } from "./dom.js";
+import { address, facts, fault, field, h, link, notice, shortID, table } from "./dom.js";
 import { branchesOf, revision } from "./files.js";
 
 const builtIn = ["Product", "Category", "Collection"];
@@ -24,21 +24,31 @@ const listPath = (repository, kind) => builtIn.includes(kind)
 
 export async function list(repository, params, signal) {
   const { kind = "Product", q = "", filter = "", sort = "", at = "", page = "" } = params;
+  let refused;
+  const unlessRefused = (e) => {
+    if (!searched.includes(e.field)) throw e;
+    refused = e;
+    return { items: [] };
+  };
   const [status, branches, listing] = await Promise.all([
     unlessEmpty(repository, get(below(repository, "catalog"), { at }, { signal }), { counts: {} }, signal), branchesOf(repository, signal),
     unlessEmpty(repository, get(listPath(repository, kind), { kind: builtIn.includes(kind) ? "" : kind, q, filter: filter.split("\n"), sort, at, body: "none", page_size: 50, page_token: page }, { signal }),
-      { items: [] }, signal),
+      { items: [] }, signal).catch(unlessRefused),
   ]);
   const kinds = [...new Set([...builtIn, ...Object.keys(status.counts)])];
-  return [h("h1", null, "Catalog"), revision(repository, "catalog", params, branches), search(repository, params, kinds, kind),
-    table(["Title", "Id", ...(columns[kind] ?? []).map((c) => c.replace("_", " "))],
+  return [h("h1", null, "Catalog"), revision(repository, "catalog", params, branches), search(repository, params, kinds, kind, refused),
+    refused ? notice("bad", h("p", null, "Nothing was searched for: mend what is marked.")) : table(["Title", "Id", ...(columns[kind] ?? []).map((c) => c.replace("_", " "))],
       listing.items.map((d) => [link(d.title || d.id, repository, "document", { kind, id: d.id, at }), h("span", { class: "id" }, d.id), ...(columns[kind] ?? []).map((c) => cell(d, c))]),
       status.commit_id ? "Nothing is found." : "There are no documents yet: the first one makes the first commit."),
     h("p", { class: "bar" }, listing.next_page_token && link("More", repository, "catalog", { ...params, page: listing.next_page_token }),
       link("New " + kind.toLowerCase(), repository, "edit", { kind, at }))];
 }
 
-function search(repository, params, kinds, kind) {
+// What somebody fills in to search, by the names that the API has for it.
+const searched = ["q", "filter", "sort"];
+
+/** search is the form to search with; what was refused of it is told at the control. */
+function search(repository, params, kinds, kind, refused) {
   const kindInput = h("select", { name: "kind", id: "kind" }, kinds.map((k) => h("option", { selected: k === kind }, k)));
   const q = h("input", { type: "search", name: "q", value: params.q ?? "", id: "words" });
   const filter = h("textarea", { name: "filter", id: "filter", rows: 2, cols: 30, placeholder: "attributes.net_weight_g>=250" }, params.filter ?? "");
@@ -47,7 +57,9 @@ function search(repository, params, kinds, kind) {
     e.preventDefault();
     location.hash = address(repository, "catalog", { ...params, kind: kindInput.value, q: q.value, filter: filter.value, sort: sort.value, page: "" });
   };
-  return h("form", { class: "bar", role: "search", onsubmit: go }, field("Kind", kindInput), field("Words", q), field("Field is", filter, "One condition in a line."), field("Sort by", sort), h("button", { class: "main" }, "Search"));
+  const form = h("form", { class: "bar", role: "search", onsubmit: go }, field("Kind", kindInput), field("Words", q), field("Field is", filter, "One condition in a line."), field("Sort by", sort), h("button", { class: "main" }, "Search"));
+  if (refused) fault(form.elements[refused.field], refused.message);
+  return form;
 }
 
 export async function document(repository, { kind, id, at = "" }, signal) {
