@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"compress/zlib"
 	"context"
 	"crypto/sha1"
@@ -63,12 +64,12 @@ func TestGitClientsThatAreTooSlowAreCutOff(t *testing.T) {
 		defer tick.Stop()
 		ended := make(chan error, 1)
 		go func() {
-			_, err := s.postGit(t.Context(), "receive-pack", "slow", io.MultiReader(bytes.NewReader(push[:len(push)/2]), dripping{t.Context(), bytes.NewReader(push[len(push)/2:]), tick}))
-			ended <- err
+			told, err := s.postGit(t.Context(), "receive-pack", "slow", io.MultiReader(bytes.NewReader(push[:len(push)/2]), dripping{t.Context(), bytes.NewReader(push[len(push)/2:]), tick}))
+			ended <- cmp.Or(err, errors.New(told))
 		}()
 		eventually(t, "the push does not begin", s.atWork(t, "index-pack"))
 		s.othersGoOn(t, "sending.md")
-		require.ErrorContains(t, <-ended, "408: the request body stalled or came too slowly")
+		require.ErrorContains(t, <-ended, "\x03the request body stalled or came too slowly")
 		eventually(t, "something is left of the push", s.nothingAtWork(t))
 		s.get(t, inRepository("slow", "/commits/main")).wants(t, http.StatusNotFound)
 	})

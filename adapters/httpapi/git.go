@@ -241,7 +241,10 @@ func (a *api) serveGit(c *call, service git.PackService, limit int64, advice str
 // nothing but the number. Once the answer was begun, it is told there why it ends, and the answer is broken off.
 func (a *api) refuseGit(out *gitAnswer, err error) error {
 	c, e := out.c, errs.From(err)
-	if c.r.Context().Err() != nil {
+	if c.body.stalled() && c.w.status == 0 {
+		c.w.Header().Set("Connection", "close") // what comes of the body later is no request
+	}
+	if c.r.Context().Err() != nil && !c.body.stalled() {
 		return err
 	}
 	if c.w.status != 0 {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
@@ -174,6 +175,20 @@ func TestAConnectionIsOfUseAfterARequestOfGitThatIsRefused(t *testing.T) {
 			}
 		}
 		require.NoError(t, conn.Close())
+	}
+}
+
+func TestGitIsToldThatItsRequestCameTooSlowly(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	c := serve(t, newStore(t), httpapi.Options{Packs: &packs{}, IdleTimeout: 250 * time.Millisecond, Registerer: reg})
+	for service, want := range map[string]string{
+		"upload-pack":  "ERR the request body stalled or came too slowly: send it without pauses\n",
+		"receive-pack": "\x03the request body stalled or came too slowly: send it without pauses0000",
+	} {
+		status, told := raw(t, c.server, fmt.Sprintf("POST /git/shop.git/git-%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-%s-request\r\nContent-Length: 100\r\n\r\nbegun", service, service))
+		assert.Equal(t, http.StatusOK, status, service)
+		assert.Contains(t, told, want)
+		wantMetric(t, reg, fmt.Sprintf(`gitstore_http_requests_total{method="POST",route="/git/{repository}.git/git-%s",status="408"} 1`, service))
 	}
 }
 

@@ -171,7 +171,7 @@ const maxLogged = 256
 
 func (a *api) account(c *call, err error, took time.Duration) {
 	status := cmp.Or(c.outcome, c.w.status)
-	if c.r.Context().Err() != nil && !c.isOverdue() && !(err == nil && c.lasting()) {
+	if c.r.Context().Err() != nil && !c.isOverdue() && !c.body.stalled() && !(err == nil && c.lasting()) {
 		status = statusClientGone
 	}
 	a.metrics.observe(c.route, status, took)

@@ -166,6 +166,10 @@ func (b *body) explain(err error) error {
 	return errs.Wrap(err, errs.ReasonInvalidArgument, "the request body is malformed")
 }
 
+// stalled reports whether the body was given up because it came too slowly. The server cancels the context of the request then,
+// although the client is still there.
+func (b *body) stalled() bool { return errs.Is(b.failure, errs.ReasonDeadlineExceeded) }
+
 // blame returns the body's failure if there is one, else err: of a call that was fed by the body.
 func (b *body) blame(err error) error {
 	if err != nil && b.failure != nil {
