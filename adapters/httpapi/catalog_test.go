@@ -311,18 +311,16 @@ func TestDocumentsOfAKindOfTheRepositorysOwnAreServed(t *testing.T) {
 }
 
 func TestIDsReachTheirDocumentsAsTheyAre(t *testing.T) {
-	ids := []string{"a/b", "ü x", "50%", "a?b#c", "..", "日本"}
+	ids := []string{"a/b", "ü x", "50%", "a?b#c", "...", "日本"}
 	files := map[string]string{}
 	for i, id := range ids {
 		files[fmt.Sprintf("products/%d.md", i)] = fmt.Sprintf("---\nid: %q\nsku: %q\nslug: s-%d\ntitle: T\ncategory: c\nprice: \"1\"\ncurrency: EUR\nstatus: draft\ninventory_status: preorder\n---\n", id, "SKU "+id, i)
 	}
 	w := openShop(t, files)
 	for _, id := range ids {
-		if id != ".." { // a path that clients clean away
-			a := w.get(shopCatalog + "/products/" + url.PathEscape(id)).wants(http.StatusOK)
-			if a.json()["id"] != id {
-				t.Errorf("%q is answered with %s", id, a.body)
-			}
+		a := w.get(shopCatalog + "/products/" + url.PathEscape(id)).wants(http.StatusOK)
+		if a.json()["id"] != id {
+			t.Errorf("%q is answered with %s", id, a.body)
 		}
 		if got := w.get(shopCatalog + "/products?sku=" + url.QueryEscape("SKU "+id)).wants(http.StatusOK).items("id"); !slices.Equal(got, []string{id}) {
 			t.Errorf("the sku of %q finds %q", id, got)
