@@ -142,7 +142,11 @@ func questionOf(q catalog.Query) url.Values {
 		}
 	}
 	for _, c := range q.Where {
-		question.Add("filter", c.Field+string(c.Operator)+c.Value)
+		value := c.Value
+		if value != "" && strings.Contains(" =<>", value[:1]) {
+			value = " " + value // what begins like this has a blank in front
+		}
+		question.Add("filter", c.Field+string(c.Operator)+value)
 	}
 	var orders []string
 	for _, o := range q.Sort {

@@ -75,7 +75,7 @@ const (
 )
 
 // ParseFieldCondition reads a condition such as "supplier.name=Ada" or "attributes.capacity_ml >= 250". White space around the
-// field and the value is left out. A value that begins with one of = < > has white space in front, to be told from an
+// field and one blank in front of the value are left out, so that a value which begins with one of = < > can be told from an
 // operator. It fails with INVALID_ARGUMENT.
 func ParseFieldCondition(text string) (FieldCondition, error) {
 	i := max(strings.IndexAny(text, "=!<>"), 0)
@@ -91,7 +91,7 @@ func ParseFieldCondition(text string) (FieldCondition, error) {
 			return FieldCondition{}, errs.InvalidField(errs.ReasonInvalidArgument, "filter",
 				"the filter %q has no operator that is known: use one of = != < <= > >=, and a blank in front of a value that begins with one of = < >", clip(text))
 		default:
-			return FieldCondition{Field: field, Operator: op, Value: strings.TrimSpace(value)}, nil
+			return FieldCondition{Field: field, Operator: op, Value: strings.TrimPrefix(value, " ")}, nil
 		}
 	}
 	return FieldCondition{}, invalidCondition(text)

@@ -123,7 +123,7 @@ func TestConditionsAndOrdersAreReadAsPeopleWriteThem(t *testing.T) {
 	for text, want := range map[string]catalog.FieldCondition{
 		"a=b": {Field: "a", Operator: "=", Value: "b"}, "a!=": {Field: "a", Operator: "!="}, "a.b>=1": {Field: "a.b", Operator: ">=", Value: "1"},
 		"a<=1": {Field: "a", Operator: "<=", Value: "1"}, "a<b=c": {Field: "a", Operator: "<", Value: "b=c"},
-		"a >= 1": {Field: "a", Operator: ">=", Value: "1"}, " a=\tb c ": {Field: "a", Operator: "=", Value: "b c"}, "a= ": {Field: "a", Operator: "="},
+		"a >= 1": {Field: "a", Operator: ">=", Value: "1"}, " a=  b c\n": {Field: "a", Operator: "=", Value: " b c\n"}, "a= ": {Field: "a", Operator: "="},
 		"a= =b": {Field: "a", Operator: "=", Value: "=b"}, "a> >1": {Field: "a", Operator: ">", Value: ">1"}, "a=!b": {Field: "a", Operator: "=", Value: "!b"},
 	} {
 		got, err := catalog.ParseFieldCondition(text)
