@@ -184,7 +184,7 @@ func TestTheWebPage(t *testing.T) {
 		}
 		b.Fill("Sort by", "price")
 		b.Click("main", "Search")
-		b.Sees("main td", "Guji")
+		b.Sees("main td", "prod-1001")
 		assert.Empty(t, browser.Value[[]string](b, `[...document.querySelectorAll("main .error")].map(e => e.innerText).filter(Boolean)`))
 	})
 	on("numbers are not rounded", func(t *testing.T, b *browser.Window) {
