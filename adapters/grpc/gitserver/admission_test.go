@@ -159,17 +159,23 @@ func TestAStreamHoldsItsPlaceUntilItEnds(t *testing.T) {
 	}
 }
 
-func TestAClientThatTakesNothingIsBrokenOffAndItsPlaceGoesToTheNext(t *testing.T) {
+// endlessListing is a store whose listings have no end for as long as endless is true.
+func endlessListing(t *testing.T) (store odd, endless *atomic.Bool) {
+	t.Helper()
 	path, err := git.ParseTreePath("a")
 	require.NoError(t, err)
-	var endless atomic.Bool
+	endless = &atomic.Bool{}
 	endless.Store(true)
-	store := odd{listFiles: func(context.Context) iter.Seq2[ports.FileInfo, error] {
+	return odd{listFiles: func(context.Context) iter.Seq2[ports.FileInfo, error] {
 		return func(yield func(ports.FileInfo, error) bool) {
 			for yield(ports.FileInfo{Path: path, ID: someID}, nil) && endless.Load() {
 			}
 		}
-	}}
+	}}, endless
+}
+
+func TestAClientThatTakesNothingIsBrokenOffAndItsPlaceGoesToTheNext(t *testing.T) {
+	store, endless := endlessListing(t)
 	s := start(t, store, gitserver.Options{
 		Limits: gitserver.Limits{HeavyReads: 1, RepositoryShare: 100, QueueWait: time.Hour}, MaxStall: 250 * time.Millisecond,
 	})
@@ -187,16 +193,7 @@ func TestAClientThatTakesNothingIsBrokenOffAndItsPlaceGoesToTheNext(t *testing.T
 }
 
 func TestOthersAreServedWhileAClientTakesNothing(t *testing.T) {
-	path, err := git.ParseTreePath("a")
-	require.NoError(t, err)
-	var endless atomic.Bool
-	endless.Store(true)
-	store := odd{listFiles: func(context.Context) iter.Seq2[ports.FileInfo, error] {
-		return func(yield func(ports.FileInfo, error) bool) {
-			for yield(ports.FileInfo{Path: path, ID: someID}, nil) && endless.Load() {
-			}
-		}
-	}}
+	store, endless := endlessListing(t)
 	s := start(t, store, gitserver.Options{Limits: gitserver.Limits{HeavyWork: 1, RepositoryShare: 100, QueueWait: time.Hour}})
 	slow, err := s.content().ListFiles(t.Context(), listing())
 	require.NoError(t, err)
