@@ -293,7 +293,7 @@ func blobsOf(ctx context.Context, d Draft, root git.ObjectID, edits []tree.FileE
 // RequestOf returns the request id and fingerprint that a commit was made for, "" if it was made without.
 func RequestOf(c *git.Commit) (id, fingerprint string) {
 	id, fingerprint, _ = strings.Cut(c.Header(requestHeader), " ")
-	return id, fingerprint
+	return strings.Clone(id), fingerprint // who remembers the id does not keep the whole commit
 }
 
 // fingerprint tells two requests apart. Times are left out: a retry may have been given another "now".
