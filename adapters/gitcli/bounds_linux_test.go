@@ -1,7 +1,10 @@
 package gitcli_test
 
 import (
+	"bytes"
+	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -11,6 +14,8 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/pktline"
+	"github.com/gitstore-dev/gitstore/ports"
 )
 
 func TestAPushIsRefusedThatGitNeedsTooMuchMemoryFor(t *testing.T) {
@@ -54,4 +59,37 @@ func TestAFetchIsRefusedThatGitNeedsTooMuchFor(t *testing.T) {
 		require.Equal(t, errs.ReasonPackTooLarge, errs.ReasonOf(err), "%v", err)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// What makes the pack is a child of the process that answers the client, and that one knows only that its child died: it says that the
+// repository may be corrupt.
+func TestAFetchIsRefusedWhosePackGitNeedsTooMuchMemoryFor(t *testing.T) {
+	dir := t.TempDir()
+	filled := openStore(t, dir)
+	createShop(t, filled)
+	var stream bytes.Buffer
+	stream.WriteString("commit refs/heads/main\ncommitter A <a@example.com> 1700000000 +0000\ndata 2\nx\n")
+	for i := range 40_000 {
+		fmt.Fprintf(&stream, "M 100644 inline d%d/%d.md\ndata 6\n%05d\n\n", i/100, i, i)
+	}
+	stream.WriteString("done\n")
+	require.NoError(t, filled.Import(t.Context(), shopID(t), &stream))
+	require.NoError(t, filled.Close())
+	var log bytes.Buffer
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir, GitMemory: 4 << 20, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	head := value[ports.Resolved](t)(s.Repository(shopID(t)).ResolveRevision(t.Context(), git.Head())).Commit
+
+	request := string(pktline.Append(nil, "command=fetch\n")) + "0001" + string(pktline.Append(nil, "want "+head.String()+"\n")) +
+		string(pktline.Append(nil, "done\n")) + pktline.Flush
+	var out bytes.Buffer
+	err = s.UploadPack(t.Context(), shopID(t), 2, strings.NewReader(request), &out)
+	require.Equal(t, errs.ReasonPackTooLarge, errs.ReasonOf(err), "%v", err)
+	require.ErrorContains(t, err, "git needs more memory for it than the 4 MiB that it is given: fetch less at once")
+	require.Contains(t, out.String(), "packfile\n")
+	require.NotContains(t, out.String(), "fatal")
+	require.NotContains(t, out.String(), "corruption", "the client is told so by nobody")
+	require.NotContains(t, log.String(), `"level":"ERROR"`)
+	require.Contains(t, log.String(), "Out of memory", "what git said is in the log")
 }

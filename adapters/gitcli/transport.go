@@ -1,7 +1,6 @@
 package gitcli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -26,7 +25,7 @@ func uploadPack(v git.ProtocolVersion, advertise bool) command.Command {
 	if advertise {
 		c = command.Git("upload-pack", "--strict", "--stateless-rpc", "--http-backend-info-refs", ".")
 	}
-	return c.Bounded().WithProtocol(v).WithConfig(
+	return c.Bounded().Banded().WithProtocol(v).WithConfig(
 		"transfer.hideRefs=refs", "transfer.hideRefs=!refs/heads", "transfer.hideRefs=!refs/tags",
 		"uploadpack.allowFilter=true", "uploadpackfilter.allow=false", "uploadpackfilter.blob:none.allow=true",
 		"uploadpackfilter.blob:limit.allow=true", "uploadpackfilter.tree.allow=true", "uploadpackfilter.tree.maxDepth=0",
@@ -60,14 +59,13 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, v git.Proto
 		return err
 	}
 	lines := &uploadRequest{lines: pktline.NewReader(in), left: ports.MaxUploadRequest}
-	told := &answerWriter{w: out}
-	err = s.runner.Exchange(ctx, r.dir, uploadPack(v, false), lines, told)
+	err = s.runner.Exchange(ctx, r.dir, uploadPack(v, false), lines, out)
 	if exit, ended := errors.AsType[*command.ExitError](err); ended {
-		if told.refused() {
+		if exit.Refused {
 			return nil
 		}
 		if noHistory.MatchString(exit.Said) {
-			_, err = told.Write(pktline.Append(nil, "ERR no commit is within the limits of the shallow history: "+
+			_, err = out.Write(pktline.Append(nil, "ERR no commit is within the limits of the shallow history: "+
 				"--shallow-since needs an earlier date, --shallow-exclude the name of one branch or tag\n"))
 		}
 	}
@@ -127,6 +125,9 @@ func (s *Store) exchanged(ctx context.Context, r *repo, err error) error {
 		return errs.From(err)
 	case refusals.MatchString(exit.Said):
 		return errs.Wrap(err, errs.ReasonInvalidArgument, "the request is not one of Git's pack protocol: use a git client")
+	case errs.ReasonOf(err) == errs.ReasonPackTooLarge:
+		s.logger.WarnContext(ctx, "a client asked for more than git is given for it", "repository", r.id.String(), "error", err, "stderr", exit.Said)
+		return errs.From(err)
 	}
 	s.logger.ErrorContext(ctx, "git failed to serve a client", "repository", r.id.String(), "error", err, "stderr", exit.Said)
 	return errs.From(err)
@@ -161,39 +162,4 @@ func (u *uploadRequest) Read(b []byte) (int, error) {
 	n := copy(b, u.line)
 	u.line = u.line[n:]
 	return n, nil
-}
-
-// answerWriter passes on what git answers, and remembers the end of it.
-type answerWriter struct {
-	w    io.Writer
-	tail []byte
-}
-
-// maxTail is as long as a pkt-line with an error of git may be.
-const maxTail = 1 << 10
-
-// Write implements io.Writer.
-func (t *answerWriter) Write(b []byte) (int, error) {
-	t.tail = append(t.tail, b[max(0, len(b)-maxTail):]...)
-	t.tail = t.tail[max(0, len(t.tail)-maxTail):]
-	return t.w.Write(b)
-}
-
-// lineLength is what a pkt-line at the beginning of b says that its length is, 0 if there is none.
-func lineLength(b []byte) int {
-	n, err := strconv.ParseUint(string(b[:min(4, len(b))]), 16, 16)
-	if err != nil {
-		return 0
-	}
-	return int(n)
-}
-
-// refused reports whether the last pkt-line is "ERR", which tells the client's user why there is nothing more
-// (gitprotocol-pack(5)).
-func (t *answerWriter) refused() bool {
-	at := bytes.LastIndex(t.tail, []byte("ERR "))
-	if at < 4 {
-		return false
-	}
-	return lineLength(t.tail[at-4:]) == len(t.tail)-at+4
 }

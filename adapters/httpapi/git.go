@@ -249,7 +249,7 @@ func (a *api) refuseGit(out *gitAnswer, err error) error {
 	}
 	if c.w.status != 0 {
 		why := clip(e.Error(), maxGitError)
-		if e.Kind != errs.Unavailable && !strings.Contains(why, "try again") {
+		if e.Kind != errs.Unavailable && e.Kind != errs.TooLarge && !strings.Contains(why, "try again") {
 			why += ": try again, with less at once if that does not help"
 		}
 		out.breakOff(why)

@@ -107,7 +107,7 @@ var table = []row{
 		allow:   []string{"domain/errs", "internal/failpoint", "golang.org/x/sys/unix"},
 		tests:   []string{"golang.org/x/sync/errgroup"},
 	},
-	{pattern: "adapters/gitcli/command", allow: []string{"adapters/gitcli/disk", "domain/...", "golang.org/x/sys/unix", "os/exec"}},
+	{pattern: "adapters/gitcli/command", allow: []string{"adapters/gitcli/disk", "domain/...", "internal/pktline", "golang.org/x/sys/unix", "os/exec"}},
 	{
 		pattern: "adapters/gitcli/packfile",
 		allow: []string{

@@ -17,26 +17,39 @@ type Follower struct {
 
 // Write implements io.Writer. It never fails.
 func (f *Follower) Write(b []byte) (int, error) {
-	written := len(b)
-	for len(b) > 0 && !f.lost {
-		if f.left == 0 {
-			n := copy(f.digits[f.read:], b)
-			b = b[n:]
-			if f.read += n; f.read == lengthDigits {
-				f.begin()
-			}
-			continue
+	for at := 0; at < len(b); {
+		at += f.Step(b[at:])
+	}
+	return len(b), nil
+}
+
+// Step follows b as far as the length of a line, its band or the line itself ends there, and returns how many bytes those are: one at
+// least, if there are any.
+func (f *Follower) Step(b []byte) int {
+	switch {
+	case f.lost || len(b) == 0:
+		return len(b)
+	case f.left == 0:
+		n := copy(f.digits[f.read:], b)
+		if f.read += n; f.read == lengthDigits {
+			f.begin()
 		}
-		if f.fresh && b[0] <= byte(ErrorBand) {
+		return n
+	}
+	n := min(f.left, len(b))
+	if f.fresh {
+		n = 1
+		if b[0] <= byte(ErrorBand) {
 			f.band = Band(b[0])
 		}
 		f.fresh = false
-		n := min(f.left, len(b))
-		b = b[n:]
-		f.left -= n
 	}
-	return written, nil
+	f.left -= n
+	return n
 }
+
+// Lost reports that what passes is not lines.
+func (f *Follower) Lost() bool { return f.lost }
 
 // begin takes in the length of a line.
 func (f *Follower) begin() {

@@ -30,14 +30,24 @@ func awaitExit(pid int) bool {
 func yieldCores(group int) { _ = unix.Setpriority(unix.PRIO_PGRP, group, 19) }
 
 // bound sets limits of a process (prlimit(2)): how much memory of its own it may have, to which the files that it maps to read
-// do not count (RLIMIT_DATA), and how much time of a processor it may take. One that has ended needs none.
+// do not count (RLIMIT_DATA), and how much time of a processor it may take. A lower limit that it has already stays. A process that has
+// ended needs none.
 func bound(pid int, memory int64, cpu time.Duration) error {
-	for resource, most := range map[int]uint64{
-		unix.RLIMIT_DATA: uint64(max(memory, 0)),
-		unix.RLIMIT_CPU:  uint64(cpu / time.Second), //nolint:gosec // it is a constant
+	for _, limit := range []struct {
+		resource int
+		most     uint64
+	}{
+		{unix.RLIMIT_DATA, uint64(max(memory, 0))},
+		{unix.RLIMIT_CPU, uint64(cpu / time.Second)}, //nolint:gosec // it is a constant
 	} {
-		limit := unix.Rlimit{Cur: most, Max: most + 1} // at the higher one of the time the process is killed, and says nothing
-		if err := unix.Prlimit(pid, resource, &limit, nil); err != nil && !errors.Is(err, unix.ESRCH) {
+		var has unix.Rlimit
+		err := unix.Prlimit(pid, limit.resource, nil, &has)
+		if err == nil {
+			// At the higher one of the time the process is killed, and says nothing.
+			is := unix.Rlimit{Cur: min(limit.most, has.Cur), Max: min(limit.most+1, has.Max)}
+			err = unix.Prlimit(pid, limit.resource, &is, nil)
+		}
+		if err != nil && !errors.Is(err, unix.ESRCH) {
 			return err
 		}
 	}

@@ -39,6 +39,7 @@ type Command struct {
 	// background has the processes of the command leave the cores to others.
 	background bool
 	bounded    bool
+	banded     bool
 }
 
 // Git returns the command "git subcommand flags…".
@@ -92,6 +93,13 @@ func (c Command) Bounded() Command {
 	return c
 }
 
+// Banded says that the command answers a git client in pkt-lines, on bands once there are any: [Runner.Exchange] keeps back what it
+// says there of its failure, which may name directories and mistakes the bounds of a process for damage.
+func (c Command) Banded() Command {
+	c.banded = true
+	return c
+}
+
 // env is what the command is given beside what all commands are. Of a variable that is named twice the last counts.
 func (c Command) env() []string {
 	env := configEnv(len(fixedConfig), c.config)
@@ -136,6 +144,8 @@ type Runner struct {
 	// memory is the most of its own that a process has that is bounded, in bytes.
 	memory  int64
 	started atomic.Int64
+	// unbound is told once, not for each process.
+	unbound sync.Once
 }
 
 // maxCPU is the most time of a processor that a process takes which is bounded. To check a push of the largest size takes a minute
@@ -238,7 +248,7 @@ func (r *Runner) start(p *child, c Command) error {
 	}
 	if err == nil && c.bounded {
 		if unbound := bound(p.Process.Pid, r.memory, maxCPU); unbound != nil {
-			r.logger.Warn("a git process has no bounds", "subcommand", c.args[0], "error", unbound)
+			r.unbound.Do(func() { r.logger.Warn("git processes have no bounds", "subcommand", c.args[0], "error", unbound) })
 		}
 	}
 	return err
@@ -299,8 +309,13 @@ func (r *Runner) failure(ctx context.Context, c Command, err error, p *child) er
 	if ctx.Err() != nil {
 		return errs.From(ctx.Err())
 	}
-	r.logger.ErrorContext(ctx, "git failed", "subcommand", c.args[0], "error", err, "stderr", p.said.String())
-	return r.describe(c, err, p)
+	described := r.describe(c, err, p)
+	level := slog.LevelError
+	if errs.ReasonOf(described) == errs.ReasonPackTooLarge { // it is the client who asks for too much
+		level = slog.LevelWarn
+	}
+	r.logger.Log(ctx, level, "git failed", "subcommand", c.args[0], "error", err, "stderr", p.said.String())
+	return described
 }
 
 // describe returns the error of a command that failed.
@@ -309,7 +324,11 @@ func (r *Runner) describe(c Command, err error, p *child) error {
 		return errs.New(errs.ReasonStorageFull, "the disk is full: free some space and try again")
 	}
 	if why := outOfBounds(p.said.String(), err, r.memory); c.bounded && why != "" {
-		return errs.Wrap(err, errs.ReasonPackTooLarge, why+": push the history in parts, the oldest commits first, or fetch less at once")
+		advice := "push the history in parts, the oldest commits first"
+		if c.banded {
+			advice = "fetch less at once, such as one branch alone, or with --depth or --filter"
+		}
+		return errs.Wrap(err, errs.ReasonPackTooLarge, why+": "+advice)
 	}
 	return errs.Wrap(fmt.Errorf("git %s: %w", c.args[0], err), errs.ReasonInternal, "git failed")
 }

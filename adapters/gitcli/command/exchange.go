@@ -16,6 +16,8 @@ import (
 type ExitError struct {
 	// Said is the end of what git said on its standard error. It may name directories: it is not for clients as it is.
 	Said string
+	// Refused reports that a command that is [Command.Banded] has told its client why it fails, on a line "ERR" (gitprotocol-pack(5)).
+	Refused bool
 	// err is what [Runner.Output] would have returned.
 	err error
 }
@@ -43,6 +45,10 @@ func (r *Runner) Exchange(ctx context.Context, dir string, c Command, in io.Read
 
 	var written error
 	var writing sync.WaitGroup
+	bands := &bandWriter{w: out}
+	if c.banded {
+		out = bands
+	}
 	writing.Go(func() {
 		if written = p.pass(out); written != nil {
 			p.Kill()
@@ -55,6 +61,7 @@ func (r *Runner) Exchange(ctx context.Context, dir string, c Command, in io.Read
 	_ = p.Stdin.Close()
 	writing.Wait()
 	ended := p.child.wait()
+	_, _ = p.child.said.Write(bands.said.b)
 	switch {
 	case read != nil:
 		return read
@@ -63,12 +70,15 @@ func (r *Runner) Exchange(ctx context.Context, dir string, c Command, in io.Read
 	case ctx.Err() != nil:
 		return errs.From(context.Cause(ctx))
 	case ended == nil:
+		if len(bands.said.b) > 0 {
+			r.logger.WarnContext(ctx, "git complained to a client", "subcommand", c.args[0], "stderr", p.child.said.String())
+		}
 		return nil
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](ended); !ok || !exit.Exited() {
 		return r.failure(ctx, c, ended, p.child)
 	}
-	return &ExitError{Said: p.child.said.String(), err: r.describe(c, ended, p.child)}
+	return &ExitError{Said: p.child.said.String(), Refused: bands.refused, err: r.describe(c, ended, p.child)}
 }
 
 // feed writes what in has to the standard input of the process, and returns what in fails with. A process that has ended
