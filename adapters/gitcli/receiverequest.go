@@ -69,7 +69,7 @@ func readReceiveRequest(in io.Reader, f git.ObjectFormat, allowed []string) (*re
 		if left -= len(line); left < 0 {
 			return errs.New(errs.ReasonTooManyActions, "the names of the refs that are pushed are too long together: push fewer at once")
 		}
-		return req.add(line, f)
+		return req.add(line, f, allowed)
 	})
 	if err != nil || !req.wantsOptions {
 		return req, err
@@ -118,14 +118,14 @@ func (r *receiveRequest) addOption(option string, allowed []string) error {
 }
 
 // add reads a line. Capabilities stand in that of the first command.
-func (r *receiveRequest) add(line []byte, f git.ObjectFormat) error {
+func (r *receiveRequest) add(line []byte, f git.ObjectFormat, options []string) error {
 	if bytes.HasPrefix(line, []byte("shallow ")) {
 		r.shallow = true
 		return nil
 	}
 	command, capabilities, _ := bytes.Cut(line, []byte{0})
 	if len(r.commands) == 0 {
-		if err := r.take(string(capabilities), f); err != nil {
+		if err := r.take(string(capabilities), f, options); err != nil {
 			return err
 		}
 	}
@@ -140,7 +140,7 @@ func (r *receiveRequest) add(line []byte, f git.ObjectFormat) error {
 }
 
 // take reads the capabilities that a client asks for; it can only ask for those that were advertised.
-func (r *receiveRequest) take(capabilities string, f git.ObjectFormat) error {
+func (r *receiveRequest) take(capabilities string, f git.ObjectFormat, options []string) error {
 	for c := range strings.FieldsSeq(capabilities) {
 		switch name, value, _ := strings.Cut(c, "="); name {
 		case "report-status":
@@ -150,6 +150,9 @@ func (r *receiveRequest) take(capabilities string, f git.ObjectFormat) error {
 		case "atomic":
 			r.atomic = true
 		case "push-options":
+			if len(options) == 0 {
+				return errs.New(errs.ReasonInvalidArgument, "push options are not taken here: push without -o and without push.pushOption")
+			}
 			r.wantsOptions = true
 		case "object-format":
 			if value != f.String() {
