@@ -10,6 +10,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/repository"
+	"github.com/gitstore-dev/gitstore/internal/failpoint"
 )
 
 const (
@@ -71,9 +72,14 @@ func (r *repo) packRefsOnce(ctx context.Context) error {
 	if _, err := r.store.runner.Output(ctx, r.dir, command.Git("pack-refs", "--all", "--no-prune"), nil); err != nil {
 		return err
 	}
+	failpoint.Reach(failpoint.RefsPacked)
 	if err := r.store.refs.syncPath(r.dir); err != nil {
 		return errs.From(err)
 	}
+	failpoint.Reach(failpoint.PackedRefsSynced)
 	_, err := r.store.runner.Output(ctx, r.dir, command.Git("pack-refs", "--all", "--prune"), nil)
+	if err == nil {
+		failpoint.Reach(failpoint.RefsPruned)
+	}
 	return err
 }

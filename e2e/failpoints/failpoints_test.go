@@ -352,6 +352,40 @@ func TestAServiceThatEndsBetweenTwoStepsOfTheSettingOfAPolicyHasOneOfTheTwo(t *t
 	}
 }
 
+func TestAServiceThatEndsWhileItPutsRefsIntoOneFileLosesNone(t *testing.T) {
+	s := startService(t)
+	for _, p := range []failpoint.Point{failpoint.RefsPacked, failpoint.PackedRefsSynced, failpoint.RefsPruned} {
+		t.Run(string(p), func(t *testing.T) {
+			id := prepare(t, s, string(p))
+			want := s.refs(t, id)
+			head := want[mainBranch.String()]
+			var all []git.RefUpdate
+			for i := range 1000 { // that many have the repository maintained
+				name := branch(fmt.Sprintf("many/%d", i))
+				all = append(all, git.RefUpdate{Name: name, Expected: git.ExpectAbsent(), New: head})
+				want[name.String()] = head
+			}
+			s.arm(t, p)
+			// The service may end before the answer: the refs have moved by then.
+			_, _ = s.client.Repository(id).UpdateRefs(t.Context(), all)
+			s.restart(t)
+			require.Equal(t, want, s.refs(t, id))
+			require.Empty(t, s.leftovers(t))
+
+			commit, err := s.commit(t.Context(), id, ports.CommitFiles{Branch: mainBranch, Message: "Write at once"}, string(p))
+			require.NoError(t, err)
+			want[mainBranch.String()] = commit.Commit
+			gone := all[7].Name
+			require.NoError(t, s.client.Repository(id).DeleteBranch(t.Context(), ports.DeleteRef{Name: gone}))
+			delete(want, gone.String())
+			s.process.Signal(os.Kill)
+			s.restart(t)
+			require.Equal(t, want, s.refs(t, id))
+		})
+	}
+	require.Empty(t, s.fsck(t))
+}
+
 // policy returns the policy of a repository, "" if it has none of its own.
 func (s *service) policy(t *testing.T, id git.RepositoryID) string {
 	t.Helper()

@@ -52,6 +52,16 @@ const (
 	FileMoved Point = "file-moved"
 )
 
+// The points of a maintenance that puts refs into one file.
+const (
+	// RefsPacked is when the file is there, and its name may not be on the disk.
+	RefsPacked Point = "refs-packed"
+	// PackedRefsSynced is when its name is on the disk.
+	PackedRefsSynced Point = "packed-refs-synced"
+	// RefsPruned is when the refs have no files of their own any more.
+	RefsPruned Point = "refs-pruned"
+)
+
 // The files by which a test has a say in what happens, and hears of it.
 const (
 	// Hold holds the name of a point: who reaches it goes no further while the file is there.
