@@ -267,6 +267,9 @@ func TestAnInvalidDocumentIsRefusedWithAllThatIsWrong(t *testing.T) {
 		{"fields", "PATCH", "/products/a", `{"price":"cheap","currency":"EURO","status":"sold","tags":[1]}`, "products/a.md:7:8 price INVALID_PRICE;products/a.md:8:11 currency INVALID_CURRENCY;products/a.md:9:9 status INVALID_VALUE;products/a.md:11:8 tags[0] WRONG_TYPE"},
 		{"missing", "PUT", "/products/new", `{"slug":"new"}`, "MISSING_FIELD"},
 		{"slug of another", "PATCH", "/products/a", `{"slug":"slug-b"}`, "products/b.md:4:7 slug DUPLICATE_SLUG"},
+		{"slug and file of another", "POST", "/categories", `{"id":"x","slug":"early","title":"X"}`, "categories/x.md:3:7 slug DUPLICATE_SLUG"},
+		{"slug of another new one", "POST", "/changes", `{"changes":[{"action":"create","kind":"Product","id":"e","document":` + newProduct + `}},{"action":"create","kind":"Product","id":"slug-e","document":` +
+			strings.NewReplacer(`"e"`, `"slug-e"`, "SKU-e", "SKU-f").Replace(newProduct) + "}}]}", "products/slug-e.md:4:7 slug DUPLICATE_SLUG"},
 		{"sku of another", "POST", "/products", strings.Replace(newProduct, "SKU-e", "SKU-a", 1) + "}", "products/slug-e.md:3:6 sku DUPLICATE_SKU"},
 		{"no category", "PATCH", "/products/a", `{"category":"gone"}`, "products/a.md:6:11 category BROKEN_REFERENCE"},
 		{"category in use", "DELETE", "/categories/early", "", "products/a.md:6:11 category BROKEN_REFERENCE;products/b.md:6:11 category BROKEN_REFERENCE"},
@@ -483,7 +486,7 @@ func TestBadWritesOfDocumentsAreRefused(t *testing.T) {
 		{"many changes", "POST", shopCatalog + "/changes", change(patch("a") + strings.Repeat(","+patch("b"), 1000)), 400, "TOO_MANY_ACTIONS", "changes", nil},
 		{"a document twice", "POST", shopCatalog + "/changes", change(patch("a") + "," + patch("a")), 400, "INVALID_ARGUMENT", "changes[1].id", nil},
 		{"one unknown among several", "POST", shopCatalog + "/changes", change(patch("a") + "," + patch("nobody")), 404, "DOCUMENT_NOT_FOUND", "changes[1]", nil},
-		{"a file twice", "POST", shopCatalog + "/changes", change(`{"action":"create","kind":"Category","id":"x","document":{"slug":"y"}},{"action":"create","kind":"Category","id":"y","document":{}}`), 400, "DUPLICATE_PATH", "changes[1].path", nil},
+		{"a file twice", "POST", shopCatalog + "/changes", change(`{"action":"create","kind":"Category","id":"x","document":{"path":"categories/y.md"}},{"action":"create","kind":"Category","id":"y","document":{"path":"categories/y.md"}}`), 400, "DUPLICATE_PATH", "changes[1].path", nil},
 		{"unknown action", "POST", shopCatalog + "/changes", change(`{"action":"move","kind":"Product","id":"a"}`), 400, "INVALID_ARGUMENT", "changes[0].action", nil},
 		{"no document", "POST", shopCatalog + "/changes", change(`{"action":"patch","kind":"Product","id":"a"}`), 400, "INVALID_ARGUMENT", "changes[0].document", nil},
 		{"deletion with a document", "POST", shopCatalog + "/changes", change(`{"action":"delete","kind":"Product","id":"a","document":{}}`), 400, "INVALID_ARGUMENT", "changes[0].document", nil},

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -566,12 +567,12 @@ func (d *desk) write(out *draft, w WrittenDocument, action git.Action, content [
 func (d *desk) create(out *draft, base *catalog.Snapshot, c DocumentChange) error {
 	if c.Path.IsRoot() {
 		var err error
-		if c.Path, err = choosePath(base, c); err != nil {
+		if c.Path, err = out.choosePath(base, c); err != nil {
 			return err
 		}
 	}
 	if base.Has(c.Path) {
-		return errs.New(errs.ReasonPathExists, fmt.Sprintf("there is a document in the file %.80q: give another path", c.Path), errs.MetaField, "path", errs.MetaPath, short(c.Path.String()))
+		return errs.New(errs.ReasonPathExists, fmt.Sprintf("there is the file %.80q already: give another path", c.Path), errs.MetaField, "path", errs.MetaPath, short(c.Path.String()))
 	}
 	kind := ""
 	if catalog.FolderKind(c.Path) != c.Kind {
@@ -602,8 +603,9 @@ func identified(fields json.RawMessage, kind, id string) json.RawMessage {
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
 
-// choosePath is where a new document goes if nobody says: a file that is called as its slug, or else as its id.
-func choosePath(base *catalog.Snapshot, c DocumentChange) (git.TreePath, error) {
+// choosePath is where a new document goes if nobody says: a file that is called as its slug, or else as its id. One that is taken is no
+// fault of the document: what may be wrong with its slug is told of the catalog that there would be.
+func (out *draft) choosePath(base *catalog.Snapshot, c DocumentChange) (git.TreePath, error) {
 	var fields struct {
 		Slug any `json:"slug"`
 	}
@@ -614,16 +616,30 @@ func choosePath(base *catalog.Snapshot, c DocumentChange) (git.TreePath, error) 
 	}
 	folder := catalog.Folder(c.Kind)
 	if folder == "" {
-		folder = "documents/" + string(c.Kind)
+		folder = catalog.OtherDocuments + "/" + string(c.Kind)
 	}
 	if !plainName.MatchString(name) || !plainName.MatchString(string(c.Kind)) {
 		return git.TreePath{}, errs.InvalidField(errs.ReasonInvalidArgument, "path", "no file name follows from the slug or the id: give a path")
 	}
-	path, err := git.ParseTreePath(folder + "/" + name + ".md")
-	if err == nil && base.Has(path) && plainName.MatchString(c.ID) { // the document there may have had another slug
-		path, err = git.ParseTreePath(folder + "/" + c.ID + ".md")
+	names := []string{name}
+	if plainName.MatchString(c.ID) {
+		names = append(names, c.ID)
 	}
-	return path, err
+	for n := 2; ; n++ {
+		for _, of := range names {
+			path, err := git.ParseTreePath(folder + "/" + of + ".md")
+			if err != nil || n > MaxDocumentChanges || !out.isTaken(base, path) {
+				return path, err
+			}
+		}
+		names = []string{name + "-" + strconv.Itoa(n)}
+	}
+}
+
+// isTaken reports whether a file is one of the catalog, or of a change before.
+func (out *draft) isTaken(base *catalog.Snapshot, path git.TreePath) bool {
+	other, changed := out.at[path]
+	return base.Has(path) || changed && out.Documents[other].Action != DeleteDocument
 }
 
 func (d *desk) edit(ctx context.Context, out *draft, found *catalog.Document, c DocumentChange) error {
@@ -663,9 +679,13 @@ func (out *draft) served(changes []DocumentChange) error {
 		if problems := out.Snapshot.ProblemsAt(w.Path); w.Document == nil && len(problems) > 0 {
 			return invalid(problems)
 		}
+		if kind := changes[i].Kind; !out.Snapshot.Knows(kind) {
+			return inChange(errs.InvalidField(errs.ReasonInvalidArgument, "kind", "the kind %.80q is neither built in nor has it a schema: commit one as schemas/KIND.schema.json",
+				kind), i, len(changes))
+		}
 		if w.Document == nil || w.Document.ID != changes[i].ID || w.Document.Kind != changes[i].Kind {
 			return inChange(errs.InvalidField(errs.ReasonInvalidArgument, "path",
-				"a file %.80q would be no %s of id %.80q: give a path that ends in .md, .yaml or .json, and leave id and kind as they are", w.Path, short(string(changes[i].Kind)), changes[i].ID), i, len(changes))
+				"a file %.80q would be no %s of id %.80q: give a path that ends in .md, .yaml or .json and is no README, and leave id and kind as they are", w.Path, short(string(changes[i].Kind)), changes[i].ID), i, len(changes))
 		}
 	}
 	return nil

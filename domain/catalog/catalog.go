@@ -143,7 +143,7 @@ const (
 	// ReasonMalformed is a file that is no YAML or JSON that a document may hold: aliases, tags of its own, duplicate
 	// keys, several documents, a missing end of the front matter.
 	ReasonMalformed Reason = "MALFORMED"
-	// ReasonUnknownKind is a kind that is not built in and has no schema.
+	// ReasonUnknownKind is a kind that is not built in and has no schema, of a file in a folder for documents.
 	ReasonUnknownKind Reason = "UNKNOWN_KIND"
 	// ReasonMissingField is a field that has to be there.
 	ReasonMissingField Reason = "MISSING_FIELD"

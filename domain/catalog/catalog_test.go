@@ -260,7 +260,8 @@ func TestKindsOfOnesOwnHaveASchema(t *testing.T) {
 	const schema = `{"type":"object","required":["email"],"properties":{"email":{"type":"string","pattern":"@"},"age":{"type":"integer"}}}`
 	person := "---\nkind: Person\nid: p1\nemail: a@example.com\nage: 7\n---\n"
 	s := build(map[string]string{"people/a.md": person})
-	assert.Equal(t, []string{"people/a.md:2:7 kind UNKNOWN_KIND"}, problems(s))
+	assert.Empty(t, problems(s), "it may be the file of another tool")
+	assert.False(t, s.Knows("Person"))
 	s = after(s, []catalog.Change{change("schemas/Person.schema.json", schema)})
 	assert.Empty(t, problems(s))
 	assert.Equal(t, []string{"p1"}, ids(s.List("Person", "")))
@@ -269,14 +270,30 @@ func TestKindsOfOnesOwnHaveASchema(t *testing.T) {
 	s = after(s, []catalog.Change{change("schemas/Person.schema.json", `{"properties":{"age":{"type":"string"}}}`)})
 	assert.Empty(t, problems(s))
 	s = after(s, []catalog.Change{deletion("schemas/Person.schema.json")})
-	assert.Equal(t, []string{"people/a.md:2:7 kind UNKNOWN_KIND"}, problems(s))
+	assert.Empty(t, problems(s))
+	assert.Zero(t, s.Count("Person"))
+}
+
+func TestFilesOfOtherToolsAreNoDocuments(t *testing.T) {
+	const deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop}\n"
+	s := build(map[string]string{"deploy/shop.yaml": deployment, "deploy/broken.yaml": "kind: Deployment\n\tx", "pages/a.md": "---\nkind: page\n---\n"})
+	assert.Empty(t, problems(s))
+	assert.Empty(t, ids(s.List("Deployment", "")))
+
+	s = after(s, []catalog.Change{change("products/shop.yaml", deployment), change("documents/shop.yaml", deployment)})
+	assert.Contains(t, problems(s), "documents/shop.yaml:2:7 kind UNKNOWN_KIND")
+	assert.Contains(t, problems(s), "products/shop.yaml:2:7 kind UNKNOWN_KIND")
+
+	s = after(s, []catalog.Change{change("schemas/Deployment.schema.json", "{}"), deletion("products/shop.yaml"), deletion("documents/shop.yaml")})
+	assert.Contains(t, problems(s), "deploy/broken.yaml:2:1  MALFORMED", "now that the kind is known")
+	assert.Contains(t, problems(s), "deploy/shop.yaml:1:1 id MISSING_FIELD")
 }
 
 func TestAKindThatHoldsANULIsAProblem(t *testing.T) {
-	s := build(map[string]string{"people/a.md": "---\nkind: \"Product\\0x\"\nid: a\ntitle: A\n---\n", "categories/coffee.md": coffee, "products/mug.md": mug})
-	assert.Contains(t, problems(s), "people/a.md:2:7 kind INVALID_VALUE")
+	s := build(map[string]string{"documents/a.md": "---\nkind: \"Product\\0x\"\nid: a\ntitle: A\n---\n", "categories/coffee.md": coffee, "products/mug.md": mug})
+	assert.Contains(t, problems(s), "documents/a.md:2:7 kind INVALID_VALUE")
 	s = after(s, []catalog.Change{change("schemas/Product.schema.json", `{"required":["supplier"]}`)})
-	assert.Contains(t, problems(s), "people/a.md:2:7 kind INVALID_VALUE")
+	assert.Contains(t, problems(s), "documents/a.md:2:7 kind INVALID_VALUE")
 	assert.Contains(t, problems(s), "products/mug.md:2:1  SCHEMA_VIOLATION")
 }
 

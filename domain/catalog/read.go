@@ -18,9 +18,12 @@ import (
 // folders are the first folders that make their files documents.
 var folders = map[string]Kind{"products": KindProduct, "categories": KindCategory, "collections": KindCollection}
 
+// OtherDocuments is the folder for documents of all other kinds.
+const OtherDocuments = "documents"
+
 // file is what a path of the catalog came to.
 type file struct {
-	// document is nil if the file is none or cannot be read.
+	// document is nil if the file is none, at least as long as its kind is not known, or cannot be read.
 	document *Document
 	// kind is what the file says that it is; it may be one that is not known.
 	kind Kind
@@ -92,12 +95,22 @@ func read(c Change, schemas schemas) *file {
 		if said := front.loose(root, "kind"); said != "" {
 			kind = plainKind(said)
 		}
-		if kind == "" {
+		switch {
+		case kind == "":
 			return nil // it is not said to be a document
+		case isForeign(c.Path, kind, schemas):
+			return &file{kind: kind}
 		}
 		return failed(kind, front.loose(root, byID), problem)
 	}
 	return readFields(c, front, root, inFolder, schemas)
+}
+
+// isForeign reports whether a file that says its kind is none of the catalog: tools of all sorts have files with a kind. Where
+// documents alone are, a kind that is not known is a mistake. Once there is a schema of the kind the file is a document.
+func isForeign(p git.TreePath, kind Kind, schemas schemas) bool {
+	first, _, _ := strings.Cut(p.String(), "/")
+	return !isBuiltIn(kind) && schemas[kind] == nil && folders[first] == "" && first != OtherDocuments
 }
 
 // plainKind is a kind that may be a part of keys.
@@ -116,8 +129,11 @@ func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas s
 			r.problem(said, "kind", ReasonInvalidValue, "the kind holds a NUL")
 		}
 	}
-	if kind == "" {
+	switch {
+	case kind == "":
 		return nil
+	case isForeign(c.Path, kind, schemas):
+		return &file{kind: kind}
 	}
 	d := &Document{Kind: kind, Path: c.Path, Blob: c.Blob, Source: front.source, Body: front.body, folded: &atomic.Pointer[string]{}}
 	switch kind {

@@ -148,7 +148,10 @@ func (s *Snapshot) DocumentAt(path git.TreePath) *Document {
 	return f.document
 }
 
-// Has reports whether a file is a document, or would be one if nothing were wrong with it.
+// Knows reports whether documents may be of a kind: it is built in or has a schema.
+func (s *Snapshot) Knows(kind Kind) bool { return isBuiltIn(kind) || s.schemas[kind] != nil }
+
+// Has reports whether a file is a document, or would be one if nothing were wrong with it or its kind were known.
 func (s *Snapshot) Has(path git.TreePath) bool {
 	_, ok := s.files.Get(path.String())
 	return ok
