@@ -186,6 +186,18 @@ func TestFilesOfYAMLAndJSONAreEditedInPlace(t *testing.T) {
 	}
 }
 
+func TestTextsThatOtherReadersTakeForSomethingElseAreInQuotes(t *testing.T) {
+	const fields = `{"id":"prod-1","slug":"mug","title":"Mug","answers":["yes","No","ON","y"],"at":"12:30","no":"yes and no"}`
+	p := change("categories/mug.md", "").Path
+	out, err := catalog.Format(p, catalog.Edit{Fields: json.RawMessage(fields)})
+	require.NoError(t, err)
+	for _, want := range []string{"- \"yes\"\n", "- \"No\"\n", "- \"ON\"\n", "- \"y\"\n", "at: \"12:30\"\n", "\"no\": yes and no\n"} {
+		assert.Contains(t, string(out), want)
+	}
+	again := apply(t, "categories/mug.md", "---\nid: mug\nslug: mug\ntitle: Mug\nsold: never\n---\n", catalog.Edit{Fields: json.RawMessage(`{"sold":"off"}`)})
+	assert.Contains(t, again, "sold: \"off\"\n")
+}
+
 func TestANewDocumentReadsAsItsFields(t *testing.T) {
 	const fields = `{"id":"prod-1","sku":"0042","slug":"mug","title":"yes: no","category":"c","price":"1.50","currency":"EUR","status":"draft","inventory_status":"preorder",` +
 		`"tags":["a","true"],"supplier":{"name":"Ada","note":"two\nlines\n"},"made":"2026-01-02"}`

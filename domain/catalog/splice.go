@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -462,11 +463,20 @@ func oneLine(n *yaml.Node) *yaml.Node {
 	return out
 }
 
+// readAsOther are the texts without quotes that readers of YAML 1.1, which most tools are, take for a truth value or a number to the base
+// of 60 (yaml.org/type/bool.html, yaml.org/type/int.html).
+var readAsOther = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$`)
+
 // bare returns a copy of a value without its comments.
 func bare(n *yaml.Node) *yaml.Node {
 	out := &yaml.Node{Kind: n.Kind, Tag: n.Tag, Value: n.Value, Style: n.Style &^ yaml.TaggedStyle}
-	if n.ShortTag() == "!!timestamp" {
+	switch n.ShortTag() {
+	case "!!timestamp":
 		out.Tag = "!!str"
+	case "!!str":
+		if n.Style == 0 && readAsOther.MatchString(n.Value) {
+			out.Style = yaml.DoubleQuotedStyle
+		}
 	}
 	for _, item := range n.Content {
 		out.Content = append(out.Content, bare(item))
