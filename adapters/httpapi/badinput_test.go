@@ -123,6 +123,8 @@ var badRepositories = []badInput{
 	{"byte order mark", "POST", "/v1/repositories", "\ufeff{\"id\":\"x\"}", 400, "INVALID_ARGUMENT", "", nil},
 	{"deep nesting", "POST", "/v1/repositories", strings.Repeat("[", 100000), 400, "INVALID_ARGUMENT", "", nil},
 	{"body too large", "POST", "/v1/repositories", `{"id":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "BODY_TOO_LARGE", "", nil},
+	{"body of another type", "POST", "/v1/repositories", `{"id":"x"}`, 415, "INVALID_ARGUMENT", "Content-Type", []option{header("Content-Type", "text/plain")}},
+	{"body of a malformed type", "POST", "/v1/repositories", `{"id":"x"}`, 415, "INVALID_ARGUMENT", "Content-Type", []option{header("Content-Type", "application/json; x")}},
 	{"encoded body", "POST", "/v1/repositories", `{"id":"x"}`, 415, "INVALID_ARGUMENT", "Content-Encoding", []option{header("Content-Encoding", "gzip")}},
 	{"no id", "POST", "/v1/repositories", `{}`, 400, "INVALID_REPOSITORY_ID", "id", nil},
 	{"dots as id", "POST", "/v1/repositories", `{"id":"../x"}`, 400, "INVALID_REPOSITORY_ID", "id", nil},

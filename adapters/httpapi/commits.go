@@ -102,7 +102,7 @@ func (a *api) createCommit(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.body.open(c.r.Header, a.opts.MaxBody, "make several commits, or have the operator raise the limit"); err != nil {
+	if err := c.openJSON(a.opts.MaxBody, "make several commits, or have the operator raise the limit"); err != nil {
 		return err
 	}
 	stream := newCommitStream(c.body, a.opts)

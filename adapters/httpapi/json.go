@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
+	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
@@ -28,10 +30,24 @@ var withoutNull = json.JoinOptions(strict, json.WithUnmarshalers(json.UnmarshalF
 	return errors.ErrUnsupported
 })))
 
+// openJSON is [body.open] for JSON. A body that names no type is taken for that, and one of the type that curl gives to what it sends if
+// it is told none (curl(1), --data).
+func (c *call) openJSON(limit int64, advice string) error {
+	if said := c.r.Header.Get("Content-Type"); said != "" {
+		mediaType, _, err := mime.ParseMediaType(said)
+		isJSON := mediaType == "application/json" || strings.HasSuffix(mediaType, "+json") || mediaType == "application/x-www-form-urlencoded"
+		if err != nil || !isJSON {
+			return withStatus(http.StatusUnsupportedMediaType, errs.InvalidField(errs.ReasonInvalidArgument, "Content-Type",
+				"the content type is %q: send JSON, as application/json", clip(said, 64)))
+		}
+	}
+	return c.body.open(c.r.Header, limit, advice)
+}
+
 // decode reads the whole body as one JSON value. It fails with INVALID_ARGUMENT, which names the member at fault, and
 // as the body does.
 func (c *call) decode(v any) error {
-	if err := c.body.open(c.r.Header, maxJSON, "make it smaller"); err != nil {
+	if err := c.openJSON(maxJSON, "make it smaller"); err != nil {
 		return err
 	}
 	return c.body.blame(jsonError("", json.UnmarshalRead(c.body, v, withoutNull)))

@@ -41,7 +41,7 @@ gRPC code and the HTTP status. Messages are for people and may change.
 
 The HTTP status follows from the reason, with these exceptions, where the request decides: a condition of ` + "`If-Match` or `If-None-Match`" + `
 that does not hold is 412; an unsatisfiable ` + "`Range`" + ` is 416; a path that does not serve the method is 405; a body with a
-` + "`Content-Encoding`" + ` is 415; a body that stalls is 408, of which git is told in its own protocol with a 200, and one that ends too early 400; too many streams of events are 503. 429 and 503 carry ` + "`Retry-After`" + `.
+` + "`Content-Encoding`" + `, or of a type that is not taken, is 415; a body that stalls is 408, of which git is told in its own protocol with a 200, and one that ends too early 400; too many streams of events are 503. 429 and 503 carry ` + "`Retry-After`" + `.
 
 What net/http refuses before GitStore sees it (a malformed request line or header, headers above 16 KiB) is answered by it, as plain text.
 

@@ -24,8 +24,8 @@ func TestARepositoryIsCreatedListedAndDeleted(t *testing.T) {
 	if len(commit) != 64 {
 		t.Errorf("commit %s of a sha256 repository", commit)
 	}
-	for _, id := range []string{"b", "a", "c"} {
-		c.post("/v1/repositories", `{"id":"`+id+`"}`).wants(http.StatusCreated)
+	for id, kind := range map[string]string{"b": "application/json; charset=utf-8", "a": "application/x-www-form-urlencoded", "c": "application/vnd.shop+json"} {
+		c.post("/v1/repositories", `{"id":"`+id+`"}`, header("Content-Type", kind)).wants(http.StatusCreated)
 	}
 	first := c.get("/v1/repositories?page_size=3").wants(http.StatusOK)
 	rest := c.get("/v1/repositories?page_size=3&page_token=" + first.next()).wants(http.StatusOK)
