@@ -159,11 +159,15 @@ func (a *api) latestRelease(c *call) error {
 }
 
 func (a *api) getRelease(c *call) error {
-	q, err := catalogs.QueryOfVersion(c.path["version"])
+	repo, err := a.repository(c)
 	if err != nil {
 		return err
 	}
-	return a.answerLatest(c, q)
+	tag, err := catalogs.ReleaseOf(c.ctx(), repo, c.path["version"])
+	if err != nil {
+		return err
+	}
+	return c.answerTag(tag)
 }
 
 func (a *api) answerLatest(c *call, q ports.LatestTagQuery) error {
@@ -175,6 +179,10 @@ func (a *api) answerLatest(c *call, q ports.LatestTagQuery) error {
 	if err != nil {
 		return err
 	}
+	return c.answerTag(tag)
+}
+
+func (c *call) answerTag(tag ports.TagInfo) error {
 	c.setCommit(tag.Ref.Peeled)
 	return c.answer(http.StatusOK, releaseView(tag))
 }
@@ -184,7 +192,7 @@ func (a *api) createRelease(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.body.open(c.r.Header, maxChangesJSON, "commit the changes before the release"); err != nil {
+	if err := c.openJSON(maxChangesJSON, "commit the changes before the release"); err != nil {
 		return err
 	}
 	var in newReleaseJSON

@@ -140,13 +140,18 @@ func (d *desk) releaseTag(v version.Version, message string, tagger git.Signatur
 	return ports.CreateTag{Name: name, Message: message, Tagger: tagger}, err
 }
 
-// QueryOfVersion asks for the release of one version. It fails with INVALID_ARGUMENT for what is none.
-func QueryOfVersion(s string) (ports.LatestTagQuery, error) {
+// ReleaseOf returns the release of one version. It fails with INVALID_ARGUMENT for what is none, REF_NOT_FOUND if there is no such
+// release, and as the repository does.
+func ReleaseOf(ctx context.Context, repo ports.RefReader, s string) (ports.TagInfo, error) {
 	v, err := parseVersion(s)
 	if err != nil {
-		return ports.LatestTagQuery{}, err
+		return ports.TagInfo{}, err
 	}
-	return ofVersion(v), nil
+	tag, err := repo.LatestTag(ctx, ofVersion(v))
+	if errs.Is(err, errs.ReasonRefNotFound) {
+		return tag, errs.InvalidField(errs.ReasonRefNotFound, "version", "there is no release of version %s: list the releases to see which there are", v)
+	}
+	return tag, err
 }
 
 func ofVersion(v version.Version) ports.LatestTagQuery {
@@ -261,11 +266,7 @@ func (f *Follower) Rollback(ctx context.Context, id git.RepositoryID, r Rollback
 }
 
 func (d *desk) rollBack(ctx context.Context, r Rollback) (ports.ReleaseResult, error) {
-	to, err := parseVersion(r.To)
-	if err != nil {
-		return ports.ReleaseResult{}, err
-	}
-	old, err := d.feed.repo.LatestTag(ctx, ofVersion(to))
+	old, err := ReleaseOf(ctx, d.feed.repo, r.To)
 	if err != nil {
 		return ports.ReleaseResult{}, err
 	}
@@ -281,7 +282,7 @@ func (d *desk) rollBack(ctx context.Context, r Rollback) (ports.ReleaseResult, e
 		return ports.ReleaseResult{}, invalid(told)
 	}
 	if r.Message == "" {
-		r.Message = fmt.Sprintf("Release %s: %s again", v, to)
+		r.Message = fmt.Sprintf("Release %s: %s again", v, old.Version)
 	}
 	tag, err := d.releaseTag(v, r.Message, r.Tagger)
 	tag.Target = git.AtCommit(old.Ref.Peeled)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/version"
 )
 
 // View is a repository at one moment.
@@ -113,7 +114,11 @@ func target(v View, rev git.Revision) (git.ObjectID, git.RefName, error) {
 }
 
 func refNotFound(what string, name git.RefName) *errs.Error {
-	return errs.New(errs.ReasonRefNotFound, fmt.Sprintf("ref %q does not exist or has no commit yet", what), errs.MetaRef, name.String())
+	hint := ""
+	if v, ok := version.Parse(what); ok && what == v.String() {
+		hint = fmt.Sprintf(": the tag of a release has a v in front, as %q", "v"+what)
+	}
+	return errs.New(errs.ReasonRefNotFound, fmt.Sprintf("ref %q does not exist or has no commit yet%s", what, hint), errs.MetaRef, name.String())
 }
 
 func objectNotFound(id git.ObjectID) *errs.Error {

@@ -105,22 +105,22 @@ func (query) Release(ctx context.Context, repository, version string) (*Release,
 }
 
 func (s *session) release(repository, version string) (*Release, error) {
-	q, err := catalogs.QueryOfVersion(version)
-	if err != nil {
-		return nil, err
-	}
-	return s.latest(repository, q)
+	return s.releaseFound(repository, func(ctx context.Context, repo ports.GitRepository) (ports.TagInfo, error) {
+		return catalogs.ReleaseOf(ctx, repo, version)
+	})
 }
 
 // LatestRelease resolves the field latestRelease.
 func (query) LatestRelease(ctx context.Context, repository string, prereleases bool) (*Release, error) {
-	return sessionOf(ctx).latest(repository, ports.LatestTagQuery{Prereleases: prereleases})
+	return sessionOf(ctx).releaseFound(repository, func(ctx context.Context, repo ports.GitRepository) (ports.TagInfo, error) {
+		return repo.LatestTag(ctx, ports.LatestTagQuery{Prereleases: prereleases})
+	})
 }
 
-// latest is the highest release that a query selects, nil if there is none.
-func (s *session) latest(repository string, q ports.LatestTagQuery) (r *Release, err error) {
+// releaseFound is the release that find finds, nil if there is none.
+func (s *session) releaseFound(repository string, find func(context.Context, ports.GitRepository) (ports.TagInfo, error)) (r *Release, err error) {
 	err = s.repository(repository, func(ctx context.Context, _ git.RepositoryID, repo ports.GitRepository) error {
-		tag, err := repo.LatestTag(ctx, q)
+		tag, err := find(ctx, repo)
 		if errs.Is(err, errs.ReasonRefNotFound) {
 			return nil
 		}
