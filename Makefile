@@ -141,7 +141,7 @@ OUT      ?= bin/soak
 
 .PHONY: soak
 soak: ## Run both services for DURATION (30m) under a mixed load; fail if something is lost, or what they use is not flat; figures go to OUT
-	OUT=$(abspath $(OUT)) DURATION=$(DURATION) SEED=$(SEED) go test -count 1 -v -timeout 0 -run '^TestSoak$$' ./e2e
+	COMMIT=$$(git describe --always --dirty --exclude '*' 2>/dev/null) OUT=$(abspath $(OUT)) DURATION=$(DURATION) SEED=$(SEED) go test -count 1 -v -timeout 0 -run '^TestSoak$$' ./e2e
 
 # Mounting a file system takes root.
 , := ,

@@ -229,7 +229,11 @@ func (u *usage) report(t *testing.T, done map[string]int) {
 		work = append(work, fmt.Sprintf("%d %s", done[name], name))
 	}
 	took := u.times[len(u.times)-1].Round(time.Second)
-	text := fmt.Sprintf("%v: %s.\n\n%s", took, strings.Join(work, ", "), u.table())
+	of := ""
+	if commit := os.Getenv("COMMIT"); commit != "" {
+		of = " of commit " + commit
+	}
+	text := fmt.Sprintf("%v%s: %s.\n\n%s", took, of, strings.Join(work, ", "), u.table())
 	t.Log("\n" + text)
 	out := os.Getenv("OUT")
 	if out == "" {
