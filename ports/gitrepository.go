@@ -93,7 +93,7 @@ type RepositoryInfo struct {
 	Empty bool
 	// CreatedAt is when the repository was created, to the second, in UTC.
 	CreatedAt time.Time
-	// SizeBytes is what the repository's objects take on the disk, as of the last write. Listings
+	// SizeBytes is about what the repository's objects take on the disk, as of the last write. Listings
 	// leave it 0.
 	SizeBytes int64
 }

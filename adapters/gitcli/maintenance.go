@@ -24,6 +24,9 @@ import (
 const (
 	repackAfter = 50
 	packWeight  = 1 << 20
+	// urgentFrom is from how many packs on a maintenance has its share of the cores like everything else: it would not come to its end
+	// beside those who use all of them, and what reads looks into one pack after the other.
+	urgentFrom = 4 * repackAfter
 )
 
 // maintenanceTimeout is how long a maintenance may take. One of a million objects takes minutes; there is one at a time, and others
@@ -33,11 +36,12 @@ const maintenanceTimeout = time.Hour
 // packsAdded maintains the repository in the background when it has gathered enough packs or new refs, after others whose turn it is.
 // If that fails it is tried again half as many packs later, and not with each: what keeps it from being done may stay.
 func (r *repo) packsAdded(packs []*packfile.Pack, refs int64) {
-	r.size.changed()
-	var weight int64
+	var weight, bytes int64
 	for _, p := range packs {
 		weight += 1 + p.Bytes()/packWeight
+		bytes += p.Bytes()
 	}
+	r.size.add(bytes)
 	if manyPacks, manyRefs := r.newPacks.Add(weight) >= repackAfter, r.newRefs.Add(refs) >= refsAfter; !manyPacks && !manyRefs || !r.due.CompareAndSwap(false, true) {
 		return
 	}
@@ -101,7 +105,7 @@ func (r *repo) unindexed() (weight int64) {
 // each of some commits leads to, the graph of commits, and a file with the refs. No writer waits for it but for the last.
 func (r *repo) maintain(ctx context.Context) error {
 	begin := time.Now()
-	defer r.size.changed()
+	defer r.measure()
 	ctx, cancel := context.WithTimeout(ctx, r.store.maintenanceTimeout)
 	defer cancel()
 	err := r.rollUp(ctx)
@@ -111,7 +115,7 @@ func (r *repo) maintain(ctx context.Context) error {
 	}
 	r.noRoom = false
 	if err == nil {
-		_, err = r.store.runner.Output(ctx, r.dir, command.Git("commit-graph", "write", "--reachable", "--split", "--no-progress").InBackground(), nil)
+		_, err = r.store.runner.Output(ctx, r.dir, r.inBackground(command.Git("commit-graph", "write", "--reachable", "--split", "--no-progress")), nil)
 	}
 	if err == nil {
 		err = r.packRefs(ctx)
@@ -132,6 +136,14 @@ func (r *repo) maintain(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// inBackground has a command of a maintenance leave the cores to others, unless it is urgent.
+func (r *repo) inBackground(c command.Command) command.Command {
+	if r.urgent {
+		return c
+	}
+	return c.InBackground()
 }
 
 // errNoRoom is the cause of why a maintenance does not begin.
@@ -168,6 +180,7 @@ func (r *repo) rollUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.urgent = len(packs) >= urgentFrom
 	n := rolledUp(packs)
 	if err := r.roomFor(packs[:n]); err != nil {
 		return err
@@ -230,8 +243,8 @@ func (r *repo) packTogether(ctx context.Context, packs, others []packSize) (stri
 	for _, p := range others {
 		in.WriteString("^" + p.name + ".pack\n")
 	}
-	made, err := r.store.runner.Output(ctx, r.dir, command.Git("pack-objects", "--quiet", "--stdin-packs", "--non-empty",
-		"--delta-base-offset", "objects/.tmp-pack").InBackground(), strings.NewReader(in.String()))
+	made, err := r.store.runner.Output(ctx, r.dir, r.inBackground(command.Git("pack-objects", "--quiet", "--stdin-packs", "--non-empty",
+		"--delta-base-offset", "objects/.tmp-pack")), strings.NewReader(in.String()))
 	id := strings.TrimSpace(string(made))
 	if err != nil || id == "" {
 		return "", err
@@ -250,7 +263,7 @@ func (r *repo) packTogether(ctx context.Context, packs, others []packSize) (stri
 // and is on the disk before any is.
 func (r *repo) indexPacks(ctx context.Context, packs []string) error {
 	if len(packs) > 0 {
-		_, err := r.store.runner.Output(ctx, r.dir, command.Git("multi-pack-index", "write", "--bitmap", "--stdin-packs", "--no-progress").InBackground(),
+		_, err := r.store.runner.Output(ctx, r.dir, r.inBackground(command.Git("multi-pack-index", "write", "--bitmap", "--stdin-packs", "--no-progress")),
 			strings.NewReader(strings.Join(packs, ".idx\n")+".idx\n"))
 		if err != nil {
 			return err

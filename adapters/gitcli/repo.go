@@ -44,9 +44,9 @@ type repo struct {
 	due atomic.Bool
 	// rested is when it may be maintained again, nil if it has not been.
 	rested atomic.Pointer[time.Time]
-	// noRoom is whether the last maintenance was put off; only who maintains uses it.
-	noRoom bool
-	size   sizeCache
+	// noRoom is whether the last maintenance was put off, urgent whether the one under way is late; only who maintains uses them.
+	noRoom, urgent bool
+	size           sizeCache
 	// used is whether the repository was used since it was last looked at for refs that somebody else has moved.
 	used atomic.Bool
 	// seen is when its directories of refs had changed before they were last read, nil if they were not; lookAgain is when that may
@@ -251,48 +251,80 @@ func (v view) DefaultBranch() git.RefName { return v.repo.defaultBranch }
 // Ref implements [repository.View].
 func (v view) Ref(name git.RefName) git.ObjectID { return v.refs.get(name).Target }
 
-// sizeCache remembers the size of a repository until packs come or go, and for a minute at most: finding it out takes a
-// look at every pack.
+// sizeCache is about how many bytes the objects of a repository take on the disk: what was found at the last look, and what was written since.
+// A look goes through all packs, and each of them may have to wait for those who write to the same directory: nobody waits for one but
+// whoever asks first.
 type sizeCache struct {
-	// changes counts when packs came or went. A writer need not wait for the look at the packs.
-	changes atomic.Int64
-
-	mu    sync.Mutex
-	bytes int64
-	asOf  time.Time
-	// known is what changes was when the look at the packs began.
-	known int64
+	mu             sync.Mutex
+	known, looking bool
+	bytes          int64
+	asOf           time.Time
 }
 
+// sizeTTL is how old a look may be before there is another one.
 const sizeTTL = time.Minute
 
-// changed is to be called when packs have come or gone.
-func (c *sizeCache) changed() { c.changes.Add(1) }
-
-func (c *sizeCache) get(dir string) int64 {
+// add is to be called when packs have come.
+func (c *sizeCache) add(bytes int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	changes := c.changes.Load()
-	if changes == c.known && time.Since(c.asOf) < sizeTTL {
+	c.bytes += bytes
+}
+
+// doubt is to be called when it is not known what has come or gone.
+func (c *sizeCache) doubt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asOf = time.Time{}
+}
+
+func (r *repo) sizeBytes() int64 {
+	c := &r.size
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.known {
+		c.bytes, c.asOf, c.known = r.bytesOfObjects(), time.Now(), true
 		return c.bytes
 	}
-	c.bytes, c.asOf, c.known = 0, time.Now(), changes
-	_ = filepath.WalkDir(filepath.Join(dir, "objects"), func(_ string, e fs.DirEntry, err error) error {
+	if c.looking || time.Since(c.asOf) < sizeTTL {
+		return c.bytes
+	}
+	if end, err := r.store.begin(); err == nil {
+		c.looking = true
+		go func() {
+			defer end()
+			r.measure()
+		}()
+	}
+	return c.bytes
+}
+
+// measure finds out the size anew.
+func (r *repo) measure() {
+	bytes := r.bytesOfObjects()
+	c := &r.size
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bytes, c.asOf, c.known, c.looking = bytes, time.Now(), true, false
+}
+
+func (r *repo) bytesOfObjects() (n int64) {
+	_ = filepath.WalkDir(filepath.Join(r.dir, "objects"), func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return nil //nolint:nilerr // a pack that was just repacked away has no size
 		}
 		if info, err := e.Info(); err == nil {
-			c.bytes += info.Size()
+			n += info.Size()
 		}
 		return nil
 	})
-	return c.bytes
+	return n
 }
 
 func (r *repo) info() ports.RepositoryInfo {
 	return ports.RepositoryInfo{
 		ID: r.id, DefaultBranch: r.defaultBranch, ObjectFormat: r.objects.format,
-		Empty: r.refs.Load().len() == 0, CreatedAt: r.createdAt, SizeBytes: r.size.get(r.dir),
+		Empty: r.refs.Load().len() == 0, CreatedAt: r.createdAt, SizeBytes: r.sizeBytes(),
 	}
 }
 

@@ -847,7 +847,7 @@ func (s *Store) Import(ctx context.Context, id git.RepositoryID, stream io.Reade
 		return err
 	}
 	r.refs.Store(&refs)
-	r.size.changed()
+	r.measure()
 	r.requests.clear()
 	s.opts.Observer.Unsure(id)
 	return nil

@@ -894,6 +894,26 @@ func TestSizeIsThatAfterTheLastCommit(t *testing.T) {
 	assert.Greater(t, value[ports.RepositoryInfo](t)(r.Info(t.Context())).SizeBytes, first)
 }
 
+// Whoever asks for a repository that is written to all the time would else go through its packs each time, and wait for its writers.
+func TestTheSizeOfABusyRepositoryIsAskedForWithoutALookAtItsPacks(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	r := createShop(t, s)
+	size := func() int64 { return value[ports.RepositoryInfo](t)(r.Info(t.Context())).SizeBytes }
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	before := size()
+	const unseen = 1 << 20
+	require.NoError(t, os.WriteFile(filepath.Join(repositoryDir(t, root), "objects", "pack", "tmp_obj"), make([]byte, unseen), 0o600))
+	for i := range 10 {
+		commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(i)))
+		assert.Greater(t, size(), before)
+		assert.Less(t, size(), before+unseen)
+		before = size()
+	}
+	require.NoError(t, s.Close())
+	assert.Greater(t, value[ports.RepositoryInfo](t)(openStore(t, root).Repository(shopID(t)).Info(t.Context())).SizeBytes, before)
+}
+
 func TestWritesAfterCloseAreDraining(t *testing.T) {
 	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir()})
 	require.NoError(t, err)

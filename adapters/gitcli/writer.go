@@ -372,7 +372,7 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (done o
 func (w *writer) doubt(d *draft) {
 	w.unsettled = netChanges(d.changes)
 	w.unfinished.Store(true)
-	w.repo.size.changed()
+	w.repo.size.doubt()
 	w.repo.requests.clear() // a retry has to find what did take effect
 	w.repo.store.opts.Observer.Unsure(w.repo.id)
 }
