@@ -42,10 +42,10 @@ func newObjectCache(maxBytes uint64) *objectCache {
 func weight(value any) uint32 {
 	n := entryOverhead
 	switch v := value.(type) {
-	case *git.Commit:
-		n += 300 + len(v.Message) + 40*len(v.Parents)
+	case *git.Commit: // parts of the object's text are what all of its texts are
+		n += 550 + len(v.Message) + 90*len(v.Parents) + headerWeight(v.Headers)
 	case *git.Tag:
-		n += 300 + len(v.Message)
+		n += 450 + len(v.Message) + headerWeight(v.Headers)
 	case []git.TreeEntry:
 		for _, e := range v {
 			n += 64 + len(e.Name)
@@ -54,6 +54,13 @@ func weight(value any) uint32 {
 		n += len(v)
 	}
 	return uint32(min(n, 1<<31))
+}
+
+func headerWeight(headers []git.Header) (n int) {
+	for _, h := range headers {
+		n += 34 + len(h.Key) + len(h.Value)
+	}
+	return n
 }
 
 func (c *objectCache) get(repository uint64, id git.ObjectID) (any, bool) {

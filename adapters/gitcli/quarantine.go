@@ -302,6 +302,10 @@ func (q *quarantine) connected(ctx context.Context, ids []git.ObjectID) (bool, e
 	return err == nil, err
 }
 
+// pushCache is how much of the objects of a push is kept, in bytes, beside [treeCache]: in the cache of the service they would be in the
+// place of what is read, and nobody finds them there once the push has ended.
+const pushCache = 8 << 20
+
 // open gives access to the objects.
 func (q *quarantine) open(ctx context.Context) error {
 	if q.objects != nil {
@@ -310,7 +314,7 @@ func (q *quarantine) open(ctx context.Context) error {
 	s := q.repo.store
 	reader, err := s.pool.Open(ctx, q.dir)
 	if err == nil {
-		q.objects = &objects{repository: s.opened.Add(1), format: q.repo.objects.format, cache: s.cache, reader: reader}
+		q.objects = &objects{repository: s.opened.Add(1), format: q.repo.objects.format, cache: newObjectCache(pushCache), reader: reader}
 	}
 	return err
 }
