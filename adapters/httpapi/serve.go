@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/httpapi/graphqlapi"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/internal/requestid"
+	"github.com/gitstore-dev/gitstore/ports"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -60,7 +62,8 @@ func (a *api) begin(w http.ResponseWriter, r *http.Request) *call {
 	h.Set(requestIDHeader, id)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", userContentPolicy)
-	ctx, cancel := context.WithCancelCause(requestid.With(r.Context(), id))
+	host, _, _ := net.SplitHostPort(r.RemoteAddr) // "" is nobody in particular
+	ctx, cancel := context.WithCancelCause(ports.WithCaller(requestid.With(r.Context(), id), host))
 	r = r.WithContext(ctx)
 	c := &call{w: newRecorder(w, a.opts.IdleTimeout), r: r, id: id, position: a.opts.Position, cancel: cancel}
 	c.w.onHeader = func() {

@@ -435,11 +435,31 @@ func TestTheCorrelationIDGoesAlong(t *testing.T) {
 	assert.Equal(t, "id-42", requestid.From(w.ctx))
 }
 
-func TestACallNamesItsRepositoryBeforeItIsReceived(t *testing.T) {
+func TestACallNamesItsRepositoryAndItsCallerBeforeItIsReceived(t *testing.T) {
 	w := &watched{RepositoryStore: newShop(t, create(t, "a", "1"))}
-	_, err := serve(t, w).Repository(shop).GetFile(t.Context(), git.Head(), path(t, "a"))
-	require.NoError(t, err)
-	assert.Equal(t, []string{shop.String()}, metadata.ValueFromIncomingContext(w.ctx, wire.RepositoryMetadata))
+	repo := serve(t, w).Repository(shop)
+	ctx := ports.WithCaller(t.Context(), "10.0.0.7")
+	for name, call := range map[string]func() error{
+		"of one message": func() error {
+			_, err := repo.GetFile(ctx, git.Head(), path(t, "a"))
+			return err
+		},
+		"of a stream of answers": func() error {
+			_, files, err := repo.ListFiles(ctx, ports.ListFiles{Revision: git.Head()})
+			if err == nil {
+				_, err = drain(files)
+			}
+			return err
+		},
+		"of a stream of requests": func() error {
+			_, err := repo.CommitFiles(ctx, ports.CommitFiles{Branch: mainBranch, Message: "m"}, each(create(t, "b", "2"), create(t, "c", "3")))
+			return err
+		},
+	} {
+		require.NoError(t, call(), name)
+		assert.Equal(t, []string{shop.String()}, metadata.ValueFromIncomingContext(w.ctx, wire.RepositoryMetadata), name)
+		assert.Equal(t, []string{"10.0.0.7"}, metadata.ValueFromIncomingContext(w.ctx, wire.CallerMetadata), name)
+	}
 }
 
 func TestTheUserAgentNamesTheProgram(t *testing.T) {

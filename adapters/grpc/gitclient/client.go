@@ -192,7 +192,7 @@ func fill(receipt *ports.Receipt, trailer metadata.MD) {
 	}
 }
 
-// stream gives a stream its metadata; its deadline is set where its end is known.
+// stream gives a stream its metadata; its deadline is set where its end is known, and so is its repository ([ofRepository]).
 func stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	s, err := open(outgoing(ctx, nil), desc, conn, method, opts...)
 	if err != nil || desc.ClientStreams {
@@ -206,15 +206,15 @@ type oneRequest struct{ grpc.ClientStream }
 
 func (s oneRequest) SendMsg(m any) error { return sent(s.ClientStream.SendMsg(m)) }
 
-// outgoing returns the context with what a call takes along: its correlation id, the cursor to have reached, and the
+// outgoing returns the context with what a call takes along: its correlation id, its caller, the cursor to have reached, and the
 // repository of the request; nil if that is not there yet.
 func outgoing(ctx context.Context, req any) context.Context {
-	var pairs []string
-	if r, ok := req.(interface{ GetRepository() string }); ok && requestid.Valid(r.GetRepository()) {
-		pairs = append(pairs, wire.RepositoryMetadata, r.GetRepository())
-	}
+	pairs := repositoryOf(req)
 	if id := requestid.From(ctx); requestid.Valid(id) {
 		pairs = append(pairs, requestid.Metadata, id)
+	}
+	if who := ports.Caller(ctx); requestid.Valid(who) {
+		pairs = append(pairs, wire.CallerMetadata, who)
 	}
 	if least := ports.MinCursor(ctx); !least.IsZero() {
 		pairs = append(pairs, wire.MinCursorMetadata, least.String())
@@ -223,6 +223,18 @@ func outgoing(ctx context.Context, req any) context.Context {
 		return ctx
 	}
 	return metadata.AppendToOutgoingContext(ctx, pairs...)
+}
+
+// ofRepository returns the context with the repository of a stream's first request, which the stream does not have when it begins.
+func ofRepository(ctx context.Context, req any) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, repositoryOf(req)...)
+}
+
+func repositoryOf(req any) []string {
+	if r, ok := req.(interface{ GetRepository() string }); ok && requestid.Valid(r.GetRepository()) {
+		return []string{wire.RepositoryMetadata, r.GetRepository()}
+	}
+	return nil
 }
 
 // Close ends the connections and every call under way.

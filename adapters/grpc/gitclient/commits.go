@@ -82,13 +82,13 @@ func (c *commit) begin(ctx context.Context) error {
 		return nil
 	}
 	ctx, c.cancel = withDeadline(ctx, gitv1.CommitService_CommitFiles_FullMethodName)
+	first := &gitv1.CommitFilesRequest{Repository: c.id.String(), Payload: &gitv1.CommitFilesRequest_Header{Header: wire.EncodeCommitHeader(c.req)}}
 	var err error
-	if c.stream, err = c.commits.CommitFiles(ctx, largeAnswer); err != nil {
+	if c.stream, err = c.commits.CommitFiles(ofRepository(ctx, first), largeAnswer); err != nil {
 		return wire.DecodeError(err)
 	}
 	c.chunk = make([]byte, wire.Chunk)
-	header := &gitv1.CommitFilesRequest_Header{Header: wire.EncodeCommitHeader(c.req)}
-	if err := c.send(&gitv1.CommitFilesRequest{Repository: c.id.String(), Payload: header}); err != nil || c.only == nil {
+	if err := c.send(first); err != nil || c.only == nil {
 		return err
 	}
 	return c.sendAction(c.only.GetAction(), bytes.NewReader(c.only.GetContent()))

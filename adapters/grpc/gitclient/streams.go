@@ -31,7 +31,7 @@ type source[M any] struct {
 // The source has to be closed, also after its end; its context ends it as well.
 func open[Q, M any](ctx context.Context, method string, call func(context.Context, *Q, ...grpc.CallOption) (grpc.ServerStreamingClient[M], error), req *Q) (*source[M], error) {
 	ctx, cancel := withDeadline(ctx, method)
-	stream, err := call(ctx, req)
+	stream, err := call(ofRepository(ctx, req), req)
 	if err != nil {
 		cancel()
 		return nil, wire.DecodeError(err)

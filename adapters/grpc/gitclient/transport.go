@@ -60,7 +60,8 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, version git
 	}
 	ctx, cancel := withDeadline(ctx, gitv1.TransportService_UploadPack_FullMethodName)
 	defer cancel()
-	stream, err := s.packs.UploadPack(ctx)
+	first := &gitv1.UploadPackRequest{Repository: id.String(), ProtocolVersion: uint32(version)}
+	stream, err := s.packs.UploadPack(ofRepository(ctx, first))
 	if err != nil {
 		return wire.DecodeError(err)
 	}
@@ -69,7 +70,7 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, version git
 		request: func(data []byte) *gitv1.UploadPackRequest { return &gitv1.UploadPackRequest{Data: data} },
 		data:    (*gitv1.UploadPackResponse).GetData,
 	}
-	return e.run(&gitv1.UploadPackRequest{Repository: id.String(), ProtocolVersion: uint32(version)}, in, out)
+	return e.run(first, in, out)
 }
 
 // lsRefs returns the request if it is the command ls-refs and not too long, and else what is to be read in its place.
@@ -90,7 +91,8 @@ func (s *Store) ReceivePack(ctx context.Context, id git.RepositoryID, version gi
 	receipt := ports.ReceiptOf(ctx)
 	ctx, cancel := withDeadline(ctx, gitv1.TransportService_ReceivePack_FullMethodName)
 	defer cancel()
-	stream, err := s.packs.ReceivePack(ctx)
+	first := &gitv1.ReceivePackRequest{Repository: id.String(), ProtocolVersion: uint32(version)}
+	stream, err := s.packs.ReceivePack(ofRepository(ctx, first))
 	if err != nil {
 		return wire.DecodeError(err)
 	}
@@ -99,7 +101,7 @@ func (s *Store) ReceivePack(ctx context.Context, id git.RepositoryID, version gi
 		request: func(data []byte) *gitv1.ReceivePackRequest { return &gitv1.ReceivePackRequest{Data: data} },
 		data:    (*gitv1.ReceivePackResponse).GetData,
 	}
-	if err := e.run(&gitv1.ReceivePackRequest{Repository: id.String(), ProtocolVersion: uint32(version)}, in, out); err != nil {
+	if err := e.run(first, in, out); err != nil {
 		return err
 	}
 	fill(receipt, stream.Trailer())

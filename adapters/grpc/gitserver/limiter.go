@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"runtime"
 	"slices"
 	"strings"
@@ -14,7 +15,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 
+	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	optionsv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 )
@@ -36,10 +40,10 @@ type Limits struct {
 	Writes int
 	// Packs is for cost PACK. The default is 8.
 	Packs int
-	// MinPackRate is how many bytes a second the client of a call of cost PACK has to send or take, counted over the time for which
-	// the call waits for it, while others wait for its place: else the slowest gives way to them, with DEADLINE_EXCEEDED. While nobody
+	// MinTransferRate is how many bytes a second the client of a stream of cost PACK or WRITE has to send or take, counted over the time for
+	// which the call waits for it, while others wait for its place: else the slowest gives way to them, with DEADLINE_EXCEEDED. While nobody
 	// waits any pace will do. The default is 64 KiB; below 0 nobody gives way.
-	MinPackRate int64
+	MinTransferRate int64
 	// RepositoryShare is how much of each limit, and of its queue, the calls of one repository may take, in percent. The
 	// default is 50.
 	RepositoryShare int
@@ -72,7 +76,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.HeavyWork, heavyPerCore*runtime.GOMAXPROCS(0))
 	setDefault(&l.Writes, 256)
 	setDefault(&l.Packs, 8)
-	setDefault(&l.MinPackRate, 64<<10)
+	setDefault(&l.MinTransferRate, 64<<10)
 	setDefault(&l.RepositoryShare, 50)
 	setDefault(&l.QueueWait, time.Second)
 	return l
@@ -104,7 +108,9 @@ func newLimiters(limits Limits, reg prometheus.Registerer) limiters {
 		class := strings.ToLower(strings.TrimPrefix(c.cost.String(), "OPERATION_COST_"))
 		all[c.cost] = newLimiter(class, c.work, c.open, c.queue, limits.RepositoryShare, limits.QueueWait)
 	}
-	all[optionsv1.OperationCost_OPERATION_COST_PACK].minPace = max(limits.MinPackRate, 0)
+	for _, cost := range []optionsv1.OperationCost{optionsv1.OperationCost_OPERATION_COST_PACK, optionsv1.OperationCost_OPERATION_COST_WRITE} {
+		all[cost].minPace = max(limits.MinTransferRate, 0)
+	}
 	all.register(reg)
 	return all
 }
@@ -134,7 +140,8 @@ func (ls limiters) register(reg prometheus.Registerer) {
 }
 
 // limiter admits the calls of one class. It bounds those at work and those that wait, of all repositories and of each.
-// Repositories take turns, and the calls of one are served in the order they came. It is safe for concurrent use.
+// Repositories take turns, the callers of one do so among themselves, and the calls of one caller are served in the order they came. It
+// is safe for concurrent use.
 //
 // A semaphore (golang.org/x/sync) knows neither queues with an end nor shares. What a call at work costs is one look-up
 // under the lock as it begins and one as it ends, and no memory.
@@ -165,8 +172,11 @@ type lane struct {
 	repository string
 	// running are at work; others go on in the place of idle ones.
 	running, idle int
-	// waiters are *waiter, the one that came first in front.
+	// waiters are *waiter, ordered by their rounds, the one that came first in front.
 	waiters list.List
+	// callers are those who wait, and round is that of the last turn.
+	callers map[string]*caller
+	round   int
 	// turns is how many turns those have had that waited since last nobody did, turned when the last was, or the first began to
 	// wait, and turnTime the time from one to the next, of which the last ones count most.
 	turns    int
@@ -202,33 +212,46 @@ func (l *limiter) enterWithin(ctx context.Context, repository string, wait time.
 		l.mu.Unlock()
 		return ln, nil
 	}
-	if l.fullFor(ln, wait) {
+	who := callerOf(ctx)
+	at, ok := l.placeFor(ln, who, wait)
+	if !ok {
 		l.tidy(ln)
 		l.mu.Unlock()
 		return nil, l.refuse(tooMany)
 	}
-	w := &waiter{lane: ln, turn: make(chan struct{}), since: time.Now()}
-	if ln.waiters.Len() == 0 {
-		ln.turns, ln.turned = 0, w.since
+	if at.of != nil {
+		l.drop(at.of)
+		at.of.displaced = true
+		close(at.of.turn)
 	}
-	w.place = ln.waiters.PushBack(w)
-	l.waiting++
+	w := &waiter{lane: ln, turn: make(chan struct{}), since: time.Now(), who: who, round: at.round}
+	l.queueUp(w, at.ahead)
 	l.makeDue(ln)
 	l.mu.Unlock()
 	return l.await(ctx, w, wait)
 }
 
-// full reports that a call would be refused at once. It may be of a repository in particular.
-func (l *limiter) full(repository []string, wait time.Duration) bool {
+// full reports that a call with these headers would be refused at once. It may be of a repository in particular.
+func (l *limiter) full(ctx context.Context, header metadata.MD, wait time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(repository) == 1 {
-		if ln := l.lanes[repository[0]]; ln != nil {
-			return !(l.free() && l.freeIn(ln)) && l.fullFor(ln, wait)
-		}
+	repository := header[wire.RepositoryMetadata]
+	if len(repository) != 1 {
+		return !l.free() && l.waiting >= l.queue
 	}
-	return !l.free() && l.waiting >= l.queue
+	ln := l.lanes[repository[0]]
+	if ln == nil {
+		ln = &noCalls
+	}
+	if l.free() && l.freeIn(ln) {
+		return false
+	}
+	_, ok := l.placeFor(ln, callerIn(ctx, header), wait)
+	return !ok
 }
+
+// noCalls is the lane of a repository without calls.
+var noCalls lane
 
 // free reports whether the class has room for one more at work, and freeIn whether the repository has.
 func (l *limiter) free() bool { return l.running < l.max && l.running+l.idle < l.open }
@@ -240,15 +263,117 @@ func (l *limiter) freeIn(ln *lane) bool {
 // knownTurns is how many turns say how long one takes.
 const knownTurns = 8
 
-// fullFor reports that one more may not wait, or is likely to in vain: so many wait, for so long from one turn to the next, or
-// the first of them has waited for most of that time already. A quarter is kept for what differs.
-func (l *limiter) fullFor(ln *lane, wait time.Duration) bool {
+// placeInQueue is where a call is to wait.
+type placeInQueue struct {
+	// round is the one in which it has its turn, and ahead is how many of its lane come before it.
+	round, ahead int
+	// of is whose place it takes; nil if there is room.
+	of *waiter
+}
+
+// placeFor finds the place of one more call in its lane's queue. Where that is full, or the last one would wait in vain, the last call of
+// the caller who has most gives way to one who has fewer; where the queue of all is full, that of the repository that has most.
+// Else there is none.
+func (l *limiter) placeFor(ln *lane, who string, wait time.Duration) (at placeInQueue, ok bool) {
+	at.round, at.ahead = ln.roundOf(who)
 	n := ln.waiters.Len()
-	if l.waiting >= l.queue || n >= l.queueShare {
-		return true
+	switch {
+	case n >= l.queueShare || ln.isLate(n, wait):
+		if at.ahead == n || ln.isLate(at.ahead, wait) {
+			return at, false
+		}
+		at.of = last(ln)
+	case l.waiting >= l.queue:
+		longest := ln
+		for _, other := range l.lanes {
+			if other.waiters.Len() > longest.waiters.Len() {
+				longest = other
+			}
+		}
+		if longest.waiters.Len() <= n+1 {
+			return at, false
+		}
+		at.of = last(longest)
 	}
+	return at, true
+}
+
+// isLate reports that a call behind so many others is likely to wait in vain: so long is it from one turn to the next, or the first of
+// them has waited for most of the time already. A quarter is kept for what differs.
+func (ln *lane) isLate(ahead int, wait time.Duration) bool {
 	soon := wait - wait/4
-	return n > 0 && (time.Since(first(ln).since) > soon || ln.turns >= knownTurns && time.Duration(n+1)*ln.turnTime > soon)
+	return ln.waiters.Len() > 0 && (time.Since(first(ln).since) > soon || ln.turns >= knownTurns && time.Duration(ahead+1)*ln.turnTime > soon)
+}
+
+// caller is who has calls that wait for turns in a lane: so many, the last one in this round.
+type caller struct{ waiting, round int }
+
+// roundOf returns the round in which one more call of a caller has its turn, and how many calls come before it. In each round each
+// caller has one turn: whoever asks for much waits behind itself.
+func (ln *lane) roundOf(who string) (round, ahead int) {
+	round = ln.round + 1
+	if c := ln.callers[who]; c != nil {
+		round = c.round + 1
+	}
+	ahead = ln.waiters.Len()
+	for e := ln.waiters.Back(); e != nil && e.Value.(*waiter).round > round; e = e.Prev() { //nolint:forcetypeassert // there is nothing else in it
+		ahead--
+	}
+	return round, ahead
+}
+
+// queueUp has a call wait behind so many others.
+func (l *limiter) queueUp(w *waiter, ahead int) {
+	ln := w.lane
+	if ln.waiters.Len() == 0 {
+		ln.turns, ln.turned = 0, w.since
+	}
+	w.place = ln.waiters.PushBack(w)
+	for n := ln.waiters.Len() - 1; n > ahead; n-- {
+		ln.waiters.MoveBefore(w.place, w.place.Prev())
+	}
+	if ln.callers == nil {
+		ln.callers = map[string]*caller{}
+	}
+	c := ln.callers[w.who]
+	if c == nil {
+		c = &caller{}
+		ln.callers[w.who] = c
+	}
+	c.waiting++
+	c.round = w.round
+	l.waiting++
+}
+
+// drop takes a call out of its queue.
+func (l *limiter) drop(w *waiter) {
+	ln := w.lane
+	ln.waiters.Remove(w.place)
+	l.waiting--
+	c := ln.callers[w.who]
+	if c.waiting--; c.waiting == 0 {
+		delete(ln.callers, w.who)
+	} else if c.round == w.round {
+		c.round-- // the one before is the last now
+	}
+}
+
+// callerOf is for whom a call is made: who the client says, else the host that the client is on.
+func callerOf(ctx context.Context) string {
+	header, _ := metadata.FromIncomingContext(ctx)
+	return callerIn(ctx, header)
+}
+
+func callerIn(ctx context.Context, header metadata.MD) string {
+	if who := header[wire.CallerMetadata]; len(who) == 1 {
+		return who[0]
+	}
+	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
+		if host, _, err := net.SplitHostPort(p.Addr.String()); err == nil {
+			return host
+		}
+	}
+	return ""
 }
 
 // hadTurn notes a turn of the lane.
@@ -263,23 +388,29 @@ func (ln *lane) hadTurn() {
 // waiter is a call that waits for its turn.
 type waiter struct {
 	*lane
-	// turn is closed when it comes.
-	turn  chan struct{}
-	since time.Time
-	place *list.Element
+	// turn is closed when it comes, or the call was displaced by one of another caller.
+	turn      chan struct{}
+	displaced bool
+	since     time.Time
+	place     *list.Element
+	// who is the caller, round the one in which the call has its turn.
+	who   string
+	round int
 }
 
 func first(ln *lane) *waiter { return ln.waiters.Front().Value.(*waiter) } //nolint:forcetypeassert // there is nothing else in it
+
+func last(ln *lane) *waiter { return ln.waiters.Back().Value.(*waiter) } //nolint:forcetypeassert // there is nothing else in it
 
 func (l *limiter) await(ctx context.Context, w *waiter, wait time.Duration) (*lane, error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	err := l.awaitTurn(ctx, w.lane, w.turn, timer.C)
-	if err == nil {
+	if err == nil || !l.withdraw(w) { // its turn came, if only meanwhile
+		if w.displaced {
+			return nil, l.refuse(tooMany)
+		}
 		return w.lane, nil
-	}
-	if !l.withdraw(w) {
-		return w.lane, nil // its turn came meanwhile
 	}
 	if errors.Is(err, errWaited) {
 		err = l.refuse("too many %s are under way, and none ended soon enough: try again in a moment")
@@ -363,8 +494,8 @@ func (l *limiter) next() {
 	}
 	w := first(ln)
 	ln.hadTurn()
-	ln.waiters.Remove(w.place)
-	l.waiting--
+	l.drop(w)
+	ln.round = w.round
 	l.running++
 	ln.running++
 	close(w.turn)
@@ -389,8 +520,7 @@ func (l *limiter) withdraw(w *waiter) bool {
 	default:
 	}
 	ln := w.lane
-	ln.waiters.Remove(w.place)
-	l.waiting--
+	l.drop(w)
 	if ln.due && ln.waiters.Len() == 0 {
 		ln.due = false
 		l.turns = slices.DeleteFunc(l.turns, func(other *lane) bool { return other == ln })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	optionsv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1"
@@ -318,10 +321,10 @@ func TestWhoWaitsForLongerIsNotRefusedWithTheOthers(t *testing.T) {
 		_, err := l.enter(t.Context(), "shop")
 		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf(err))
 		assert.Zero(t, time.Since(begin))
-		assert.True(t, l.full([]string{"shop"}, time.Second))
-		assert.False(t, l.full([]string{"shop"}, time.Minute))
-		assert.False(t, l.full([]string{"other"}, time.Second))
-		assert.False(t, l.full(nil, time.Second))
+		assert.True(t, l.full(t.Context(), metadata.Pairs(wire.RepositoryMetadata, "shop"), time.Second))
+		assert.False(t, l.full(t.Context(), metadata.Pairs(wire.RepositoryMetadata, "shop"), time.Minute))
+		assert.False(t, l.full(t.Context(), metadata.Pairs(wire.RepositoryMetadata, "other"), time.Second))
+		assert.False(t, l.full(t.Context(), nil, time.Second))
 		wait(1)
 		pending(t, patient[0], patient[1])
 		l.leave(at[0])
@@ -376,13 +379,146 @@ func TestARepositoryIsNotRefusedWhileThereIsRoom(t *testing.T) {
 		l := newLimiter("pack", 3, 3, 2, 50, time.Hour)
 		at := append(fill(t, l, "a", 1), fill(t, l, "b", 1)...)
 		waiting := []<-chan result{queued(t.Context(), l, "a"), queued(t.Context(), l, "b")}
-		assert.True(t, l.full([]string{"a"}, time.Hour))
-		assert.False(t, l.full([]string{"c"}, time.Hour))
-		assert.False(t, l.full(nil, time.Hour))
+		assert.True(t, l.full(t.Context(), metadata.Pairs(wire.RepositoryMetadata, "a"), time.Hour))
+		assert.False(t, l.full(t.Context(), metadata.Pairs(wire.RepositoryMetadata, "c"), time.Hour))
+		assert.False(t, l.full(t.Context(), nil, time.Hour))
 		at = append(at, fill(t, l, "c", 1)...)
-		assert.True(t, l.full([]string{"d"}, time.Hour))
+		assert.True(t, l.full(t.Context(), metadata.Pairs(wire.RepositoryMetadata, "d"), time.Hour))
 		finish(t, l, at, waiting...)
 	})
+}
+
+// madeFor is a context of a call that is made for somebody.
+func madeFor(ctx context.Context, who string) context.Context {
+	return metadata.NewIncomingContext(ctx, metadata.Pairs(wire.CallerMetadata, who))
+}
+
+func TestTheCallersOfARepositoryTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("write", 1, 1, 100, 100, time.Hour)
+		at := fill(t, l, "shop", 1)
+		var order []string
+		var calls sync.WaitGroup
+		begin := func(who string) {
+			calls.Go(func() {
+				ln, err := l.enter(madeFor(t.Context(), who[:1]), "shop")
+				if assert.NoError(t, err) {
+					order = append(order, who)
+					l.leave(ln)
+				}
+			})
+			synctest.Wait()
+		}
+		for _, who := range []string{"a1", "a2", "a3", "a4", "b1", "c1", "b2"} {
+			begin(who)
+		}
+		gone, cancel := context.WithCancel(madeFor(t.Context(), "a"))
+		given := queued(gone, l, "shop")
+		cancel()
+		require.Error(t, (<-given).err)
+		begin("a5")
+		l.leave(at[0])
+		calls.Wait()
+		assert.Equal(t, []string{"a1", "b1", "c1", "a2", "b2", "a3", "a4", "a5"}, order)
+		assert.Empty(t, l.lanes)
+	})
+}
+
+func TestACallerWhoAsksForMuchFillsTheQueueForItselfAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("write", 1, 1, 4, 100, time.Hour)
+		at := fill(t, l, "shop", 1)
+		header := func(who string) metadata.MD {
+			return metadata.Pairs(wire.RepositoryMetadata, "shop", wire.CallerMetadata, who)
+		}
+		var many []<-chan result
+		for range 4 {
+			many = append(many, queued(madeFor(t.Context(), "a"), l, "shop"))
+		}
+		assert.True(t, l.full(t.Context(), header("a"), time.Hour))
+		assert.False(t, l.full(t.Context(), header("b"), time.Hour))
+		_, err := l.enter(madeFor(t.Context(), "a"), "shop")
+		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf(err))
+
+		first, second := queued(madeFor(t.Context(), "b"), l, "shop"), queued(madeFor(t.Context(), "b"), l, "shop")
+		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf((<-many[3]).err), "the last one of who has most gives way")
+		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf((<-many[2]).err))
+		assert.True(t, l.full(t.Context(), header("b"), time.Hour), "each has two")
+		assert.EqualValues(t, 3, l.rejected.Load())
+		finish(t, l, at, many[0], first, many[1], second)
+	})
+}
+
+func TestARepositoryThatIsAskedForMuchFillsTheQueueForItselfAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("read", 1, 1, 6, 50, time.Hour)
+		at := fill(t, l, "a", 1)
+		var waiting []<-chan result
+		for range 3 {
+			waiting = append(waiting, queued(t.Context(), l, "a"), queued(t.Context(), l, "b"))
+		}
+		of := func(repository string) metadata.MD { return metadata.Pairs(wire.RepositoryMetadata, repository) }
+		assert.True(t, l.full(t.Context(), of("a"), time.Hour))
+		assert.True(t, l.full(t.Context(), of("b"), time.Hour))
+		assert.False(t, l.full(t.Context(), of("c"), time.Hour))
+		third := queued(t.Context(), l, "c")
+		left := []<-chan result{third}
+		for _, w := range waiting {
+			if len(w) == 0 {
+				left = append(left, w)
+				continue
+			}
+			assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf((<-w).err))
+		}
+		assert.Len(t, left, 6, "one of who has most gave way")
+		finish(t, l, at, left...)
+	})
+}
+
+// What would come in time behind others of one's own comes in time all the more.
+func TestACallerIsNotRefusedForHowLongOthersWouldWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("write", 1, 1, 1000, 100, time.Second)
+		at := fill(t, l, "shop", 1)
+		stop := make(chan struct{})
+		var busy sync.WaitGroup
+		for range 12 {
+			busy.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					ln, err := l.enter(madeFor(t.Context(), "a"), "shop")
+					if err != nil {
+						<-time.After(10 * time.Millisecond)
+						continue
+					}
+					<-time.After(100 * time.Millisecond)
+					l.leave(ln)
+				}
+			})
+		}
+		l.leave(at[0])
+		<-time.After(5 * time.Second)
+		assert.NotZero(t, l.rejected.Load(), "a asks for more than there is time for")
+		begin := time.Now()
+		ln, err := l.enter(madeFor(t.Context(), "b"), "shop")
+		require.NoError(t, err)
+		assert.Less(t, time.Since(begin), 250*time.Millisecond)
+		l.leave(ln)
+		close(stop)
+		busy.Wait()
+	})
+}
+
+func TestACallIsMadeForWhomItSaysOrForTheHostItComesFrom(t *testing.T) {
+	from := peer.NewContext(t.Context(), &peer.Peer{Addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 4711}})
+	assert.Equal(t, "10.0.0.7", callerOf(from))
+	assert.Equal(t, "shop-admin", callerOf(madeFor(from, "shop-admin")))
+	assert.Equal(t, "10.0.0.7", callerIn(from, metadata.Pairs(wire.CallerMetadata, "a", wire.CallerMetadata, "b")))
+	assert.Empty(t, callerOf(t.Context()))
 }
 
 func TestOthersGoOnInThePlaceOfACall(t *testing.T) {

@@ -73,12 +73,17 @@ func (p *pace) wentOn(direction *bool, moved int, last bool) {
 	}
 }
 
-// slower returns the pace of a call that waits for its client, if it is known to be below least bytes a second.
+// slower returns the pace of a call that waits for its client, if it is known to be below least bytes a second: in the last period, and
+// since then.
 func (p *pace) slower(least float64) (rate float64, slow bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.settle()
-	return p.rate, p.isWaiting() && p.judged && p.rate < least
+	rate = p.rate
+	if p.waited >= paceLook {
+		rate = max(rate, float64(p.moved)/p.waited.Seconds())
+	}
+	return rate, p.isWaiting() && p.judged && rate < least
 }
 
 func (p *pace) isWaiting() bool { return (p.receiving || p.sending) && !p.ended }

@@ -3,6 +3,7 @@ package gitserver_test
 import (
 	"context"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,7 +96,7 @@ func fetch(t *testing.T, s service, repository string) time.Duration {
 func onePack(t *testing.T, size int) service {
 	t.Helper()
 	return start(t, memrepo.New(), gitserver.Options{Packs: echo(size), Registerer: prometheus.NewRegistry(),
-		Limits: gitserver.Limits{Packs: 2, MinPackRate: 64 << 10}})
+		Limits: gitserver.Limits{Packs: 2, MinTransferRate: 64 << 10}})
 }
 
 func TestASlowClientKeepsItsPlaceWhileNobodyWaits(t *testing.T) {
@@ -181,5 +182,59 @@ func TestAClientThatHasSentEverythingIsJudgedAnew(t *testing.T) {
 		}()
 		assert.Greater(t, fetch(t, s, "shop"), 9*time.Second)
 		require.ErrorIs(t, <-ended, io.EOF)
+	})
+}
+
+func TestAClientThatHasBecomeFastKeepsItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := onePack(t, 1)
+		stream, err := gitv1.NewTransportServiceClient(s).UploadPack(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, stream.Send(&gitv1.UploadPackRequest{Repository: "shop"}))
+		<-time.After(16 * time.Second)
+		ended := make(chan error, 1)
+		go func() {
+			for range 40 {
+				assert.NoError(t, stream.Send(&gitv1.UploadPackRequest{Data: make([]byte, 80<<10)}))
+				<-time.After(time.Second)
+			}
+			assert.NoError(t, stream.CloseSend())
+			ended <- drained(stream)
+		}()
+		<-time.After(5 * time.Second)
+		assert.Greater(t, fetch(t, s, "shop"), 30*time.Second)
+		require.ErrorIs(t, <-ended, io.EOF)
+	})
+}
+
+func TestASlowCommitGivesWayToWhoeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, shop(t, nil), gitserver.Options{Limits: gitserver.Limits{Writes: 2, MinTransferRate: 64 << 10}}) // one for each repository
+		ended := make(chan error, 1)
+		go func() {
+			stream, err := s.commits().CommitFiles(t.Context())
+			assert.NoError(t, err)
+			first := message(onMain())
+			first.Repository = "shop"
+			for _, m := range []*gitv1.CommitFilesRequest{first, message(create("slow"))} {
+				assert.NoError(t, stream.Send(m))
+			}
+			for range 60 {
+				<-time.After(time.Second)
+				if stream.Send(message(strings.Repeat("x", 1100))) != nil {
+					break // why is told to who receives
+				}
+			}
+			_, err = stream.CloseAndRecv()
+			ended <- err
+		}()
+		<-time.After(20 * time.Second)
+		begin := time.Now()
+		_, err := s.commit(onMain(), create("fast"), "x")
+		require.NoError(t, err)
+		assert.Less(t, time.Since(begin), time.Second)
+		e := told(<-ended)
+		assert.Equal(t, errs.ReasonDeadlineExceeded, e.Reason, "%v", e)
+		assert.Contains(t, e.Error(), "when fewer writes are under way")
 	})
 }

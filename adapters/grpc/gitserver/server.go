@@ -135,7 +135,7 @@ func (s *Server) options() []grpc.ServerOption {
 // can do cost it little. A client says in [wire.RepositoryMetadata] which queue that would be; who does not is refused
 // later, and who says another than the request gains nothing. gRPC holds the connection's lock meanwhile.
 func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if m := s.methods[info.FullMethodName]; m != nil && m.limiter != nil && m.limiter.full(info.Header[wire.RepositoryMetadata], m.wait) {
+	if m := s.methods[info.FullMethodName]; m != nil && m.limiter != nil && m.limiter.full(ctx, info.Header, m.wait) {
 		s.refusedEarly(ctx, m)
 		return ctx, m.refusal
 	}

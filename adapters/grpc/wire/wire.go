@@ -33,6 +33,10 @@ const (
 // receives them. Nothing else depends on it.
 const RepositoryMetadata = "gitstore-repository"
 
+// CallerMetadata says for whom a client makes a call, if not for itself: a service that has more to do than it can takes the calls of
+// callers in turns.
+const CallerMetadata = "gitstore-caller"
+
 // maxItems is the most paths or patterns of one request.
 const maxItems = 10_000
 
