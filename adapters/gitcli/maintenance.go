@@ -24,9 +24,9 @@ import (
 const (
 	repackAfter = 50
 	packWeight  = 1 << 20
-	// urgentFrom is from how many packs on a maintenance has its share of the cores like everything else: it would not come to its end
-	// beside those who use all of them, and what reads looks into one pack after the other.
-	urgentFrom = 4 * repackAfter
+	// urgentFrom is from how many packs on a maintenance has its share of the cores like everything else, and so has one for which others
+	// wait: beside those who use all of them it would take minutes, and what reads looks into one pack after the other.
+	urgentFrom = 2 * repackAfter
 )
 
 // maintenanceTimeout is how long a maintenance may take. One of a million objects takes minutes; there is one at a time, and others
@@ -46,7 +46,7 @@ func (r *repo) packsAdded(packs []*packfile.Pack, refs int64) {
 		return
 	}
 	r.store.background.Go(func() {
-		if !r.rest() || r.store.maintaining.Acquire(r.store.ctx, 1) != nil {
+		if !r.rest() || !r.store.awaitMaintenance() {
 			return // the next start counts the packs
 		}
 		defer r.store.maintaining.Release(1)
@@ -63,6 +63,13 @@ func (r *repo) packsAdded(packs []*packfile.Pack, refs int64) {
 		now := time.Now()
 		r.rested.Store(new(now.Add(restFactor * now.Sub(begin))))
 	})
+}
+
+// awaitMaintenance waits until no repository is maintained. It reports false if the store is closed before.
+func (s *Store) awaitMaintenance() bool {
+	s.maintenancesDue.Add(1)
+	defer s.maintenancesDue.Add(-1)
+	return s.maintaining.Acquire(s.ctx, 1) == nil
 }
 
 // restFactor is how many times as long as its last maintenance took a repository rests before the next one: under steady
@@ -140,7 +147,7 @@ func (r *repo) maintain(ctx context.Context) error {
 
 // inBackground has a command of a maintenance leave the cores to others, unless it is urgent.
 func (r *repo) inBackground(c command.Command) command.Command {
-	if r.urgent {
+	if r.urgent || r.store.maintenancesDue.Load() > 0 {
 		return c
 	}
 	return c.InBackground()

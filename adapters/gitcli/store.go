@@ -128,8 +128,10 @@ type Store struct {
 	cache  *objectCache
 	refs   *refProcesses
 	// opened numbers the repositories that were opened, for the keys of the cache.
-	opened             atomic.Uint64
-	maintaining        *semaphore.Weighted
+	opened      atomic.Uint64
+	maintaining *semaphore.Weighted
+	// maintenancesDue is how many repositories wait for that.
+	maintenancesDue    atomic.Int64
 	maintenanceTimeout time.Duration
 	validating         *semaphore.Weighted
 	keepAlive          time.Duration

@@ -14,7 +14,7 @@ import (
 )
 
 func TestAMaintenanceThatIsLateDoesNotLeaveTheCoresToOthers(t *testing.T) {
-	for commits, nice := range map[int]string{60: "19", 210: "0"} {
+	for commits, nice := range map[int]string{60: "10", 110: "0"} {
 		told := filepath.Join(t.TempDir(), "nice")
 		s := newPushShop(t, gitcli.Options{GitPath: scripted(t, `#!/bin/sh
 case $1 in pack-objects | multi-pack-index | commit-graph)

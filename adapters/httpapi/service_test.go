@@ -102,6 +102,14 @@ func (l *logged) lines(t *testing.T, msg string) []map[string]any {
 	return out
 }
 
+func TestACallIsMadeForTheAddressOfItsClient(t *testing.T) {
+	var seen string
+	c := serve(t, stub{list: func(ctx context.Context) error { seen = ports.Caller(ctx); return nil }}, httpapi.Options{})
+	if c.get("/v1/repositories").wants(http.StatusOK); seen != "127.0.0.1" {
+		t.Errorf("it is made for %q", seen)
+	}
+}
+
 func TestARequestIDIsTakenOverOrMade(t *testing.T) {
 	var seen string
 	log := &logged{}

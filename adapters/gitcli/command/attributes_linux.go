@@ -26,8 +26,9 @@ func awaitExit(pid int) bool {
 	}
 }
 
-// yieldCores gives a group of processes the lowest priority. It is of use and not needed: what fails is not told.
-func yieldCores(group int) { _ = unix.Setpriority(unix.PRIO_PGRP, group, 19) }
+// yieldCores gives a group of processes a tenth of the weight of others (nice(2)): with less it would stand still where all cores are
+// taken. It is of use and not needed: what fails is not told.
+func yieldCores(group int) { _ = unix.Setpriority(unix.PRIO_PGRP, group, 10) }
 
 // bound sets limits of a process (prlimit(2)): how much memory of its own it may have, to which the files that it maps to read
 // do not count (RLIMIT_DATA), and how much time of a processor it may take. A lower limit that it has already stays. A process that has

@@ -19,7 +19,7 @@ func TestWhatRunsInTheBackgroundLeavesTheCoresToOthers(t *testing.T) {
 	for _, c := range []struct {
 		Command
 		nice int
-	}{{read, 0}, {read.InBackground(), 19}} {
+	}{{read, 0}, {read.InBackground(), 10}} {
 		p, err := runner.Start(dir, c.Command)
 		require.NoError(t, err)
 		of, err := unix.Getpriority(unix.PRIO_PROCESS, p.child.Process.Pid)

@@ -80,7 +80,7 @@ func (c Command) WithProtocol(v git.ProtocolVersion) Command {
 	return c
 }
 
-// InBackground has the system give the command's processes the cores when nobody else wants them, where it can (nice(2)).
+// InBackground has the system give the command's processes little of the cores while others want them, where it can (nice(2)).
 func (c Command) InBackground() Command {
 	c.background = true
 	return c
