@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
@@ -201,10 +202,11 @@ func (d *draft) CommitOfRequest(ctx context.Context, branch git.RefName, request
 func (d *draft) findRequest(ctx context.Context, branch git.RefName, requestID string) (git.ObjectID, error) {
 	known, moved := d.moved[branch]
 	if moved && known == nil {
-		var err error
-		if known, err = requestsOf(ctx, d, d.Ref(branch)); err != nil {
+		found, err := requestsOf(ctx, d, d.Ref(branch))
+		if err != nil {
 			return git.ObjectID{}, err
 		}
+		known = found.commits
 		d.moved[branch] = known
 	}
 	if moved {
@@ -219,7 +221,7 @@ func (d *draft) findRequest(ctx context.Context, branch git.RefName, requestID s
 // requestIndex remembers the requests of branches. It is filled from a branch's history when it is first asked, so
 // that it knows what was committed before a restart, and is used by the repository's one writer alone.
 type requestIndex struct {
-	branches map[git.RefName]map[string]git.ObjectID
+	branches map[git.RefName]*branchRequests
 	// size is how many requests of all branches there are.
 	size int
 }
@@ -232,10 +234,39 @@ func (x *requestIndex) find(ctx context.Context, r *repo, branch git.RefName, re
 			return git.ObjectID{}, err
 		}
 		x.branches[branch] = known
-		x.size += len(known)
+		x.size += len(known.commits)
 		x.bound(branch)
 	}
-	return known[requestID], nil
+	return known.commits[requestID], nil
+}
+
+// branchRequests are the commits of a branch by the requests that they were made for, as far as a retry may come: all that
+// [repository.RequestsReach] says, and some beyond where not every commit has a request.
+type branchRequests struct {
+	commits map[string]git.ObjectID
+	// order are the requests from the one on that was made first.
+	order []request
+}
+
+type request struct {
+	id string
+	at time.Time
+}
+
+// add adds a request that was made just now.
+func (b *branchRequests) add(id string, commit git.ObjectID, now time.Time) {
+	if _, ok := b.commits[id]; !ok {
+		b.order = append(b.order, request{id, now})
+	}
+	b.commits[id] = commit
+}
+
+// prune forgets what no retry comes for any more.
+func (b *branchRequests) prune(now time.Time) {
+	for n := len(b.order); n > repository.MaxRequestWindow || n > repository.RequestWindow && now.Sub(b.order[0].at) > repository.RequestAge; n-- {
+		delete(b.commits, b.order[0].id)
+		b.order = b.order[1:]
+	}
 }
 
 // bound forgets branches, whichever, beyond what may be remembered; the one that is in use last.
@@ -254,7 +285,9 @@ func (x *requestIndex) bound(used git.RefName) {
 }
 
 func (x *requestIndex) forget(branch git.RefName) {
-	x.size -= len(x.branches[branch])
+	if known := x.branches[branch]; known != nil {
+		x.size -= len(known.commits)
+	}
 	delete(x.branches, branch)
 }
 
@@ -263,8 +296,8 @@ func (x *requestIndex) clear() {
 	x.size = 0
 }
 
-func requestsOf(ctx context.Context, o git.ObjectReader, head git.ObjectID) (map[string]git.ObjectID, error) {
-	known, now := map[string]git.ObjectID{}, time.Now()
+func requestsOf(ctx context.Context, o git.ObjectReader, head git.ObjectID) (*branchRequests, error) {
+	known, now := &branchRequests{commits: map[string]git.ObjectID{}}, time.Now()
 	for n := 0; !head.IsZero(); n++ {
 		c, err := o.Commit(ctx, head)
 		if err != nil {
@@ -274,13 +307,14 @@ func requestsOf(ctx context.Context, o git.ObjectReader, head git.ObjectID) (map
 			break
 		}
 		if id, _ := repository.RequestOf(c); id != "" {
-			known[id] = head
+			known.add(id, head, c.Committer.When)
 		}
 		head = git.ObjectID{}
 		if len(c.Parents) > 0 {
 			head = c.Parents[0]
 		}
 	}
+	slices.Reverse(known.order)
 	return known, nil
 }
 
@@ -300,12 +334,13 @@ func (x *requestIndex) record(d *draft) {
 			x.forget(c.Name)
 		}
 	}
+	now := time.Now()
 	for key, id := range d.requests {
 		if known, ok := x.branches[key.branch]; ok {
-			if known[key.id].IsZero() {
-				x.size++
-			}
-			known[key.id] = id
+			x.size -= len(known.commits)
+			known.add(key.id, id, now)
+			known.prune(now)
+			x.size += len(known.commits)
 			x.bound(key.branch)
 		}
 	}

@@ -117,7 +117,7 @@ func (s *Store) openRepo(ctx context.Context, id git.RepositoryID, dir string) (
 	if err != nil {
 		return nil, err
 	}
-	r := &repo{store: s, id: id, dir: dir, createdAt: m.CreatedAt, requests: requestIndex{branches: map[git.RefName]map[string]git.ObjectID{}}}
+	r := &repo{store: s, id: id, dir: dir, createdAt: m.CreatedAt, requests: requestIndex{branches: map[git.RefName]*branchRequests{}}}
 	r.writer = writer{repo: r, limit: s.opts.MaxQueuedWrites}
 	format, err := git.ParseObjectFormat(m.ObjectFormat)
 	if err != nil {

@@ -41,7 +41,7 @@ func TestRequestsAreFoundBehindAllThatWasCommittedMeanwhile(t *testing.T) {
 		}
 		requests, err := requestsOf(t.Context(), l, l.head)
 		require.NoError(t, err)
-		return !requests["0"].IsZero()
+		return !requests.commits["0"].IsZero()
 	}
 	require.True(t, known(time.Hour, repository.RequestWindow-1), "among the last of the branch")
 	require.False(t, known(time.Hour, repository.RequestWindow), "old, and behind many")
@@ -51,11 +51,11 @@ func TestRequestsAreFoundBehindAllThatWasCommittedMeanwhile(t *testing.T) {
 }
 
 func TestRequestsOfBranchesAreForgottenOneByOne(t *testing.T) {
-	x := requestIndex{branches: map[git.RefName]map[string]git.ObjectID{}}
+	x := requestIndex{branches: map[git.RefName]*branchRequests{}}
 	for i := range maxIndexed + 10 {
 		branch, err := git.ParseRefName(fmt.Sprintf("refs/heads/%d", i))
 		require.NoError(t, err)
-		x.branches[branch] = map[string]git.ObjectID{"a": {}, "b": {}}
+		x.branches[branch] = &branchRequests{commits: map[string]git.ObjectID{"a": {}, "b": {}}}
 		x.size += 2
 		x.bound(branch)
 		require.Contains(t, x.branches, branch, "the one in use")
@@ -65,4 +65,36 @@ func TestRequestsOfBranchesAreForgottenOneByOne(t *testing.T) {
 	x.size += maxRemembered // as if they had as many
 	x.bound(git.RefName{})
 	require.Empty(t, x.branches)
+}
+
+func TestRequestsThatNoRetryComesForAreForgotten(t *testing.T) {
+	now := time.Now()
+	b := &branchRequests{commits: map[string]git.ObjectID{}}
+	has := func(i int) bool { _, ok := b.commits[fmt.Sprint(i)]; return ok }
+	add := func(from, to int) {
+		for i := from; i < to; i++ {
+			b.add(fmt.Sprint(i), git.ObjectID{}, now)
+			b.prune(now)
+		}
+	}
+	add(0, repository.RequestWindow+10)
+	require.True(t, has(0), "all are young")
+	now = now.Add(repository.RequestAge + time.Second)
+	add(repository.RequestWindow+10, repository.RequestWindow+11)
+	require.Len(t, b.commits, repository.RequestWindow)
+	require.False(t, has(10))
+	require.True(t, has(11), "it is among the last")
+	add(100_000, 100_000+2*repository.MaxRequestWindow)
+	require.Len(t, b.commits, repository.MaxRequestWindow)
+	require.Len(t, b.order, repository.MaxRequestWindow)
+
+	l := &line{commits: map[git.ObjectID]*git.Commit{}}
+	for i := range 5 {
+		l.add(i, now)
+	}
+	read, err := requestsOf(t.Context(), l, l.head)
+	require.NoError(t, err)
+	require.Len(t, read.commits, 5)
+	require.Equal(t, "0", read.order[0].id)
+	require.Len(t, read.order, 5)
 }
