@@ -320,20 +320,22 @@ func cutSignature(headers []Header, key string) (Signature, []Header) {
 
 func splitHeaders(content []byte) (headers []Header, message string) {
 	rest := string(content)
-	for rest != "" {
+	for rest != "" && rest[0] != '\n' {
 		line, after, _ := strings.Cut(rest, "\n")
 		rest = after
-		if line == "" {
-			return headers, rest
-		}
-		if line[0] == ' ' && len(headers) > 0 {
-			headers[len(headers)-1].Value += "\n" + line[1:]
-			continue
-		}
 		key, value, _ := strings.Cut(line, " ")
+		if strings.HasPrefix(rest, " ") { // whoever made the object says how many lines there are: each is copied once
+			var all strings.Builder
+			all.WriteString(value)
+			for strings.HasPrefix(rest, " ") {
+				line, rest, _ = strings.Cut(rest[1:], "\n")
+				all.WriteString("\n" + line)
+			}
+			value = all.String()
+		}
 		headers = append(headers, Header{key, value})
 	}
-	return headers, ""
+	return headers, strings.TrimPrefix(rest, "\n")
 }
 
 // Tag is an annotated tag object.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -409,5 +410,22 @@ func TestEntriesOfATreeAreCountedAsTheyAreRead(t *testing.T) {
 		if got := git.CountEntries(format, []byte("100644 without end")); got != 1 {
 			t.Errorf("%d are counted", got)
 		}
+	}
+}
+
+// Whoever makes an object decides how many lines a header has: a mebibyte of them would be copied for minutes, line by line.
+func TestAHeaderOfManyLinesIsCopiedOnce(t *testing.T) {
+	c := git.Commit{Author: git.Signature{Name: "A"}, Committer: git.Signature{Name: "A"}, Headers: []git.Header{{Key: "x", Value: strings.Repeat("\n", 200_000)}, {Key: "y", Value: "z"}}}
+	c.Tree = git.SHA1.HashObject(git.TreeObject, nil)
+	content := c.Encode()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got, err := git.DecodeCommit(git.SHA1.HashObject(git.CommitObject, content), content)
+	runtime.ReadMemStats(&after)
+	if err != nil || !slices.Equal(got.Headers, c.Headers) {
+		t.Fatalf("decoded with %v, %d headers", err, len(got.Headers))
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > uint64(20*len(content)) {
+		t.Errorf("%d bytes were allocated for %d", took, len(content))
 	}
 }
