@@ -43,9 +43,9 @@ func weight(value any) uint32 {
 	n := entryOverhead
 	switch v := value.(type) {
 	case *git.Commit: // parts of the object's text are what all of its texts are
-		n += 550 + len(v.Message) + 90*len(v.Parents) + headerWeight(v.Headers)
+		n += 550 + len(v.Message) + 90*len(v.Parents) + headerWeight(v.Headers) + nameWeight(v.Author) + nameWeight(v.Committer)
 	case *git.Tag:
-		n += 450 + len(v.Message) + headerWeight(v.Headers)
+		n += 450 + len(v.Message) + headerWeight(v.Headers) + nameWeight(v.Tagger)
 	case []git.TreeEntry:
 		for _, e := range v {
 			n += 64 + len(e.Name)
@@ -58,10 +58,12 @@ func weight(value any) uint32 {
 
 func headerWeight(headers []git.Header) (n int) {
 	for _, h := range headers {
-		n += 34 + len(h.Key) + len(h.Value)
+		n += 64 + len(h.Key) + len(h.Value) // the list was made by doubling it
 	}
 	return n
 }
+
+func nameWeight(s git.Signature) int { return len(s.Name) + len(s.Email) }
 
 func (c *objectCache) get(repository uint64, id git.ObjectID) (any, bool) {
 	c.reads.Add(1)
