@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	optionsv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1"
@@ -202,10 +203,13 @@ func (s *callStream) SendMsg(m any) error {
 	return wire.DecodeError(s.ServerStream.SendMsg(m))
 }
 
-// dataIn is how many bytes of a client a message holds.
+// dataIn is how many bytes of a client a message holds: contents, and in a commit what is to be done as well.
 func dataIn(m any) int {
-	if d, ok := m.(interface{ GetData() []byte }); ok {
+	if d, ok := m.(interface{ GetData() []byte }); ok && len(d.GetData()) > 0 {
 		return len(d.GetData())
+	}
+	if p, ok := m.(proto.Message); ok {
+		return proto.Size(p)
 	}
 	return 0
 }

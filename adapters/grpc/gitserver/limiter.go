@@ -290,10 +290,14 @@ func (l *limiter) placeFor(ln *lane, who string, wait time.Duration) (at placeIn
 				longest = other
 			}
 		}
-		if longest.waiters.Len() <= n+1 {
+		switch {
+		case longest.waiters.Len() > n+1:
+			at.of = last(longest)
+		case at.ahead < n:
+			at.of = last(ln)
+		default:
 			return at, false
 		}
-		at.of = last(longest)
 	}
 	return at, true
 }

@@ -2,6 +2,7 @@ package gitserver_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -236,5 +237,32 @@ func TestASlowCommitGivesWayToWhoeverWaits(t *testing.T) {
 		e := told(<-ended)
 		assert.Equal(t, errs.ReasonDeadlineExceeded, e.Reason, "%v", e)
 		assert.Contains(t, e.Error(), "when fewer writes are under way")
+	})
+}
+
+// What is to be done counts as well as contents: a commit that deletes or makes many small files has hardly any.
+func TestACommitOfManySmallFilesKeepsItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, shop(t, nil), gitserver.Options{Limits: gitserver.Limits{Writes: 2, MinTransferRate: 64 << 10}})
+		ended := make(chan error, 1)
+		go func() {
+			stream, err := s.commits().CommitFiles(t.Context())
+			assert.NoError(t, err)
+			first := message(onMain())
+			first.Repository = "shop"
+			assert.NoError(t, stream.Send(first))
+			for i := range 30 {
+				for j := range 400 {
+					assert.NoError(t, stream.Send(message(create(fmt.Sprintf("%0200d/%d", i, j), 0))))
+				}
+				<-time.After(time.Second)
+			}
+			_, err = stream.CloseAndRecv()
+			ended <- err
+		}()
+		<-time.After(20 * time.Second)
+		_, err := s.commit(onMain(), create("other"), "x")
+		fails(t, err, errs.ReasonQueueFull)
+		require.NoError(t, <-ended)
 	})
 }
