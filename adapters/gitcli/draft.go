@@ -42,6 +42,8 @@ type requestKey struct {
 
 func newDraft(r *repo) *draft {
 	own := *r.objects // a draft borrows objects
+	r.cloning.Lock()  // to copy a tree notes in it that it was copied
+	defer r.cloning.Unlock()
 	return &draft{
 		objects: &own, repo: r, refs: r.refs.Load().clone(),
 		byID: map[git.ObjectID]any{}, requests: map[requestKey]git.ObjectID{}, moved: map[git.RefName]map[string]git.ObjectID{},

@@ -218,6 +218,7 @@ func (r *repo) rollUp(ctx context.Context) error {
 			return err
 		}
 	}
+	r.store.refs.forget(r.dir) // a process keeps open what it looked into, and so its room on the disk
 	return nil
 }
 

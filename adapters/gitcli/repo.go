@@ -35,7 +35,9 @@ type repo struct {
 	writer        writer
 	// exclusive is held while the repository is written to, imported into or deleted.
 	exclusive sync.Mutex
-	requests  requestIndex
+	// cloning is held while the refs are copied, which several pushes do at once.
+	cloning  sync.Mutex
+	requests requestIndex
 	// newPacks is the weight of the packs since the repository was last maintained.
 	newPacks atomic.Int64
 	// newRefs is how many refs were created since then.
@@ -255,6 +257,9 @@ func (v view) Ref(name git.RefName) git.ObjectID { return v.refs.get(name).Targe
 // A look goes through all packs, and each of them may have to wait for those who write to the same directory: nobody waits for one but
 // whoever asks first.
 type sizeCache struct {
+	// since is what was written since the last look.
+	since atomic.Int64
+
 	mu             sync.Mutex
 	known, looking bool
 	bytes          int64
@@ -264,12 +269,8 @@ type sizeCache struct {
 // sizeTTL is how old a look may be before there is another one.
 const sizeTTL = time.Minute
 
-// add is to be called when packs have come.
-func (c *sizeCache) add(bytes int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.bytes += bytes
-}
+// add is to be called when packs have come. It waits for no look.
+func (c *sizeCache) add(bytes int64) { c.since.Add(bytes) }
 
 // doubt is to be called when it is not known what has come or gone.
 func (c *sizeCache) doubt() {
@@ -283,11 +284,12 @@ func (r *repo) sizeBytes() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.known {
+		c.since.Store(0)
 		c.bytes, c.asOf, c.known = r.bytesOfObjects(), time.Now(), true
-		return c.bytes
 	}
+	size := c.bytes + c.since.Load()
 	if c.looking || time.Since(c.asOf) < sizeTTL {
-		return c.bytes
+		return size
 	}
 	if end, err := r.store.begin(); err == nil {
 		c.looking = true
@@ -296,15 +298,17 @@ func (r *repo) sizeBytes() int64 {
 			r.measure()
 		}()
 	}
-	return c.bytes
+	return size
 }
 
 // measure finds out the size anew.
 func (r *repo) measure() {
-	bytes := r.bytesOfObjects()
 	c := &r.size
+	seen := c.since.Load()
+	bytes := r.bytesOfObjects()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.since.Add(-seen)
 	c.bytes, c.asOf, c.known, c.looking = bytes, time.Now(), true, false
 }
 

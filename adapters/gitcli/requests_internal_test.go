@@ -3,6 +3,7 @@ package gitcli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,4 +98,21 @@ func TestRequestsThatNoRetryComesForAreForgotten(t *testing.T) {
 	require.Len(t, read.commits, 5)
 	require.Equal(t, "0", read.order[0].id)
 	require.Len(t, read.order, 5)
+}
+
+func TestACachedObjectWeighsWhatItsTextsTake(t *testing.T) {
+	const long = 1 << 20
+	text := strings.Repeat("x", long)
+	for name, v := range map[string]any{
+		"author":    &git.Commit{Author: git.Signature{Name: text}},
+		"committer": &git.Commit{Committer: git.Signature{Email: text}},
+		"header":    &git.Commit{Headers: []git.Header{{Key: "gpgsig", Value: text}}},
+		"headers":   &git.Commit{Headers: make([]git.Header, long/64)},
+		"message":   &git.Commit{Message: text},
+		"tagger":    &git.Tag{Tagger: git.Signature{Name: text}},
+		"blob":      []byte(text),
+		"tree":      []git.TreeEntry{{Name: text}},
+	} {
+		require.GreaterOrEqual(t, int(weight(v)), long, name)
+	}
 }

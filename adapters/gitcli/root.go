@@ -1,6 +1,7 @@
 package gitcli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -23,7 +24,7 @@ import (
 
 // root is the storage root: the one directory that a process owns.
 //
-//	lock                          held for as long as the process lives; holds its pid, and nothing once it was closed
+//	lock                          held for as long as the process lives; holds its pid, and blanks once it was closed
 //	repositories/ab/cd/<hash>.git bare repositories; the hash is SHA-256 of the id
 //	tmp/                          repositories that are being created or deleted, what is being pushed, and unnamed files that
 //	                              are being read
@@ -110,12 +111,8 @@ func (r *root) acquire() error {
 		return fmt.Errorf("%w: process %s holds %q; stop it, or name another directory",
 			ErrInUse, strings.TrimSpace(string(holder[:n])), r.dir)
 	}
-	r.unclean = n > 0
-	err = f.Truncate(0)
-	if err == nil {
-		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
-	if err != nil {
+	r.unclean = len(bytes.TrimSpace(holder[:n])) > 0
+	if _, err = f.WriteAt(lockedBy(strconv.Itoa(os.Getpid())), 0); err != nil {
 		_ = f.Close()
 		return fmt.Errorf("data directory: %w", err)
 	}
@@ -126,8 +123,12 @@ func (r *root) acquire() error {
 // close gives the root back, of which all is on the disk that anybody was told of. The lock is released by name: a child that is just
 // being started holds a copy of the descriptor until it executes git.
 func (r *root) close() error {
-	return errors.Join(r.lock.Truncate(0), r.release())
+	_, err := r.lock.WriteAt(lockedBy(""), 0)
+	return errors.Join(err, r.release())
 }
+
+// lockedBy is what the lock's file holds. It is always as long: where a disk is full only what is there already can be written.
+func lockedBy(pid string) []byte { return fmt.Appendf(nil, "%-19s\n", pid) }
 
 // release gives the root back as a process does that is killed: the next one puts on the disk what this one may have left in memory.
 func (r *root) release() error {

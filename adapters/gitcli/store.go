@@ -464,7 +464,8 @@ func (s *Store) repo(ctx context.Context, id git.RepositoryID) (*repo, error) {
 		return nil, repositoryNotFound(id)
 	}
 	if h.repo == nil {
-		r, err := s.openRepo(ctx, id, h.dir)
+		// Not in the caller's time: the next one would begin anew.
+		r, err := s.openRepo(s.ctx, id, h.dir)
 		if err != nil {
 			s.logger.ErrorContext(ctx, "a repository cannot be opened", "repository", id.String(), "error", err, "cause", errors.Unwrap(err))
 			return nil, err
