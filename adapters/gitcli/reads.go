@@ -193,7 +193,7 @@ func (g *gitRepository) LatestTag(ctx context.Context, q ports.LatestTagQuery) (
 			return tagInfo(ctx, r.objects, ref)
 		}
 	}
-	return ports.TagInfo{}, errs.New(errs.ReasonRefNotFound, "no tag is a version that fits", errs.MetaRef, "refs/tags/")
+	return ports.TagInfo{}, errs.New(errs.ReasonRefNotFound, "no tag is a version that fits: publish a release, or let pre-releases count", errs.MetaRef, "refs/tags/")
 }
 
 // file finds a file and what is known of it before its content is read.

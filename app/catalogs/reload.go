@@ -119,6 +119,9 @@ func (f *feed) resolve(ctx context.Context) (head, error) {
 
 func (f *feed) resolveRelease(ctx context.Context) (head, error) {
 	tag, err := f.repo.LatestTag(ctx, ports.LatestTagQuery{Prereleases: f.target.View.Prereleases})
+	if errs.Is(err, errs.ReasonRefNotFound) {
+		return head{}, errs.Wrap(err, errs.ReasonRefNotFound, "the catalog follows releases, and there is none yet: publish one, or ask for a branch with at", errs.MetaRef, "refs/tags/")
+	}
 	if err != nil {
 		return head{}, err
 	}

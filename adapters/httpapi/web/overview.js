@@ -30,11 +30,11 @@ function creation() {
 export async function overview(repository, { at = "" }, signal) {
   const [info, catalog, branches, tags] = await Promise.all([
     get(below(repository), {}, { signal }),
-    get(below(repository, "catalog"), { at }, { signal }).catch(missing),
+    get(below(repository, "catalog"), { at }, { signal }).catch(unreleased),
     get(below(repository, "branches"), { page_size: 100 }, { signal }),
     get(below(repository, "tags"), { page_size: 20 }, { signal }),
   ]);
-  return [h("h1", null, repository), catalog ? status(repository, catalog, at) : noCatalog(repository, info),
+  return [h("h1", null, repository), catalog && !catalog.none ? status(repository, catalog, at) : noCatalog(repository, info, catalog?.none),
     h("h2", null, "Branches"),
     table(["Branch", "Commit", "More"], branches.items.map((b) => [link(b.name, repository, "files", { at: b.name }), link(shortID(b.commit_id), repository, "commit", { id: b.commit_id }),
       [link("history", repository, "history", { at: b.name }), " · ", link("catalog", repository, "catalog", { at: b.name })]]), "There is no branch yet: the first commit makes one."),
@@ -46,9 +46,12 @@ export async function overview(repository, { at = "" }, signal) {
     h("h2", null, "Clone"), h("pre", null, "git clone " + location.origin + "/git/" + repository + ".git")];
 }
 
-const noCatalog = (repository, info) => notice("", info.empty
+/** unreleased says why there is nothing to show of a catalog that is followed, such as a release that was not made yet. */
+const unreleased = (err) => (err.reason === "REF_NOT_FOUND" ? { none: err.message } : missing(err));
+
+const noCatalog = (repository, info, none) => notice("", info.empty
   ? h("p", null, "The repository is empty: a push, a commit over the API or the first document of a ", link("catalog", repository, "catalog"), " begins it.")
-  : h("p", null, "This service follows no catalog of this repository."));
+  : h("p", null, none ?? "This service follows no catalog of this repository."));
 
 function status(repository, c, at) {
   return [

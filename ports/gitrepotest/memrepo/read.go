@@ -200,7 +200,7 @@ func (r repository) LatestTag(ctx context.Context, q ports.LatestTagQuery) (port
 			return tagInfo(ctx, s, ref)
 		}
 	}
-	return ports.TagInfo{}, errs.New(errs.ReasonRefNotFound, "no tag is a version that fits", errs.MetaRef, "refs/tags/")
+	return ports.TagInfo{}, errs.New(errs.ReasonRefNotFound, "no tag is a version that fits: publish a release, or let pre-releases count", errs.MetaRef, "refs/tags/")
 }
 
 // file finds a file and its content.
