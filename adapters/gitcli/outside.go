@@ -57,6 +57,7 @@ func (s *Store) watch() {
 		case <-s.ctx.Done():
 			return
 		}
+		s.refs.forgetUnused(time.Now().Add(-s.opts.Processes.IdleTimeout))
 		for _, r := range s.lookout.take() {
 			r.used.Store(false)
 			switch {

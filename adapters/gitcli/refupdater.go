@@ -33,6 +33,8 @@ type refProcess struct {
 	// syncPath is that of refProcesses.
 	syncPath func(path string) error
 	started  time.Time
+	// used is when the last transaction ended.
+	used time.Time
 	// transactions are those that were committed.
 	transactions int
 }
@@ -314,6 +316,7 @@ func (s *refProcesses) give(p *refProcess) {
 		_ = p.p.Close()
 		return
 	}
+	p.used = time.Now()
 	s.mu.Lock()
 	s.idle = append(s.idle, p)
 	var ended *refProcess
@@ -328,10 +331,20 @@ func (s *refProcesses) give(p *refProcess) {
 
 // forget ends the idle processes of dir, all for "".
 func (s *refProcesses) forget(dir string) {
+	s.end(func(p *refProcess) bool { return dir == "" || p.dir == dir })
+}
+
+// forgetUnused ends the processes that were not used since then.
+func (s *refProcesses) forgetUnused(since time.Time) {
+	s.end(func(p *refProcess) bool { return p.used.Before(since) })
+}
+
+// end ends those of the idle processes.
+func (s *refProcesses) end(which func(*refProcess) bool) {
 	s.mu.Lock()
 	var ended, kept []*refProcess
 	for _, p := range s.idle {
-		if dir == "" || p.dir == dir {
+		if which(p) {
 			ended = append(ended, p)
 		} else {
 			kept = append(kept, p)

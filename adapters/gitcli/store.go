@@ -91,6 +91,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxPushSize, 1<<30)
 	setDefault(&o.MaxPushObjects, 1_000_000)
 	setDefault(&o.GitMemory, 1<<30)
+	setDefault(&o.Processes.IdleTimeout, 5*time.Minute)
 	setDefault(&o.Processes.MaxSpooled, max(16<<30, 4*o.MaxFileSize))
 	setDefault(&o.MaxQueuedWrites, 1024)
 	setDefault(&o.MaxRefProcesses, 16)
