@@ -104,38 +104,66 @@ func rate(callers int, work func(caller int) error) (float64, error) {
 	return float64(callers*queriesEach) / time.Since(begin).Seconds(), errors.Join(errs...)
 }
 
-// overHTTP has the handler served, and asks it over connections that are kept. The client shares the cores, so it does no
-// more than HTTP/1.1 needs: net/http's takes as much of them as the server.
+// overHTTP has the handler served, and asks it over connections that are kept.
 func overHTTP(ctx context.Context, handler http.Handler, path func(int) string) (perSecond float64, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, closeServer, err := serveHTTP(handler)
 	if err != nil {
 		return 0, err
 	}
-	server := httpapi.NewServer(handler, l.Addr().String(), httpapi.Options{})
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(l) })
-	defer func() {
-		err = errors.Join(err, server.Close())
-		serving.Wait()
-	}()
+	defer func() { err = errors.Join(err, closeServer()) }()
 	return rate(queryCallers, func(caller int) (err error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
+		c, err := dialHTTP(ctx, address)
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, conn.Close()) }()
-		in, request := bufio.NewReader(conn), []byte(nil)
+		defer func() { err = errors.Join(err, c.conn.Close()) }()
 		for i := range queriesEach {
-			request = fmt.Appendf(request[:0], "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path(caller*queriesEach+i), l.Addr())
-			if _, err := conn.Write(request); err != nil {
-				return err
-			}
-			if err := answered(in); err != nil {
+			if err := c.get(path(caller*queriesEach + i)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// serveHTTP serves the handler until it is closed.
+func serveHTTP(handler http.Handler) (address string, closeServer func() error, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	server := httpapi.NewServer(handler, l.Addr().String(), httpapi.Options{})
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) })
+	return l.Addr().String(), func() error {
+		err := server.Close()
+		serving.Wait()
+		return err
+	}, nil
+}
+
+// httpClient is a client of one connection. It shares the cores with the server, so it does no more than HTTP/1.1 needs: net/http's
+// takes as much of them as the server.
+type httpClient struct {
+	conn    net.Conn
+	in      *bufio.Reader
+	request []byte
+}
+
+func dialHTTP(ctx context.Context, address string) (*httpClient, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return &httpClient{conn: conn, in: bufio.NewReader(conn)}, nil
+}
+
+func (c *httpClient) get(path string) error {
+	c.request = fmt.Appendf(c.request[:0], "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, c.conn.RemoteAddr())
+	if _, err := c.conn.Write(c.request); err != nil {
+		return err
+	}
+	return answered(c.in)
 }
 
 // answered reads an answer that tells its length.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitstore-dev/gitstore/adapters/httpapi"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -43,6 +44,20 @@ func getFile(ctx context.Context, r ports.GitRepository, path string) error {
 	return err
 }
 
+// httpClients connects so many clients, for as long as the bed stands.
+func (b *bed) httpClients(ctx context.Context, address string, n int) ([]*httpClient, error) {
+	all := make([]*httpClient, n)
+	for i := range all {
+		c, err := dialHTTP(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		b.onClose(c.conn.Close)
+		all[i] = c
+	}
+	return all, nil
+}
+
 func (b *bed) hotReads(ctx context.Context) ([]work, error) {
 	if err := readAll(ctx, b.ours.inProcess("catalog")); err != nil { // so that all is hot
 		return nil, err
@@ -51,9 +66,18 @@ func (b *bed) hotReads(ctx context.Context) ([]work, error) {
 	if err != nil {
 		return nil, err
 	}
+	address, closeServer, err := serveHTTP(httpapi.New(b.ours.client, httpapi.Options{}))
+	if err != nil {
+		return nil, err
+	}
+	b.onClose(closeServer)
 	var works []work
 	for _, callers := range []int{1, 16, 64} {
 		raw, err := b.catFiles(ctx, min(callers, 2))
+		if err != nil {
+			return nil, err
+		}
+		web, err := b.httpClients(ctx, address, callers)
 		if err != nil {
 			return nil, err
 		}
@@ -66,6 +90,9 @@ func (b *bed) hotReads(ctx context.Context) ([]work, error) {
 			concurrent("echo of 1.5 KB", callers, func(ctx context.Context, _ int) error { return b.echo.unary(ctx) }),
 			concurrent("GitStore", callers, read(b.ours.repository("catalog"))).should(goal{ratio: 1.25}),
 			concurrent("GitStore without gRPC", callers, read(b.ours.inProcess("catalog"))),
+			concurrent("GitStore over HTTP, through an API", callers, func(_ context.Context, caller int) error {
+				return web[caller].get("/v1/repositories/catalog/files/" + randomProduct(rnd[caller]) + "?ref=main")
+			}),
 			concurrent(fmt.Sprintf("`cat-file`, %d kept alive, by path", len(raw)), callers, func(_ context.Context, caller int) error {
 				return processes.content(onMain(randomProduct(rnd[caller])))
 			}),
