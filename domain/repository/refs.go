@@ -432,7 +432,7 @@ func refExists(name git.RefName, actual git.ObjectID) *errs.Error {
 
 func refConflict(name, other git.RefName) *errs.Error {
 	return errs.New(errs.ReasonRefConflict, "ref "+strconv.Quote(name.String())+" cannot exist beside "+strconv.Quote(other.String())+
-		": one is a directory of the other", errs.MetaRef, name.String(), "conflicts_with", other.String())
+		": one is a directory of the other; delete that one before, and not together with this", errs.MetaRef, name.String(), "conflicts_with", other.String())
 }
 
 func refMoved(name git.RefName, expected, actual git.ObjectID) *errs.Error {
