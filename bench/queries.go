@@ -112,13 +112,10 @@ func overHTTP(ctx context.Context, handler http.Handler, path func(int) string) 
 	}
 	defer func() { err = errors.Join(err, closeServer()) }()
 	return rate(queryCallers, func(caller int) (err error) {
-		c, err := dialHTTP(ctx, address)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, c.conn.Close()) }()
+		c := &httpClient{address: address}
+		defer func() { err = errors.Join(err, c.close()) }()
 		for i := range queriesEach {
-			if err := c.get(path(caller*queriesEach + i)); err != nil {
+			if err := c.get(ctx, path(caller*queriesEach+i)); err != nil {
 				return err
 			}
 		}
@@ -142,28 +139,41 @@ func serveHTTP(handler http.Handler) (address string, closeServer func() error, 
 	}, nil
 }
 
-// httpClient is a client of one connection. It shares the cores with the server, so it does no more than HTTP/1.1 needs: net/http's
+// httpClient is a client of one connection, which it makes anew if the server has closed it meanwhile. It shares the cores with the server, so it does no more than HTTP/1.1 needs: net/http's
 // takes as much of them as the server.
 type httpClient struct {
+	address string
 	conn    net.Conn
 	in      *bufio.Reader
 	request []byte
 }
 
-func dialHTTP(ctx context.Context, address string) (*httpClient, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
+func (c *httpClient) get(ctx context.Context, path string) error {
+	if c.conn != nil && c.ask(path) == nil {
+		return nil
 	}
-	return &httpClient{conn: conn, in: bufio.NewReader(conn)}, nil
+	_ = c.close()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.address)
+	if err != nil {
+		return err
+	}
+	c.conn, c.in = conn, bufio.NewReader(conn)
+	return c.ask(path)
 }
 
-func (c *httpClient) get(path string) error {
-	c.request = fmt.Appendf(c.request[:0], "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, c.conn.RemoteAddr())
+func (c *httpClient) ask(path string) error {
+	c.request = fmt.Appendf(c.request[:0], "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, c.address)
 	if _, err := c.conn.Write(c.request); err != nil {
 		return err
 	}
 	return answered(c.in)
+}
+
+func (c *httpClient) close() error {
+	if c.conn == nil {
+		return nil
+	}
+	return c.conn.Close()
 }
 
 // answered reads an answer that tells its length.

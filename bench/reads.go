@@ -44,18 +44,14 @@ func getFile(ctx context.Context, r ports.GitRepository, path string) error {
 	return err
 }
 
-// httpClients connects so many clients, for as long as the bed stands.
-func (b *bed) httpClients(ctx context.Context, address string, n int) ([]*httpClient, error) {
+// httpClients returns so many clients, for as long as the bed stands.
+func (b *bed) httpClients(address string, n int) []*httpClient {
 	all := make([]*httpClient, n)
 	for i := range all {
-		c, err := dialHTTP(ctx, address)
-		if err != nil {
-			return nil, err
-		}
-		b.onClose(c.conn.Close)
-		all[i] = c
+		all[i] = &httpClient{address: address}
+		b.onClose(all[i].close)
 	}
-	return all, nil
+	return all
 }
 
 func (b *bed) hotReads(ctx context.Context) ([]work, error) {
@@ -77,10 +73,7 @@ func (b *bed) hotReads(ctx context.Context) ([]work, error) {
 		if err != nil {
 			return nil, err
 		}
-		web, err := b.httpClients(ctx, address, callers)
-		if err != nil {
-			return nil, err
-		}
+		web := b.httpClients(address, callers)
 		processes := share(raw)
 		rnd := callersRandom(callers)
 		read := func(r ports.GitRepository) func(context.Context, int) error {
@@ -90,8 +83,8 @@ func (b *bed) hotReads(ctx context.Context) ([]work, error) {
 			concurrent("echo of 1.5 KB", callers, func(ctx context.Context, _ int) error { return b.echo.unary(ctx) }),
 			concurrent("GitStore", callers, read(b.ours.repository("catalog"))).should(goal{ratio: 1.25}),
 			concurrent("GitStore without gRPC", callers, read(b.ours.inProcess("catalog"))),
-			concurrent("GitStore over HTTP, through an API", callers, func(_ context.Context, caller int) error {
-				return web[caller].get("/v1/repositories/catalog/files/" + randomProduct(rnd[caller]) + "?ref=main")
+			concurrent("GitStore over HTTP, through an API", callers, func(ctx context.Context, caller int) error {
+				return web[caller].get(ctx, "/v1/repositories/catalog/files/"+randomProduct(rnd[caller])+"?ref=main")
 			}),
 			concurrent(fmt.Sprintf("`cat-file`, %d kept alive, by path", len(raw)), callers, func(_ context.Context, caller int) error {
 				return processes.content(onMain(randomProduct(rnd[caller])))
