@@ -136,8 +136,8 @@ func (a *gitAnswer) Write(b []byte) (int, error) {
 }
 
 // breakOff says why the answer goes on no further, where the protocol has a place for that (gitprotocol-pack(5)): on the band of
-// errors once there are bands, before that in a line for fetches alone. A line on a band that is not whole is filled up:
-// nobody uses what it is part of.
+// errors once there are bands or the client awaits them, before that in a line for fetches alone. A line on a band that is not whole
+// is filled up: nobody uses what it is part of.
 func (a *gitAnswer) breakOff(why string) {
 	kind, band, left, ok := a.lines.Last()
 	if !ok || a.failed != nil || kind != pktline.Data || band == pktline.ErrorBand {
@@ -145,7 +145,7 @@ func (a *gitAnswer) breakOff(why string) {
 	}
 	var rest []byte
 	switch {
-	case band != 0:
+	case band != 0 || a.lines.PackFollows():
 		rest = pktline.AppendBand(bytes.Repeat([]byte{' '}, left), pktline.ErrorBand, why)
 	case left == 0 && a.service == git.UploadPackService:
 		rest = pktline.Append(nil, "ERR "+why+"\n")

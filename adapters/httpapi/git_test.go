@@ -247,6 +247,8 @@ func TestAnAnswerToGitThatIsNotWholeSaysWhyAndIsBrokenOff(t *testing.T) {
 		{uploadPath, "0008NAK\n00", gone, ""},
 		{uploadPath, "0008NA", gone, ""},
 		{uploadPath, "0008NAK\n", gone, "0020ERR the git service is gone\n"},
+		{uploadPath, "000dpackfile\n", gone, onBand},
+		{uploadPath, "0008NAK\n0005\x01", gone, onBand},
 		{uploadPath, "000dpackfile\n0009\x01PACK", gone, onBand},
 		{uploadPath, "000dpackfile\n000b\x01PACK", gone, "  " + onBand},
 		{uploadPath, "000dpackfile\n0009\x03help", gone, ""},

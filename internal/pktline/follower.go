@@ -1,5 +1,8 @@
 package pktline
 
+// packLine is the data of the line behind which an answer of version 2 has a pack, on bands (gitprotocol-v2(5), "fetch").
+const packLine = "packfile\n"
+
 // Follower follows lines that pass in pieces of any size, and knows how far the last of them has come.
 type Follower struct {
 	digits [lengthDigits]byte
@@ -11,6 +14,9 @@ type Follower struct {
 	// fresh reports that no data of the last line has passed.
 	fresh bool
 	left  int
+	// length is how much data the last line has, and begun the beginning of it.
+	length int
+	begun  [len(packLine)]byte
 	// lost reports that what passes is not lines.
 	lost bool
 }
@@ -44,6 +50,9 @@ func (f *Follower) Step(b []byte) int {
 		}
 		f.fresh = false
 	}
+	if passed := f.length - f.left; passed < len(f.begun) {
+		copy(f.begun[passed:], b[:n])
+	}
 	f.left -= n
 	return n
 }
@@ -54,16 +63,22 @@ func (f *Follower) Lost() bool { return f.lost }
 // begin takes in the length of a line.
 func (f *Follower) begin() {
 	n, err := length(f.digits[:])
-	f.read, f.band, f.fresh, f.lost = 0, 0, true, err != nil
+	f.read, f.band, f.fresh, f.length, f.lost = 0, 0, true, 0, err != nil
 	if f.kind = Data; n < lengthDigits {
 		f.kind = [...]Kind{FlushLine, Delimiter, ResponseEnd}[n]
 		return
 	}
-	f.left = n - lengthDigits
+	f.length = n - lengthDigits
+	f.left = f.length
 }
 
 // Last returns what the last line is, and on which band it is, 0 if on none. Left is how many bytes of it have not passed yet.
 // It is not ok where that is not known: within the length of a line, and after what is no line.
 func (f *Follower) Last() (kind Kind, band Band, left int, ok bool) {
 	return f.kind, f.band, f.left, !f.lost && f.read == 0
+}
+
+// PackFollows reports that the last line, of an answer of version 2 to a fetch, is the one behind which all is on bands.
+func (f *Follower) PackFollows() bool {
+	return f.length == len(packLine) && f.left == 0 && string(f.begun[:]) == packLine
 }

@@ -90,6 +90,22 @@ func TestLinesThatPassInPiecesAreFollowed(t *testing.T) {
 	}
 }
 
+func TestTheLineThatAPackFollowsIsKnown(t *testing.T) {
+	for in, want := range map[string]bool{
+		"000dpackfile\n": true, "0008NAK\n000dpackfile\n": true, "000dpackfile": false, "000dpackfile\n0": true, "000dpackfile\n0000": false,
+		"000dpackfile\n0005\x01": false, "000cpackfile": false, "000epackfile\n\n": false, "000dpackfilf\n": false, "": false, "0000": false,
+		"000dpackfile\n0012wanted-refs\n\n\n": false,
+	} {
+		for _, size := range []int{1, 3, 100} {
+			f := &pktline.Follower{}
+			for piece := range slices.Chunk([]byte(in), size) {
+				_, _ = f.Write(piece) // it never fails
+			}
+			assert.Equal(t, want, f.PackFollows(), "%q in pieces of %d", in, size)
+		}
+	}
+}
+
 func TestWhatIsNoLineIsTold(t *testing.T) {
 	for in, want := range map[string]error{
 		"": io.EOF, "00": io.ErrUnexpectedEOF, "0005": io.ErrUnexpectedEOF, "0006a": io.ErrUnexpectedEOF,

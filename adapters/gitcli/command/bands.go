@@ -9,7 +9,8 @@ import (
 )
 
 // bandWriter passes on the pkt-lines of an answer, but for what git says of its failure on the bands for text and for errors. A line
-// passes when it is whole, one of a pack as it comes, and so does what is no pkt-line: a pack for a client that knows no bands.
+// passes when it is whole, one of a pack as it comes, and so does what is no pkt-line: a pack for a client that knows no bands. An empty
+// line passes in the place of the first that is kept back: whoever follows the lines knows by it that the client awaits bands.
 type bandWriter struct {
 	w     io.Writer
 	lines pktline.Follower
@@ -37,7 +38,7 @@ func (b *bandWriter) Write(p []byte) (int, error) {
 			if len(b.held) > 0 {
 				all = append(b.held, all...)
 			}
-			if rest := b.judge(band, all); len(rest) < len(all) {
+			if rest := b.judge(band, all); !bytes.Equal(rest, all) {
 				_, err = b.w.Write(append(p[first:line:line], rest...))
 				b.held, first, line = nil, at, at
 				continue
@@ -64,8 +65,7 @@ func (b *bandWriter) judge(band pktline.Band, line []byte) []byte {
 	const lengthAndBand = len("0005\x03")
 	switch band {
 	case pktline.ErrorBand:
-		_, _ = b.said.Write(line[lengthAndBand:])
-		return nil
+		return b.keepBack(line[lengthAndBand:])
 	case pktline.TextBand:
 		text, at := line[lengthAndBand:], 0
 		if len(b.said.b) == 0 {
@@ -75,13 +75,22 @@ func (b *bandWriter) judge(band pktline.Band, line []byte) []byte {
 			}
 			at = begin[0]
 		}
-		_, _ = b.said.Write(bytes.TrimLeft(text[at:], "\r\n"))
+		instead := b.keepBack(bytes.TrimLeft(text[at:], "\r\n"))
 		if at == 0 {
-			return nil
+			return instead
 		}
 		return pktline.AppendBand(nil, band, string(text[:at]))
 	default:
 		b.refused = bytes.HasPrefix(line[len("0000"):], []byte("ERR "))
 		return line
 	}
+}
+
+// keepBack keeps back what git said, and returns what passes instead.
+func (b *bandWriter) keepBack(text []byte) (instead []byte) {
+	if len(b.said.b) == 0 {
+		instead = pktline.AppendBand(nil, pktline.PackBand, "")
+	}
+	_, _ = b.said.Write(text)
+	return instead
 }
