@@ -52,6 +52,8 @@ exec git "$@"
 func TestAFetchIsRefusedThatGitNeedsTooMuchFor(t *testing.T) {
 	for does, want := range map[string]string{
 		"[ $(ulimit -d) = 1048576 ] && echo fatal: Out of memory, malloc failed >&2": "git needs more memory for it than the 1024 MiB",
+		"echo 'fatal: inflateInit: out of memory (no message)'":                      "git needs more memory for it than the 1024 MiB",
+		"echo 'error: cannot fork to run pack-objects: Cannot allocate memory'":      "git needs more memory for it than the 1024 MiB",
 		"[ $(ulimit -t) = 300 ] && echo error: git-pack-objects died of signal 24":   "git takes more than 5 minutes of a processor",
 	} {
 		s := newPushShop(t, gitcli.Options{GitPath: scripted(t, "#!/bin/sh\nif [ $1 = upload-pack ]; then cat >/dev/null; "+does+" >&2; exit 128; fi\nexec git \"$@\"\n")})
@@ -61,35 +63,79 @@ func TestAFetchIsRefusedThatGitNeedsTooMuchFor(t *testing.T) {
 	}
 }
 
-// What makes the pack is a child of the process that answers the client, and that one knows only that its child died: it says that the
-// repository may be corrupt.
-func TestAFetchIsRefusedWhosePackGitNeedsTooMuchMemoryFor(t *testing.T) {
+// manyFiles returns the directory of a store whose repository takes git some memory to make a pack of.
+func manyFiles(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
-	filled := openStore(t, dir)
-	createShop(t, filled)
+	s := openStore(t, dir)
+	createShop(t, s)
 	var stream bytes.Buffer
 	stream.WriteString("commit refs/heads/main\ncommitter A <a@example.com> 1700000000 +0000\ndata 2\nx\n")
 	for i := range 40_000 {
 		fmt.Fprintf(&stream, "M 100644 inline d%d/%d.md\ndata 6\n%05d\n\n", i/100, i, i)
 	}
 	stream.WriteString("done\n")
-	require.NoError(t, filled.Import(t.Context(), shopID(t), &stream))
-	require.NoError(t, filled.Close())
-	var log bytes.Buffer
-	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir, GitMemory: 4 << 20, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	head := value[ports.Resolved](t)(s.Repository(shopID(t)).ResolveRevision(t.Context(), git.Head())).Commit
+	require.NoError(t, s.Import(t.Context(), shopID(t), &stream))
+	require.NoError(t, s.Close())
+	return dir
+}
 
-	request := string(pktline.Append(nil, "command=fetch\n")) + "0001" + string(pktline.Append(nil, "want "+head.String()+"\n")) +
-		string(pktline.Append(nil, "done\n")) + pktline.Flush
-	var out bytes.Buffer
-	err = s.UploadPack(t.Context(), shopID(t), 2, strings.NewReader(request), &out)
-	require.Equal(t, errs.ReasonPackTooLarge, errs.ReasonOf(err), "%v", err)
-	require.ErrorContains(t, err, "git needs more memory for it than the 4 MiB that it is given: fetch less at once")
-	require.Contains(t, out.String(), "packfile\n")
-	require.NotContains(t, out.String(), "fatal")
-	require.NotContains(t, out.String(), "corruption", "the client is told so by nobody")
-	require.NotContains(t, log.String(), `"level":"ERROR"`)
-	require.Contains(t, log.String(), "Out of memory", "what git said is in the log")
+// fetchBounded fetches the repository of a directory from a git that is given some memory, and returns the answer and the log.
+func fetchBounded(t *testing.T, dir string, memory int64, version git.ProtocolVersion, capabilities string) (answer, log string, err error) {
+	t.Helper()
+	var lines, out bytes.Buffer
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir, GitMemory: memory, Logger: slog.New(slog.NewJSONHandler(&lines, nil))})
+	require.NoError(t, err)
+	head := value[ports.Resolved](t)(s.Repository(shopID(t)).ResolveRevision(t.Context(), git.Head())).Commit
+	var request []byte
+	if version == 2 {
+		request = append(pktline.Append(nil, "command=fetch\n"), "0001"...)
+		for capability := range strings.FieldsSeq(capabilities) {
+			request = pktline.Append(request, capability+"\n")
+		}
+		request = append(pktline.Append(pktline.Append(request, "want "+head.String()+"\n"), "done\n"), pktline.Flush...)
+	} else {
+		request = append(pktline.Append(nil, "want "+head.String()+" "+capabilities+"\n"), pktline.Flush...)
+		request = pktline.Append(request, "done\n")
+	}
+	err = s.UploadPack(t.Context(), shopID(t), version, bytes.NewReader(request), &out)
+	require.NoError(t, s.Close())
+	return out.String(), lines.String(), err
+}
+
+// What makes the pack is a child of the process that answers the client, and that one knows only that its child died: it says that the
+// repository may be corrupt.
+func TestAFetchIsRefusedWhosePackGitNeedsTooMuchMemoryFor(t *testing.T) {
+	dir := manyFiles(t)
+	for _, tt := range []struct {
+		version      git.ProtocolVersion
+		capabilities string
+		answer       string
+	}{
+		{2, "", "packfile\n"},
+		{2, "no-progress", "packfile\n0005\x01"}, // nothing was on a band before, and the client awaits bands
+		{0, "side-band-64k no-progress", "0008NAK\n0005\x01"},
+		{0, "", "0008NAK\n"},
+	} {
+		out, log, err := fetchBounded(t, dir, 4<<20, tt.version, tt.capabilities)
+		require.Equal(t, errs.ReasonPackTooLarge, errs.ReasonOf(err), "%v", err)
+		require.ErrorContains(t, err, "git needs more memory for it than the 4 MiB that it is given: fetch less at once")
+		require.Contains(t, out, tt.answer)
+		if tt.version == 0 || tt.capabilities != "" {
+			require.True(t, strings.HasSuffix(out, tt.answer), "%q", out)
+		}
+		require.NotContains(t, out, "fatal")
+		require.NotContains(t, out, "corruption", "the client is told so by nobody")
+		require.NotContains(t, log, `"level":"ERROR"`)
+		require.Contains(t, log, "Out of memory", "what git said is in the log")
+	}
+
+	var err error
+	for memory := int64(2 << 20); memory <= 12<<20; memory += 1 << 19 { // each ends git at another place, which has its own words for it
+		var log string
+		if _, log, err = fetchBounded(t, dir, memory, 2, "no-progress"); err != nil {
+			require.Equal(t, errs.ReasonPackTooLarge, errs.ReasonOf(err), "with %d KiB: %v\n%s", memory>>10, err, log)
+		}
+	}
+	require.NoError(t, err, "the last is enough")
 }

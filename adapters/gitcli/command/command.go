@@ -354,8 +354,8 @@ func diskFull(said string, available func() uint64) bool {
 }
 
 var (
-	// outOfMemory is what git says that is given no more memory (die_out_of_memory and xmmap in its sources).
-	outOfMemory = regexp.MustCompile(`(?m)^(?:fatal|error): (?:Out of memory|mmap failed|unable to mmap)`)
+	// outOfMemory is what git says that is given no more memory (die_out_of_memory, xmmap, zlib.c and start_async in its sources).
+	outOfMemory = regexp.MustCompile(`(?m)^(?:fatal|error): (?:.*(?:(?i:out of memory)|Cannot allocate memory)|mmap failed|unable to mmap|cannot create async thread)`)
 	// outOfTime is what git says of a process that it started and that the system ended for the time it took.
 	outOfTime = regexp.MustCompile(fmt.Sprintf(`(?m)^error: .* died of signal %d$`, int(syscall.SIGXCPU)))
 )
