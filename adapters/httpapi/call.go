@@ -41,8 +41,8 @@ type call struct {
 	receipt *ports.Receipt
 	// reads reports that a request that could make a change makes none.
 	reads bool
-	// outcome is the status that the log and the metrics have of a failure which an answer of 200 tells, 0 of any other answer.
-	outcome int
+	// refusal is the failure which an answer of 200 tells, for the log and the metrics; nil of any other answer.
+	refusal error
 	// attrs are what the log says of the request besides.
 	attrs []slog.Attr
 	// position is as [Options.Position].

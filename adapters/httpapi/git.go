@@ -86,7 +86,8 @@ func (a *api) refuseLFS(c *call) error {
 		return err
 	}
 	c.writeJSON(http.StatusNotFound, lfsType, lfsJSON{
-		Message:          "Git LFS is not served here: files of any size are pushed as they are. Run git lfs uninstall --local, or git lfs migrate export if there are pointers in the history already",
+		Message: "Git LFS is not served here: files of any size are pushed as they are. " +
+			"Run git lfs uninstall --local. If there are pointers in the history already, run git lfs migrate export --include=\"*\" --everything: it rewrites the history",
 		DocumentationURL: "/docs", RequestID: c.id,
 	})
 	return nil
@@ -260,8 +261,7 @@ func (a *api) refuseGit(out *gitAnswer, err error) error {
 	default:
 		return err
 	}
-	c.outcome = statusOf(err)
-	a.opts.Logger.InfoContext(c.r.Context(), "refused a request of git", "request_id", c.id, "reason", string(e.Reason), "error", clip(e.Error(), maxLogged))
+	c.refusal = err
 	line := pktline.Append(nil, "ERR "+clip(e.Error(), maxGitError)+"\n")
 	if out.service == git.ReceivePackService { // git takes all of this answer to be on bands
 		line = append(pktline.AppendBand(nil, pktline.ErrorBand, clip(e.Error(), maxGitError)), pktline.Flush...)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -270,12 +271,52 @@ func TestAnAnswerToGitThatIsNotWholeSaysWhyAndIsBrokenOff(t *testing.T) {
 	}
 }
 
+func TestARequestOfGitIsLoggedByWhoHasToDoSomething(t *testing.T) {
+	for _, tt := range []struct {
+		reason errs.Reason
+		answer string
+		status float64
+		level  string
+	}{
+		{errs.ReasonPackTooLarge, "000dpackfile\n", 200, "WARN"},
+		{errs.ReasonQueueFull, "000dpackfile\n", 200, "WARN"},
+		{errs.ReasonInvalidArgument, "000dpackfile\n", 200, "WARN"},
+		{errs.ReasonUnavailable, "000dpackfile\n", 200, "ERROR"},
+		{errs.ReasonInternal, "000dpackfile\n", 200, "ERROR"},
+		{errs.ReasonPackTooLarge, "", 413, "INFO"},
+		{errs.ReasonInvalidArgument, "", 400, "INFO"},
+		{errs.ReasonQueueFull, "", 503, "WARN"},
+		{errs.ReasonUnavailable, "", 503, "ERROR"},
+		{errs.ReasonInternal, "", 500, "ERROR"},
+	} {
+		log := &logged{}
+		c := serve(t, newStore(t), httpapi.Options{
+			Packs: &packs{answer: tt.answer, fails: errs.New(tt.reason, "push fewer")}, Logger: slog.New(slog.NewJSONHandler(log, nil)),
+		})
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.server.URL+uploadPath, strings.NewReader("0000"))
+		require.NoError(t, err)
+		ofType("upload-pack")(req)
+		resp, err := c.http.Do(req)
+		require.NoError(t, err)
+		_, _ = io.Copy(io.Discard, resp.Body) // it fails where it is broken off
+		require.NoError(t, resp.Body.Close())
+		c.server.Close() // waits for the last line
+		lines := log.lines(t, "http request")
+		require.Len(t, lines, 1)
+		assert.Equal(t, tt.level, lines[0]["level"], "%+v", tt)
+		assert.InDelta(t, tt.status, lines[0]["status"], 0, "%+v", tt)
+		assert.Equal(t, string(tt.reason), lines[0]["reason"])
+		assert.Equal(t, "push fewer", lines[0]["error"])
+	}
+}
+
 func TestGitLFSIsToldThatItIsNotServed(t *testing.T) {
 	c := serveGit(t, &packs{})
 	for _, path := range []string{"objects/batch", "locks/verify"} {
 		a := c.post("/git/shop.git/info/lfs/"+path, `{"operation":"upload","objects":[]}`, header("Content-Type", "application/vnd.git-lfs+json")).wants(http.StatusNotFound)
 		assert.Equal(t, "application/vnd.git-lfs+json", a.header.Get("Content-Type"))
 		assert.Contains(t, a.json()["message"], "Git LFS is not served")
+		assert.Contains(t, a.json()["message"], `git lfs migrate export --include="*" --everything: it rewrites the history`)
 		assert.Equal(t, a.header.Get("X-Request-Id"), a.json()["request_id"])
 	}
 }

@@ -173,7 +173,10 @@ func causes(e *errs.Error) string {
 const maxLogged = 256
 
 func (a *api) account(c *call, err error, took time.Duration) {
-	status := cmp.Or(c.outcome, c.w.status)
+	status := c.w.status
+	if c.refusal != nil {
+		err, status = c.refusal, statusOf(c.refusal)
+	}
 	if c.r.Context().Err() != nil && !c.isOverdue() && !c.body.stalled() && !(err == nil && c.lasting()) {
 		status = statusClientGone
 	}
@@ -197,9 +200,21 @@ func (a *api) account(c *call, err error, took time.Duration) {
 	}
 	// A failure behind a good status is an answer that was broken off.
 	if status >= http.StatusInternalServerError || err != nil && status < http.StatusBadRequest {
-		level = slog.LevelError
+		level = levelOf(err)
 	}
 	a.opts.Logger.LogAttrs(context.WithoutCancel(c.r.Context()), level, "http request", attrs...)
+}
+
+// levelOf is the level of a request that failed here: what only asks for more than there is calls for nobody to look.
+func levelOf(err error) slog.Level {
+	if err != nil {
+		switch errs.KindOf(err) {
+		case errs.Invalid, errs.TooLarge, errs.Exhausted:
+			return slog.LevelWarn
+		default:
+		}
+	}
+	return slog.LevelError
 }
 
 type metrics struct {
