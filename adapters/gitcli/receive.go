@@ -77,7 +77,7 @@ func (s *Store) ReceivePack(ctx context.Context, id git.RepositoryID, _ git.Prot
 	}
 	p := &push{repo: r, req: req, reply: &receiveReply{req: req, keepAlive: s.keepAlive, out: out}, moves: repository.Moves{}}
 	err = p.make(ctx, in)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil { // what was made is counted and answered, though the client may have left
 		return errs.From(context.Cause(ctx))
 	}
 	if input, ok := errors.AsType[*inputError](err); ok {

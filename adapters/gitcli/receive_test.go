@@ -2,6 +2,7 @@ package gitcli_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/internal/pktline"
 	"github.com/gitstore-dev/gitstore/internal/testkit/gitcmd"
@@ -212,6 +214,31 @@ echo "$said"
 		require.FileExists(t, out.file, "while git %s is at work", command)
 		require.Contains(t, out.String(), "ok refs/heads/main\n")
 	}
+}
+
+// broken is an answer that nobody takes.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestAPushThatTakesEffectIsCountedThoughItsClientLeaves(t *testing.T) {
+	head, pack := elsewhere(t, "x")
+	leave := func() {}
+	s := newPushShop(t, gitcli.Options{Observer: observer(func(event.Event) { leave() })})
+	ctx, cancel := context.WithCancel(t.Context())
+	leave = cancel
+	request := func(ref string) io.Reader {
+		req := pktline.Append(nil, move(ref, git.ObjectID{}, head)+"\x00report-status side-band-64k")
+		return strings.NewReader(string(append(req, pktline.Flush...)) + pack)
+	}
+	require.Error(t, s.ReceivePack(ctx, shopID(t), 0, request("refs/heads/main"), broken{}))
+	require.Error(t, ctx.Err())
+	require.True(t, s.has("refs/heads/main"))
+	require.EqualValues(t, 1, s.Stats().Pushes)
+
+	require.Error(t, s.ReceivePack(ctx, shopID(t), 0, request("refs/heads/other"), broken{}))
+	require.False(t, s.has("refs/heads/other"))
+	require.EqualValues(t, 1, s.Stats().Pushes, "it had left before")
 }
 
 func TestHooksInARepositoryAreNotRun(t *testing.T) {
