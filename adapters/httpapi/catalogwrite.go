@@ -417,7 +417,7 @@ func (a *api) documentCondition(c *call, l documentList) (func(*catalog.Snapshot
 
 // withheld is the file of the document of the request that is not served, nil if there is none.
 func withheld(s *catalog.Snapshot, c *call, l documentList) *catalog.Withheld {
-	if w := s.Withheld(c.path["document"]); w != nil && w.Kind == l.kind {
+	if w := s.Withheld(c.path["document"]); w != nil && w.MayBe(l.kind) {
 		return w
 	}
 	return nil

@@ -204,6 +204,29 @@ func TestADocumentThatIsNotServedKeepsItsFile(t *testing.T) {
 	}
 }
 
+func TestADocumentOfNoKindIsMendedUnderTheKindThatItIsToHave(t *testing.T) {
+	files := smallShop()
+	files["documents/n.md"] = "---\n# kept\nid: n7\ntext: ho\n---\nBody.\n"
+	w := openShop(t, files)
+	listed := w.get(shopCatalog + "/problems?at=main").wants(http.StatusOK).json()["items"].([]any)
+	if !slices.ContainsFunc(listed, func(p any) bool { return strings.Contains(mustJSON(t, p), `"documents/n.md","reason":"MISSING_FIELD"`) }) {
+		t.Errorf("the problems are %v", listed)
+	}
+	whole := `{"fields":{"text":"hi"}}`
+	if refused := w.post(shopCatalog+"/documents/Note", `{"id":"n7",`+whole[1:]).problem(http.StatusConflict, "DOCUMENT_EXISTS"); !strings.Contains(string(refused.body), "documents/n.md") {
+		t.Errorf("the refusal does not name the file: %s", refused.body)
+	}
+	w.patch(shopCatalog+"/documents/Note/n7", whole).problem(http.StatusUnprocessableEntity, "INVALID_DOCUMENT")
+	blob := w.get(shop + "/files/documents/n.md").header.Get("ETag")
+	w.put(shopCatalog+"/documents/Note/n7", whole, header("If-Match", blob)).wants(http.StatusOK)
+	if got, want := w.file("documents/n.md"), "---\n# kept\nid: n7\ntext: hi\nkind: Note\n---\nBody.\n"; got != want {
+		t.Errorf("the mended file is\n%s\nwant\n%s", got, want)
+	}
+	w.edit(map[string]string{"documents/n.md": files["documents/n.md"]})
+	w.delete(shopCatalog + "/documents/Note/n7").wants(http.StatusOK)
+	w.get(shop+"/files/documents/n.md").problem(http.StatusNotFound, "PATH_NOT_FOUND")
+}
+
 func TestTheKeysOfADocumentThatIsNotServedMayBeTaken(t *testing.T) {
 	files := smallShop()
 	files["products/broken.md"] = "---\nid: p\nslug: slug-e\nsku: SKU-e\ntitle: [\n---\n"
@@ -258,12 +281,16 @@ func TestARetryIsAnsweredAsTheFirstRequestThoughNothingIsLeftToDo(t *testing.T) 
 }
 
 func TestAnInvalidDocumentIsRefusedWithAllThatIsWrong(t *testing.T) {
-	w := openShop(t, smallShop())
+	files := smallShop()
+	files["notes/m.md"], files["notes/o.json"] = "---\nkind: Note\nid: n2\ntext: x\n---\n", `{"id":"n3","kind":"Note","text":"x"}`
+	w := openShop(t, files)
 	head := w.head()
 	for _, tt := range []struct {
 		name, method, path, body string
 		problems                 string
 	}{
+		{"too large for a file of any folder", "PATCH", "/documents/Note/n2", `{"body":"` + strings.Repeat("x", 1<<20) + `"}`, "notes/m.md:0:0  TOO_LARGE"},
+		{"fields too large in one line", "PATCH", "/documents/Note/n3", `{"fields":{"text":"` + strings.Repeat("x", 70_000) + `"}}`, "notes/o.json:1:1  TOO_LARGE"},
 		{"fields", "PATCH", "/products/a", `{"price":"cheap","currency":"EURO","status":"sold","tags":[1]}`, "products/a.md:7:8 price INVALID_PRICE;products/a.md:8:11 currency INVALID_CURRENCY;products/a.md:9:9 status INVALID_VALUE;products/a.md:11:8 tags[0] WRONG_TYPE"},
 		{"missing", "PUT", "/products/new", `{"slug":"new"}`, "MISSING_FIELD"},
 		{"slug of another", "PATCH", "/products/a", `{"slug":"slug-b"}`, "products/b.md:4:7 slug DUPLICATE_SLUG"},

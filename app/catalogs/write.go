@@ -439,9 +439,9 @@ func (d *desk) change(ctx context.Context, out *draft, base *catalog.Snapshot, c
 		return exists(found)
 	case found != nil && found.Kind != c.Kind:
 		found = nil
-	case withheld != nil && (withheld.Kind != c.Kind && creates || c.Action == CreateDocument):
+	case withheld != nil && (!withheld.MayBe(c.Kind) && creates || c.Action == CreateDocument):
 		return existsWithheld(withheld)
-	case withheld != nil && withheld.Kind != c.Kind:
+	case withheld != nil && !withheld.MayBe(c.Kind):
 		withheld = nil
 	}
 	if c.Check != nil {
@@ -520,8 +520,12 @@ func (out *draft) delete(path git.TreePath) error {
 }
 
 func existsWithheld(found *catalog.Withheld) error {
+	kind := "document"
+	if found.Kind != "" {
+		kind = short(string(found.Kind))
+	}
 	return errs.New(errs.ReasonDocumentExists, fmt.Sprintf("the id %.80q is that of a %s in the file %.80q, which is not served for what is wrong with it: put that document in its place",
-		found.ID, short(string(found.Kind)), found.Path), "kind", short(string(found.Kind)), errs.MetaPath, short(found.Path.String()))
+		found.ID, kind, found.Path), "kind", short(string(found.Kind)), errs.MetaPath, short(found.Path.String()))
 }
 
 func exists(found *catalog.Document) error {
@@ -560,8 +564,11 @@ func (out *draft) place(d WrittenDocument) {
 
 // write adds a file with content.
 func (d *desk) write(out *draft, w WrittenDocument, action git.Action, content []byte) error {
-	return out.add(w, git.Change{Action: action, Path: w.Path, Content: bytes.NewReader(content), Size: int64(len(content))},
-		catalog.Change{Path: w.Path, Blob: d.info.ObjectFormat.HashObject(git.BlobObject, content), Size: int64(len(content)), Content: content})
+	c := catalog.Change{Path: w.Path, Blob: d.info.ObjectFormat.HashObject(git.BlobObject, content), Size: int64(len(content)), Content: content}
+	if problem := catalog.Oversize(c); problem != nil {
+		return invalid([]catalog.Problem{*problem})
+	}
+	return out.add(w, git.Change{Action: action, Path: w.Path, Content: bytes.NewReader(content), Size: c.Size}, c)
 }
 
 func (d *desk) create(out *draft, base *catalog.Snapshot, c DocumentChange) error {

@@ -5,8 +5,9 @@
 //
 // A document is a Markdown file with YAML front matter between two lines "---", or a file of YAML or JSON alone. Its kind
 // is what its field "kind" says, else what its first folder does: products, categories or collections. Any other file is no
-// document, and so is a README. A file whose fields cannot be read is a document with a problem if it is in one of these folders, or if a
-// line of it says a kind. Kinds besides Product, Category and Collection are a repository's own: each is a JSON
+// document, and so is a README. In these folders, and in documents, whose files all say their kind, every other file of these formats is a
+// document, with a problem if its fields cannot be read or it has no kind; elsewhere one that cannot be read is a document if a line of
+// it says a kind. Kinds besides Product, Category and Collection are a repository's own: each is a JSON
 // Schema at schemas/<kind>.schema.json. A schema for one of the three adds to its rules. Fields that no rule knows are kept.
 //
 // # What is served

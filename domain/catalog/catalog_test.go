@@ -340,7 +340,7 @@ func answers(s *catalog.Snapshot) map[string]any {
 // drawDocument draws a document with few keys, so that they meet often.
 func drawDocument(t *rapid.T) (path, content string) {
 	n := func(label string) string { return rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, label) }
-	kind := rapid.SampledFrom([]string{"products", "categories", "collections", "people", "schemas"}).Draw(t, "kind")
+	kind := rapid.SampledFrom([]string{"products", "categories", "collections", "people", "documents", "schemas"}).Draw(t, "kind")
 	path = kind + "/" + rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "name") + ".md"
 	switch kind {
 	case "products":
@@ -350,7 +350,7 @@ func drawDocument(t *rapid.T) (path, content string) {
 		content = fmt.Sprintf("---\nid: i%s\nslug: g%s\ntitle: T\nparent: i%s\nposition: %s\n---\n", n("id"), n("slug"), n("parent"), n("position"))
 	case "collections":
 		content = fmt.Sprintf("---\nid: i%s\nslug: g%s\ntitle: T\nproducts: [s%s, s%s]\n---\n", n("id"), n("slug"), n("one"), n("two"))
-	case "people":
+	case "people", "documents":
 		content = fmt.Sprintf("---\nkind: Person\nid: i%s\nage: %s\n---\n", n("id"), n("age"))
 	case "schemas":
 		path = "schemas/Person.schema.json"

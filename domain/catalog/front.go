@@ -47,8 +47,8 @@ func split(p git.TreePath, content []byte) (front, bool, *Problem) {
 
 // mapping reads the fields and holds them to what a document may use of YAML.
 func (f front) mapping(p git.TreePath) (*yaml.Node, *Problem) {
-	if len(f.source) > MaxFrontMatter {
-		return nil, &Problem{Path: p, Line: 1, Column: 1, Reason: ReasonTooLarge, Message: fmt.Sprintf("the fields take more than %d bytes", MaxFrontMatter)}
+	if problem := f.oversize(p); problem != nil {
+		return nil, problem
 	}
 	if !utf8.ValidString(f.source) || !utf8.ValidString(f.body) {
 		return nil, &Problem{Path: p, Line: 1, Column: 1, Reason: ReasonMalformed, Message: "the file is not UTF-8"}
@@ -61,6 +61,14 @@ func (f front) mapping(p git.TreePath) (*yaml.Node, *Problem) {
 		return nil, f.at(p, root, "", ReasonMalformed, "the fields of a document are a map")
 	}
 	return root, f.check(p, root, "", 1)
+}
+
+// oversize is the problem of fields that are too large to be read, nil if they are not.
+func (f front) oversize(p git.TreePath) *Problem {
+	if len(f.source) <= MaxFrontMatter {
+		return nil
+	}
+	return &Problem{Path: p, Line: 1, Column: 1, Reason: ReasonTooLarge, Message: fmt.Sprintf("the fields take more than %d bytes", MaxFrontMatter)}
 }
 
 // parse reads the fields in the format of the file.

@@ -127,6 +127,46 @@ func TestAFileThatSaysItsKindIsADocumentThoughItCannotBeRead(t *testing.T) {
 	}
 }
 
+func TestNoFileInTheFolderForDocumentsIsLeftOutInSilence(t *testing.T) {
+	for path, tt := range map[string]struct{ content, want, id string }{
+		"documents/large.md":       {strings.Repeat("x", catalog.MaxDocument+1), ":0:0  TOO_LARGE", ""},
+		"documents/plain.md":       {"# A note\n", ":1:1  MALFORMED", ""},
+		"documents/utf16.md":       {"\xff\xfe-\x00-\x00-\x00\n\x00", ":1:1  MALFORMED", ""},
+		"documents/utf16.yaml":     {"\xff\xfei\x00d\x00", ":1:1  MALFORMED", ""},
+		"documents/broken.yaml":    {"id: n1\ntext: [\n", ":2:1  MALFORMED", "n1"},
+		"documents/long.yaml":      {"id: n1\ntext: " + strings.Repeat("x", catalog.MaxFrontMatter), ":1:1  TOO_LARGE", "n1"},
+		"documents/Note/none.md":   {"---\nid: n1\n---\n", ":2:1 kind MISSING_FIELD", "n1"},
+		"documents/Note/null.md":   {"---\nid: n1\nkind:\n---\n", ":3:6 kind MISSING_FIELD", "n1"},
+		"documents/Note/empty.md":  {"---\nid: n1\nkind: ''\n---\n", ":3:7 kind MISSING_FIELD", "n1"},
+		"documents/Note/number.md": {"---\nid: n1\nkind: 7\n---\n", ":3:7 kind WRONG_TYPE", "n1"},
+		"documents/README.md":      {"# Notes\n", "", ""},
+		"documents/photo.jpg":      {"\xff\xd8", "", ""},
+		"Documents/plain.md":       {"# A note\n", "", ""},
+		"notes/documents/plain.md": {"# A note\n", "", ""},
+	} {
+		files := map[string]string{path: tt.content, "schemas/Note.schema.json": "{}", "documents/Note/other.md": "---\nkind: Note\nid: n0\n---\n"}
+		s := build(files)
+		var want []string
+		if tt.want != "" {
+			want = []string{path + tt.want}
+		}
+		assert.Equal(t, want, problems(s), path)
+		assert.Equal(t, map[catalog.Kind]int{"Note": 1}, s.Counts(), path)
+		if w := s.Withheld("n1"); tt.id != "" && assert.NotNil(t, w, path) {
+			assert.Equal(t, path, w.Path.String())
+			assert.True(t, w.MayBe("Note") && w.MayBe(catalog.KindProduct), path)
+		}
+		again := after(after(s, []catalog.Change{deletion("schemas/Note.schema.json")}), []catalog.Change{change("schemas/Note.schema.json", "{}")})
+		assert.Equal(t, want, problems(again), path)
+		mended := after(s, []catalog.Change{change(path, "---\nkind: Note\nid: n1\n---\n")})
+		if strings.HasSuffix(path, ".md") && tt.want != "" {
+			assert.NotNil(t, mended.Document("n1"), path)
+			assert.Empty(t, problems(mended), path)
+		}
+		assert.Empty(t, problems(after(s, []catalog.Change{deletion(path)})), path)
+	}
+}
+
 func TestAnIDIsAPartOfAURL(t *testing.T) {
 	for id, problem := range map[string]bool{".": true, "..": true, "a/../b": true, "./a": true, "a/..": true, "...": false, ".a": false, "a..b": false, "a/b": false, "a.": false} {
 		s := build(map[string]string{"p.yaml": "kind: Person\nid: \"" + id + "\"\n", "schemas/Person.schema.json": "{}"})

@@ -63,23 +63,27 @@ func folderKind(p git.TreePath) Kind {
 	return folders[first]
 }
 
+// isForDocuments reports whether a file is in a folder for documents alone, where one that is none is a mistake.
+func isForDocuments(p git.TreePath) bool {
+	first, _, _ := strings.Cut(p.String(), "/")
+	return folders[first] != "" || first == OtherDocuments
+}
+
 // read reads a file. Nil is a file that is no document.
 func read(c Change, schemas schemas) *file {
 	if !isCandidate(c.Path) {
 		return nil
 	}
 	inFolder := folderKind(c.Path)
-	if c.Size > MaxDocument || len(c.Content) > MaxDocument {
-		if inFolder == "" {
+	if problem := oversize(c); problem != nil {
+		if !isForDocuments(c.Path) {
 			return nil
 		}
-		return failed(inFolder, "", &Problem{
-			Path: c.Path, Reason: ReasonTooLarge, Message: fmt.Sprintf("the file is larger than %d bytes", MaxDocument),
-		})
+		return failed(inFolder, "", problem)
 	}
 	front, hasFields, problem := split(c.Path, c.Content)
 	if !hasFields {
-		if inFolder == "" {
+		if !isForDocuments(c.Path) {
 			return nil
 		}
 		return failed(inFolder, "", &Problem{
@@ -96,7 +100,7 @@ func read(c Change, schemas schemas) *file {
 			kind = plainKind(said)
 		}
 		switch {
-		case kind == "":
+		case kind == "" && !isForDocuments(c.Path):
 			return nil // it is not said to be a document
 		case isForeign(c.Path, kind, schemas):
 			return &file{kind: kind}
@@ -109,8 +113,25 @@ func read(c Change, schemas schemas) *file {
 // isForeign reports whether a file that says its kind is none of the catalog: tools of all sorts have files with a kind. Where
 // documents alone are, a kind that is not known is a mistake. Once there is a schema of the kind the file is a document.
 func isForeign(p git.TreePath, kind Kind, schemas schemas) bool {
-	first, _, _ := strings.Cut(p.String(), "/")
-	return !isBuiltIn(kind) && schemas[kind] == nil && folders[first] == "" && first != OtherDocuments
+	return !isBuiltIn(kind) && schemas[kind] == nil && !isForDocuments(p)
+}
+
+// oversize is the problem of a file that is too large to be looked at, nil if it is not.
+func oversize(c Change) *Problem {
+	if c.Size <= MaxDocument && len(c.Content) <= MaxDocument {
+		return nil
+	}
+	return &Problem{Path: c.Path, Reason: ReasonTooLarge, Message: fmt.Sprintf("the file is larger than %d bytes", MaxDocument)}
+}
+
+// Oversize returns the problem of a file that is too large to be a document, nil if it is not. It needs no kind: [Build] takes what
+// is outside of the folders for documents for a file of somebody else if it cannot find one there.
+func Oversize(c Change) *Problem {
+	if problem := oversize(c); problem != nil {
+		return problem
+	}
+	front, _, _ := split(c.Path, c.Content)
+	return front.oversize(c.Path)
 }
 
 // plainKind is a kind that may be a part of keys.
@@ -122,16 +143,19 @@ func failed(kind Kind, id string, problem *Problem) *file {
 
 func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas schemas) *file {
 	r := &reader{front: front, path: c.Path}
-	kind := inFolder
-	if said := lookUp(root, "kind"); said != nil && said.ShortTag() == "!!str" && said.Value != "" {
+	kind, said := inFolder, lookUp(root, "kind")
+	if said != nil && said.ShortTag() == "!!str" && said.Value != "" {
 		kind = plainKind(said.Value)
 		if string(kind) != said.Value {
 			r.problem(said, "kind", ReasonInvalidValue, "the kind holds a NUL")
 		}
 	}
 	switch {
-	case kind == "":
+	case kind == "" && !isForDocuments(c.Path):
 		return nil
+	case kind == "":
+		r.noKind(root, said)
+		return &file{broken: &broken{id: r.id(root), problems: r.problems}}
 	case isForeign(c.Path, kind, schemas):
 		return &file{kind: kind}
 	}
@@ -156,6 +180,18 @@ func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas s
 	}
 	d.values = slices.Clip(flatten(nil, root, ""))
 	return &file{kind: kind, document: d}
+}
+
+// noKind is the problem of a document whose kind neither its folder says nor it itself.
+func (r *reader) noKind(root, said *yaml.Node) {
+	if said != nil && said.ShortTag() != "!!str" && said.ShortTag() != "!!null" {
+		r.wrongType(said, "kind", "text")
+		return
+	}
+	if said == nil {
+		said = root
+	}
+	r.problem(said, "kind", ReasonMissingField, `the field "kind" is missing: say what the document is, such as %s, or a kind that has a schema`, KindProduct)
 }
 
 func isBuiltIn(kind Kind) bool {

@@ -13,6 +13,7 @@ import (
 // Withheld is the file of a document that is not served for what is wrong with it. The document keeps its place: mended, by
 // whomever, it is served under its id from there.
 type Withheld struct {
+	// Kind is "" if it cannot be told from the file.
 	Kind Kind
 	ID   string
 	Path git.TreePath
@@ -21,6 +22,9 @@ type Withheld struct {
 	// document is nil if something is wrong with it in itself.
 	document *Document
 }
+
+// MayBe reports whether the document is of a kind, as far as is known.
+func (w *Withheld) MayBe(kind Kind) bool { return w.Kind == kind || w.Kind == "" }
 
 // Withheld returns the file that the document of an id is in which is not served; nil if it is served, or no file that can be
 // read has the id. Of several the first by path is told, and one that is right in itself before the others.
