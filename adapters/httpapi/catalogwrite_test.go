@@ -95,6 +95,51 @@ func TestDocumentsOfAllKindsAreWritten(t *testing.T) {
 	}
 }
 
+func TestANewDocumentGetsAFileThatMayBeThere(t *testing.T) {
+	files := smallShop()
+	files["categories/Tea.md"] = categoryFile("black", "root", 3)
+	files["categories/readme.md"] = "# Categories\n"
+	w := openShop(t, files)
+	for _, tt := range []struct{ kind, id, slug, file string }{
+		{"Category", "c1", "con", "categories/c1.md"},
+		{"Category", "nul", "aux", "categories/aux-2.md"},
+		{"Category", "c2", "com1", "categories/c2.md"},
+		{"Category", "c3", "readme", "categories/c3.md"},
+		{"Category", "c4", "tea", "categories/c4.md"},
+		{"Category", "TEA", "TEA", ""},
+		{"Category", "C4", "c4", "categories/c4-2.md"},
+		{"Note", "\u65e5\u672c", "", "documents/Note/document-1.md"},
+		{"Note", "a b", "", "documents/Note/document-2.md"},
+		{"Note", "a/b", "slashed", "documents/Note/slashed.md"},
+		{"Note", "README", "", "documents/Note/README-2.md"},
+		{"Note", "document-3", "", "documents/Note/document-3.md"},
+		{"Note", "c d", "", "documents/Note/document-4.md"},
+	} {
+		body := fmt.Sprintf(`{"id":%q,"title":"T","fields":{"text":"x"}`, tt.id)
+		if tt.slug != "" {
+			body += fmt.Sprintf(`,"slug":%q`, tt.slug)
+		}
+		made := w.post(shopCatalog+"/documents/"+tt.kind, body+"}")
+		if tt.file == "" {
+			made.problem(http.StatusUnprocessableEntity, "INVALID_DOCUMENT")
+			continue
+		}
+		if got := made.wants(http.StatusCreated).json()["path"]; got != tt.file {
+			t.Errorf("the %s %q with the slug %q is in %v, want %s", tt.kind, tt.id, tt.slug, got, tt.file)
+		}
+	}
+	several := w.post(shopCatalog+"/changes", `{"changes":[
+		{"action":"create","kind":"Note","id":"x","document":{"fields":{"text":"x"}}},
+		{"action":"create","kind":"Note","id":"X","document":{"fields":{"text":"x"}}},
+		{"action":"create","kind":"Note","id":"x y","document":{"fields":{"text":"x"}}},
+		{"action":"create","kind":"Note","id":"x z","document":{"fields":{"text":"x"}}}]}`).wants(http.StatusCreated).json()
+	for i, want := range []string{"x.md", "X-2.md", "document-5.md", "document-6.md"} {
+		if got := several["documents"].([]any)[i].(map[string]any)["path"]; got != "documents/Note/"+want {
+			t.Errorf("of several, document %d is in %v, want %s", i, got, want)
+		}
+	}
+}
+
 func TestAWriteThatExpectsAnotherVersionGetsTheOneThatIs(t *testing.T) {
 	w := openShop(t, smallShop())
 	for _, path := range []string{"/products/a", "/categories/early"} {
@@ -502,7 +547,7 @@ func TestBadWritesOfDocumentsAreRefused(t *testing.T) {
 		{"path of a README", "POST", shopCatalog + "/products", newProduct + `,"path":"products/README.md"}`, 400, "INVALID_ARGUMENT", "path", nil},
 		{"path upwards", "POST", shopCatalog + "/products", newProduct + `,"path":"../e.md"}`, 400, "INVALID_PATH", "path", nil},
 		{"path into .git", "POST", shopCatalog + "/products", newProduct + `,"path":".git/e.md"}`, 400, "DOTGIT_COMPONENT", "", nil},
-		{"no path follows", "PUT", shopCatalog + "/documents/Note/" + url.PathEscape("../n"), `{"fields":{"text":"x"}}`, 400, "INVALID_ARGUMENT", "path", nil},
+		{"id upwards", "PUT", shopCatalog + "/documents/Note/" + url.PathEscape("../n"), `{"fields":{"text":"x"}}`, 422, "INVALID_DOCUMENT", "", nil},
 		{"kind upwards", "PUT", shopCatalog + "/documents/" + url.PathEscape("../../x") + "/n", `{}`, 400, "INVALID_ARGUMENT", "path", nil},
 		{"conditions that exclude each other", "PUT", shopCatalog + "/products/a", "{}", 400, "INVALID_ARGUMENT", "If-None-Match", []option{header("If-Match", "*"), header("If-None-Match", "*")}},
 		{"malformed condition", "PATCH", shopCatalog + "/products/a", "{}", 400, "INVALID_ARGUMENT", "If-Match", []option{header("If-Match", "x")}},

@@ -215,7 +215,7 @@ func (d *desk) publish(ctx context.Context, base *catalog.Snapshot, tag ports.Cr
 	if !r.Commit.ExpectedHead.Met(base.Commit()) {
 		return ports.ReleaseResult{}, notAtHead(r.Commit, base.Commit())
 	}
-	out := &draft{at: map[git.TreePath]int{}}
+	out := newDraft()
 	if err := d.changes(ctx, out, base, r.Changes); err != nil {
 		return ports.ReleaseResult{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"regexp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/domain/pathrule"
 	rules "github.com/gitstore-dev/gitstore/domain/repository"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -324,14 +326,18 @@ type draft struct {
 	turn int
 	// at are the places of the documents among those of the result, by their paths.
 	at map[git.TreePath]int
+	// written are the paths, in small letters, of the documents that are not deleted.
+	written map[string]bool
 }
+
+func newDraft() *draft { return &draft{at: map[git.TreePath]int{}, written: map[string]bool{}} }
 
 // writeOn makes the write on a catalog, which has to be that of the branch's head.
 func (d *desk) writeOn(ctx context.Context, base *catalog.Snapshot, w Write) (*WriteResult, error) {
 	if !w.Commit.ExpectedHead.Met(base.Commit()) {
 		return nil, notAtHead(w.Commit, base.Commit())
 	}
-	out := &draft{at: map[git.TreePath]int{}}
+	out := newDraft()
 	out.Branch, out.Followed = w.Commit.Branch, d.follows(w.Commit.Branch)
 	if err := d.changes(ctx, out, base, w.Changes); err != nil {
 		return nil, err
@@ -559,6 +565,9 @@ func (out *draft) add(d WrittenDocument, file git.Change, c catalog.Change) erro
 // place puts a document where its change is.
 func (out *draft) place(d WrittenDocument) {
 	out.at[d.Path] = out.turn
+	if d.Action != DeleteDocument {
+		out.written[strings.ToLower(d.Path.String())] = true
+	}
 	out.Documents[out.turn] = d
 }
 
@@ -610,43 +619,71 @@ func identified(fields json.RawMessage, kind, id string) json.RawMessage {
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
 
-// choosePath is where a new document goes if nobody says: a file that is called as its slug, or else as its id. One that is taken is no
-// fault of the document: what may be wrong with its slug is told of the catalog that there would be.
+// choosePath is where a new document goes if nobody says: a file that is called as its slug, or else as its id, or else with a number.
+// A name that is taken, or that no file may have, is no fault of the document: what may be wrong with its slug is told of the catalog
+// that there would be.
 func (out *draft) choosePath(base *catalog.Snapshot, c DocumentChange) (git.TreePath, error) {
 	var fields struct {
 		Slug any `json:"slug"`
 	}
 	_ = json.Unmarshal(c.Fields, &fields) // what is wrong with it is found later
-	name, ok := fields.Slug.(string)
-	if !ok || !plainName.MatchString(name) {
-		name = c.ID
-	}
+	slug, _ := fields.Slug.(string)
 	folder := catalog.Folder(c.Kind)
 	if folder == "" {
 		folder = catalog.OtherDocuments + "/" + string(c.Kind)
 	}
-	if !plainName.MatchString(name) || !plainName.MatchString(string(c.Kind)) {
-		return git.TreePath{}, errs.InvalidField(errs.ReasonInvalidArgument, "path", "no file name follows from the slug or the id: give a path")
+	if !plainName.MatchString(string(c.Kind)) {
+		return git.TreePath{}, errs.InvalidField(errs.ReasonInvalidArgument, "path", "no folder follows from the kind: give a path")
 	}
-	names := []string{name}
-	if plainName.MatchString(c.ID) {
-		names = append(names, c.ID)
-	}
-	for n := 2; ; n++ {
-		for _, of := range names {
-			path, err := git.ParseTreePath(folder + "/" + of + ".md")
-			if err != nil || n > MaxDocumentChanges || !out.isTaken(base, path) {
-				return path, err
-			}
+	stem, first := "document", 1
+	for _, name := range []string{c.ID, slug} {
+		if !plainName.MatchString(name) {
+			continue
 		}
-		names = []string{name + "-" + strconv.Itoa(n)}
+		stem, first = name, 2
 	}
+	for _, name := range []string{slug, c.ID} {
+		if path, err := fileOf(folder, name); plainName.MatchString(name) && err == nil && !out.isTaken(base, path) {
+			return path, nil
+		}
+	}
+	return out.numbered(base, folder, stem, first)
 }
 
-// isTaken reports whether a file is one of the catalog, or of a change before.
+// fileOf is the file of a name in a folder, an error if none may be called so or it would be no document.
+func fileOf(folder, name string) (git.TreePath, error) {
+	path, err := git.ParseTreePath(folder + "/" + name + ".md")
+	if err == nil {
+		err = pathrule.Check(path)
+	}
+	if err == nil && !catalog.Reads(path) {
+		err = errs.InvalidField(errs.ReasonInvalidArgument, "path", "a file %.80q would be no document: give a path", path)
+	}
+	return path, err
+}
+
+// numbered is a file whose name has a number from first on. Of very many it looks at few: it finds one that is taken in front of
+// one that is not.
+func (out *draft) numbered(base *catalog.Snapshot, folder, stem string, first int) (git.TreePath, error) {
+	file := func(n int) (git.TreePath, error) { return fileOf(folder, stem+"-"+strconv.Itoa(n)) }
+	if _, err := file(first); err != nil {
+		return git.TreePath{}, err // that of the folder: a number makes a name of any stem
+	}
+	isFree := func(i int) bool {
+		path, err := file(first + i)
+		return err == nil && !out.isTaken(base, path)
+	}
+	some := 1
+	for !isFree(some - 1) {
+		some *= 2
+	}
+	return file(first + sort.Search(some-1, isFree))
+}
+
+// isTaken reports whether a file is one of the catalog, or of a change before, or differs from one by the case of letters alone:
+// not every file system can hold the two.
 func (out *draft) isTaken(base *catalog.Snapshot, path git.TreePath) bool {
-	other, changed := out.at[path]
-	return base.Has(path) || changed && out.Documents[other].Action != DeleteDocument
+	return out.written[strings.ToLower(path.String())] || base.HasInAnyCase(path)
 }
 
 func (d *desk) edit(ctx context.Context, out *draft, found *catalog.Document, c DocumentChange) error {

@@ -547,3 +547,14 @@ func BenchmarkNewProblems(b *testing.B) {
 		}
 	}
 }
+
+func TestAFileIsKnownByItsNameInAnyCase(t *testing.T) {
+	s := build(map[string]string{"categories/Gr\u00fcn-Tea.md": coffee, "categories/gr\u00fcn-teas.md": coffee, "other/mint.md": coffee})
+	for path, want := range map[string]bool{
+		"categories/Gr\u00fcn-Tea.md": true, "categories/gr\u00fcn-tea.md": true, "categories/GR\u00fcN-TEAS.MD": true,
+		"categories/gr\u00fcn.md": false, "categories/gr\u00fcn-tea.md2": false, "categories/gr\u00fcn-te\x01.md": false,
+		"Categories/Gr\u00fcn-Tea.md": false, "gr\u00fcn-tea.md": false, "categories/gr\u00fcn-tea\r.md": false, "categories/mint.md": false,
+	} {
+		assert.Equal(t, want, s.HasInAnyCase(change(path, "").Path), "%q", path)
+	}
+}

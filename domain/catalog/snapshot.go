@@ -157,6 +157,34 @@ func (s *Snapshot) Has(path git.TreePath) bool {
 	return ok
 }
 
+// HasInAnyCase is [Snapshot.Has] for any file in the same folder whose name is the same but for the case of a-z.
+func (s *Snapshot) HasInAnyCase(path git.TreePath) bool {
+	name := path.Base()
+	return s.hasFrom(strings.TrimSuffix(path.String(), name), name)
+}
+
+// hasFrom reports whether there is a file whose path goes on behind a beginning as a name does, in letters of either case. It looks
+// only where paths begin so.
+func (s *Snapshot) hasFrom(beginning, name string) bool {
+	if name == "" {
+		_, ok := s.files.Get(beginning)
+		return ok
+	}
+	begins := false
+	s.files.Ascend(beginning, func(path string, _ *file) bool {
+		begins = strings.HasPrefix(path, beginning)
+		return false
+	})
+	if !begins {
+		return false
+	}
+	const toOther = 'a' - 'A'
+	if letter := name[0] | toOther; letter >= 'a' && letter <= 'z' && s.hasFrom(beginning+string(rune(name[0]^toOther)), name[1:]) {
+		return true
+	}
+	return s.hasFrom(beginning+name[:1], name[1:])
+}
+
 // BySlug returns a document of a kind by its slug, nil if none is served.
 func (s *Snapshot) BySlug(kind Kind, slug string) *Document {
 	return s.served(bySlug, string(kind), slug)
