@@ -29,8 +29,8 @@ type documentList struct {
 	// kind is "" if the query names it.
 	kind    catalog.Kind
 	filters []*param
-	// page has the type of the JSON of a page, whole that of one document on its own.
-	page, whole any
+	// page has the type of the JSON of a page, item that of a document in it, whole that of one document on its own.
+	page, item, whole any
 	// input has the type of the JSON that one is written with.
 	input any
 	// more writes the members that a document on its own has besides its own, each with a comma before it; nil is none.
@@ -42,7 +42,7 @@ type documentList struct {
 var documentLists = []documentList{
 	{
 		name: "products", noun: "product", kind: catalog.KindProduct,
-		page: commitPage[productJSON]{}, whole: productJSON{}, input: productInputJSON{},
+		page: commitPage[productJSON]{}, item: productJSON{}, whole: productJSON{}, input: productInputJSON{},
 		order: "Ordered by the bytes of their ids, or as sort says; those of a collection in its order.",
 		filters: []*param{
 			textParam("sku", "The product with this sku."),
@@ -59,13 +59,13 @@ var documentLists = []documentList{
 	},
 	{
 		name: "categories", noun: "category", kind: catalog.KindCategory,
-		page: commitPage[categoryJSON]{}, whole: wholeCategoryJSON{}, input: categoryInputJSON{}, more: categoryPlace,
+		page: commitPage[categoryJSON]{}, item: categoryJSON{}, whole: wholeCategoryJSON{}, input: categoryInputJSON{}, more: categoryPlace,
 		order:   "Ordered by the bytes of their ids, or as sort says; those below a parent by their position.",
 		filters: []*param{textParam("parent", "The categories right below the one of this id; the roots if it is empty.")},
 	},
 	{
 		name: "collections", noun: "collection", kind: catalog.KindCollection,
-		page: commitPage[collectionJSON]{}, whole: collectionJSON{}, input: collectionInputJSON{},
+		page: commitPage[collectionJSON]{}, item: collectionJSON{}, whole: collectionJSON{}, input: collectionInputJSON{},
 		order: "Ordered by the bytes of their ids, or as sort says.",
 	},
 }

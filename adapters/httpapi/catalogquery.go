@@ -17,7 +17,7 @@ import (
 )
 
 // anyDocuments are documents whose kind the query names.
-var anyDocuments = documentList{name: "documents", noun: "document", page: commitPage[documentJSON]{}, whole: documentJSON{}, input: documentInputJSON{}}
+var anyDocuments = documentList{name: "documents", noun: "document", page: commitPage[documentJSON]{}, item: documentJSON{}, whole: documentJSON{}, input: documentInputJSON{}}
 
 // listOf is how documents of a kind are listed and read.
 func listOf(kind catalog.Kind) documentList {
@@ -51,6 +51,8 @@ const (
 	bodyRaw  = "raw"
 	bodyHTML = "html"
 	bodyNone = "none"
+
+	bodyHTMLMember = "body_html"
 )
 
 // listParams are what a listing of documents takes.
@@ -121,7 +123,7 @@ func (s shape) whole() bool { return s.members == nil && s.body == "" }
 // bodyMember is the name of the body.
 func (s shape) bodyMember() string {
 	if s.body == bodyHTML {
-		return "body_html"
+		return bodyHTMLMember
 	}
 	return "body"
 }
@@ -149,6 +151,8 @@ func (c *call) shape(example any) (s shape, err error) {
 		case !slices.Contains(known, name):
 			return s, errs.InvalidField(errs.ReasonInvalidArgument, "fields", "documents have no member %q: there are %s, and fields. with the name of a field",
 				clip(name, 64), strings.Join(known, ", "))
+		case name == bodyHTMLMember && s.body != bodyHTML:
+			return s, errs.InvalidField(errs.ReasonInvalidArgument, "fields", "the member %s is there only with body=%s: give that as well", bodyHTMLMember, bodyHTML)
 		default:
 			s.members[name] = true
 		}
@@ -311,7 +315,7 @@ func (a *api) listDocuments(c *call, l documentList) error {
 	if err != nil {
 		return err
 	}
-	shape, err := c.shape(l.whole)
+	shape, err := c.shape(l.item)
 	if err != nil {
 		return err
 	}
@@ -354,7 +358,7 @@ func (a *api) listDocuments(c *call, l documentList) error {
 
 func (a *api) getAnyDocument(c *call) error {
 	l := listOf(catalog.Kind(c.path["kind"]))
-	l.more = nil
+	l.more, l.whole = nil, l.item
 	return a.getDocument(c, l)
 }
 

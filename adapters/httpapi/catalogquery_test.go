@@ -97,6 +97,7 @@ func TestOnlyTheMembersThatAreAskedForAreSent(t *testing.T) {
 		"/products/a?fields=body":                                                       `{"body":"About **a**.\n"}`,
 		"/products/a?fields=body&body=html":                                             `{"body_html":"<p>About <strong>a</strong>.</p>\n"}`,
 		"/products/a?fields=id,body&body=none":                                          `{"id":"a"}`,
+		"/products/a?fields=body_html&body=html":                                        `{"body_html":"<p>About <strong>a</strong>.</p>\n"}`,
 		"/categories/early?fields=id,ancestors":                                         `{"id":"early","ancestors":[{"id":"root","slug":"root","title":"ROOT"}]}`,
 		"/documents/Note/n1?fields=fields.text":                                         `{"fields":{"text":"hello"}}`,
 		"/documents/Product/a?fields=title":                                             `{"title":"Title of a"}`,
