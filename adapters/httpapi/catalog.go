@@ -91,7 +91,7 @@ func (a *api) catalogRoutes() []*route {
 		newRoute(http.MethodGet, catalogPattern+"/documents", spec{
 			id: "listDocuments", group: group, summary: "List documents of any kind", headers: headers,
 			description: "Ordered by the bytes of their ids, or as sort says. " + samePages,
-			query:       append([]*param{textParam("kind", "The kind, such as Product, or one that the repository has a schema for. It has to be given.")}, listParams(anyDocuments)...),
+			query:       append([]*param{textParam("kind", "The kind, such as Product, or one that the repository has a schema for. It has to be given, and any other is refused.")}, listParams(anyDocuments)...),
 			answers:     catalogAnswers("A page of documents.", commitPage[documentJSON]{}), fails: read,
 		}, a.listAnyDocuments),
 		newRoute(http.MethodGet, catalogPattern+"/documents/{kind}/{document}", spec{

@@ -25,7 +25,7 @@ type catalogJSON struct {
 	CommitID   string                `json:"commit_id" doc:"The commit that is served."`
 	Ref        string                `json:"ref" doc:"The branch or tag that leads there." example:"refs/tags/v1.4.0"`
 	Release    string                `json:"release" doc:"The version of the release tag; empty if a branch is followed." example:"1.4.0"`
-	Counts     map[string]int        `json:"counts" doc:"How many documents are served, by kind."`
+	Counts     map[string]int        `json:"counts" doc:"How many documents are served, by kind; of a kind with a schema also if there are none."`
 	LoadedAt   time.Time             `json:"loaded_at" doc:"When this commit was loaded."`
 	CheckedAt  time.Time             `json:"checked_at" doc:"When the commit was last known to be the newest one."`
 	AgeSeconds float64               `json:"age_seconds" doc:"How long ago that was."`

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -136,7 +137,7 @@ const (
 func (q *Query) ByID() bool { return len(q.Sort) == 0 && q.Collection == nil && q.Parent == nil }
 
 // Find yields the documents that a query selects, in its order. If that is by id, those up to the id after are left out;
-// "" begins with the first. It fails with INVALID_ARGUMENT for a value that is none and for fields that no document has. When
+// "" begins with the first. It fails with INVALID_ARGUMENT for a value that is none, for a kind that is not known and for fields that no document has. When
 // the context ends, the last pair that it yields has CANCELED or DEADLINE_EXCEEDED.
 func (s *Snapshot) Find(ctx context.Context, q Query, after string) (iter.Seq2[*Document, error], error) {
 	if err := q.check(s); err != nil {
@@ -161,6 +162,9 @@ func (s *Snapshot) Find(ctx context.Context, q Query, after string) (iter.Seq2[*
 }
 
 func (q *Query) check(s *Snapshot) error {
+	if !s.Knows(q.Kind) {
+		return s.unknownKind(q.Kind)
+	}
 	for _, list := range []struct {
 		name string
 		n    int
@@ -198,7 +202,7 @@ func (q *Query) check(s *Snapshot) error {
 	return nil
 }
 
-// maxListed is how many known fields are told to whoever names an unknown one.
+// maxListed is how many known fields or kinds are told to whoever names an unknown one.
 const maxListed = 100
 
 // unknownField tells the fields that there are, those of the kind itself first, and the one that was probably meant.
@@ -210,6 +214,22 @@ func (s *Snapshot) unknownField(kind Kind, parameter, name string) error {
 			known = append(known, n)
 		}
 	}
+	return errs.InvalidField(errs.ReasonInvalidArgument, parameter, "no %s has a field %q%s", clip(string(kind)), clip(name), thereAre(known, name))
+}
+
+// unknownKind tells the kinds that there are, those that every catalog has first, and the one that was probably meant.
+func (s *Snapshot) unknownKind(kind Kind) error {
+	known := []string{string(KindProduct), string(KindCategory), string(KindCollection)}
+	for _, own := range slices.Sorted(maps.Keys(s.schemas)) {
+		if !isBuiltIn(own) {
+			known = append(known, string(own))
+		}
+	}
+	return errs.InvalidField(errs.ReasonInvalidArgument, "kind", "the kind %q is neither built in nor has it a schema%s", clip(string(kind)), thereAre(known, string(kind)))
+}
+
+// thereAre lists the names that are known, and the one that was probably meant.
+func thereAre(known []string, name string) string {
 	meant, listed, more := "", known, ""
 	if i := slices.IndexFunc(known, func(n string) bool { return isSlip(name, n) }); i >= 0 {
 		meant = fmt.Sprintf(", is it %q", clip(known[i]))
@@ -221,7 +241,7 @@ func (s *Snapshot) unknownField(kind Kind, parameter, name string) error {
 	for i, n := range listed {
 		names[i] = clip(n)
 	}
-	return errs.InvalidField(errs.ReasonInvalidArgument, parameter, "no %s has a field %q%s: there are %s%s", clip(string(kind)), clip(name), meant, strings.Join(names, ", "), more)
+	return fmt.Sprintf("%s: there are %s%s", meant, strings.Join(names, ", "), more)
 }
 
 // isSlip reports whether one name becomes the other when one byte is put in, left out or changed, or two are swapped, without regard to

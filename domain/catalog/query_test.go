@@ -69,6 +69,30 @@ func TestQueriesFindWhatLookingAtEveryFileFinds(t *testing.T) {
 	})
 }
 
+func TestAKindThatIsNotKnownIsRefused(t *testing.T) {
+	files := map[string]string{"schemas/Note.schema.json": "{}", "schemas/Product.schema.json": "{}", "notes/a.yaml": "kind: Other\nid: a\n"}
+	s := build(files)
+	assert.Empty(t, find(t, s, catalog.Query{Kind: "Note"}, ""))
+	assert.Equal(t, map[catalog.Kind]int{"Note": 0, catalog.KindProduct: 0}, s.Counts())
+	for kind, says := range map[catalog.Kind]string{
+		"product": `the kind "product" is neither built in nor has it a schema, is it "Product": there are Product, Category, Collection, Note`,
+		"Other":   `the kind "Other" is neither built in nor has it a schema: there are Product, Category, Collection, Note`,
+	} {
+		_, err := s.Find(t.Context(), catalog.Query{Kind: kind}, "")
+		assert.True(t, errs.Is(err, errs.ReasonInvalidArgument), "%v", err)
+		assert.Equal(t, "kind", errs.From(err).Meta[errs.MetaField])
+		assert.EqualError(t, err, says)
+	}
+	for i := range 200 {
+		files[fmt.Sprintf("schemas/Kind%d.schema.json", i)] = "{}"
+	}
+	_, err := build(files).Find(t.Context(), catalog.Query{Kind: "Other"}, "")
+	assert.ErrorContains(t, err, " and 104 more")
+
+	gone := after(s, []catalog.Change{deletion("schemas/Note.schema.json")})
+	assert.Equal(t, map[catalog.Kind]int{catalog.KindProduct: 0}, gone.Counts())
+}
+
 func TestAQueryOfWhatIsNotThereIsRefused(t *testing.T) {
 	s := build(map[string]string{
 		"products/mug.md":             strings.Replace(mug, "status:", "supplier: {name: Ada}\nstatus:", 1),

@@ -96,10 +96,14 @@ func (s *Snapshot) Commit() git.ObjectID { return s.commit }
 // Count is how many documents of a kind are served.
 func (s *Snapshot) Count(kind Kind) int { return s.counts[kind] }
 
-// Counts are how many documents are served, by kind; kinds without any are left out. The caller owns the map.
+// Counts are how many documents are served, by kind; of kinds without any, those that have a schema are told. The caller owns
+// the map.
 func (s *Snapshot) Counts() map[Kind]int {
 	counts := maps.Clone(s.counts)
-	maps.DeleteFunc(counts, func(_ Kind, n int) bool { return n == 0 })
+	maps.DeleteFunc(counts, func(kind Kind, n int) bool { return n == 0 && s.schemas[kind] == nil })
+	for kind := range s.schemas {
+		counts[kind] += 0
+	}
 	return counts
 }
 

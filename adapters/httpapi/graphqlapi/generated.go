@@ -304,7 +304,7 @@ type Catalog implements Node {
   ref: String!
   "The version of the release tag that leads there; empty if it is none."
   release: String!
-  "How many documents are served, by kind."
+  "How many documents are served, by kind; of a kind with a schema also if there are none."
   counts: [KindCount!]!
   "When this commit was loaded."
   loadedAt: DateTime!

@@ -403,9 +403,13 @@ func holds(d Document, words []string) bool {
 	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(all, plainFold(word)) })
 }
 
-// Find are the documents that a query selects, in its order; valid is false if it names a field that none has, or asks whether
-// a price is less or greater than what is no number.
+// Find are the documents that a query selects, in its order; valid is false if its kind is none of the three and has no schema, if it
+// names a field that no document has, or asks whether a price is less or greater than what is no number.
 func (c *Catalog) Find(q catalog.Query) (found []Document, valid bool) {
+	builtIn := []catalog.Kind{catalog.KindProduct, catalog.KindCategory, catalog.KindCollection}
+	if c.schemas[q.Kind] == nil && !slices.Contains(builtIn, q.Kind) {
+		return nil, false
+	}
 	for _, condition := range q.Where {
 		ofPrice := q.Kind == catalog.KindProduct && condition.Field == "price" && strings.ContainsAny(string(condition.Operator), "<>")
 		if !c.HasField(q.Kind, condition.Field) || ofPrice && written(condition.Value) == nil {
