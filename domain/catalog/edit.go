@@ -27,6 +27,7 @@ type Edit struct {
 // that no rule knows, the order, comments, the way that values are written, line ends, a byte order mark. A list that
 // changes keeps the items that it begins and ends with. Fields of a built-in kind that come to the value that they have, such
 // as a price that is written without quotes, and those that are left out and have the value of one that is, do not change.
+// An image or a link that keeps its URL keeps the keys that no rule knows, unless they are null.
 //
 // The content has to be the file that the document was read from. Apply fails with INVALID_ARGUMENT if Fields is no JSON
 // object, or there is a Body where the file has none. What is wrong with the outcome is for [Build] to find.
@@ -149,12 +150,78 @@ func (d *Document) settled(root, wanted *yaml.Node) *yaml.Node {
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	for i := 0; i+1 < len(wanted.Content); i += 2 {
 		key, value := wanted.Content[i], wanted.Content[i+1]
-		if own, ok := d.own(key.Value); ok && equal(own, value) {
+		own, ok := d.own(key.Value)
+		switch {
+		case ok && equal(own, value):
 			if value = lookUp(root, key.Value); value == nil {
 				continue
 			}
+		case ok && own.Kind == yaml.SequenceNode && value.Kind == yaml.SequenceNode && len(own.Content) > 0:
+			value = settledItems(lookUp(root, key.Value), own, value)
 		}
 		out.Content = append(out.Content, key, value)
+	}
+	return out
+}
+
+// settledItems returns the items wanted of a list whose items are told without what no rule knows of them: each as the one is
+// written that it comes from, which is one of the same address, and of the same texts if there is one.
+func settledItems(written, told, wanted *yaml.Node) *yaml.Node {
+	out := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: slices.Clone(wanted.Content)}
+	from := make([]*yaml.Node, len(wanted.Content))
+	taken := make([]bool, len(told.Content))
+	for _, keys := range [][]string{{"url", "alt", "title"}, {"url"}} {
+		free := map[string][]int{}
+		for i, item := range told.Content {
+			if name := textsOf(item, keys); !taken[i] {
+				free[name] = append(free[name], i)
+			}
+		}
+		for i, item := range wanted.Content {
+			name := textsOf(item, keys)
+			if of := free[name]; from[i] == nil && len(of) > 0 {
+				free[name], taken[of[0]] = of[1:], true
+				from[i] = written.Content[of[0]]
+				out.Content[i] = settledItem(from[i], told.Content[of[0]], item)
+			}
+		}
+	}
+	return out
+}
+
+// textsOf are the texts of an item at some keys, in one.
+func textsOf(item *yaml.Node, keys []string) string {
+	var all []string
+	for _, key := range keys {
+		text := ""
+		if item.Kind == yaml.MappingNode {
+			text = textOf(lookUp(item, key))
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, "\x00")
+}
+
+// settledItem returns an item of a list as it is wanted, with the keys of the one written that are not told, but for those
+// that are null now, and what comes to the same as it is written.
+func settledItem(written, told, wanted *yaml.Node) *yaml.Node {
+	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Style: written.Style}
+	for i := 0; i+1 < len(written.Content); i += 2 {
+		key, value := written.Content[i], written.Content[i+1]
+		own, changed := lookUp(told, key.Value), lookUp(wanted, key.Value)
+		switch {
+		case changed == nil && own != nil && own.Value != "", changed != nil && isNull(changed) && !isNull(value):
+			continue
+		case changed != nil && !equal(value, changed) && (own == nil || !equal(own, changed)):
+			value = styled(changed, value)
+		}
+		out.Content = append(out.Content, key, value)
+	}
+	for i := 0; i+1 < len(wanted.Content); i += 2 {
+		key, value := wanted.Content[i], wanted.Content[i+1]
+		if own := lookUp(told, key.Value); lookUp(written, key.Value) == nil && (own == nil || !equal(own, value)) {
+			out.Content = append(out.Content, key, value)
+		}
 	}
 	return out
 }

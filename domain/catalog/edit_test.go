@@ -115,6 +115,67 @@ func TestAnEditLeavesTheRestOfTheFileAlone(t *testing.T) {
 	}
 }
 
+const pictured = "---\n" +
+	"id: prod-1\nsku: MUG\nslug: mug\ntitle: Mug\ncategory: c\nprice: \"9.80\"\ncurrency: EUR\nstatus: active\ninventory_status: in_stock\n" +
+	"images:\n" +
+	"  # the front\n" +
+	"  - url: https://a.example/1.jpg\n" +
+	"    width: 0x320 # px\n" +
+	"    credit: 'Ada'\n" +
+	"  - url: https://a.example/2.jpg # the back\n" +
+	"    alt: 'Back'\n" +
+	"    credit: Bob\n" +
+	"links:\n" +
+	"  - lang: de # German\n" +
+	"    url: https://a.example/m.pdf\n" +
+	"---\n"
+
+func TestItemsKeepWhatIsNotToldOfThem(t *testing.T) {
+	const one, two = `{"url":"https://a.example/1.jpg","alt":""}`, `{"url":"https://a.example/2.jpg","alt":"Back"}`
+	const first = "  - url: https://a.example/1.jpg\n    width: 0x320 # px\n    credit: 'Ada'\n"
+	const second = "  - url: https://a.example/2.jpg # the back\n    alt: 'Back'\n    credit: Bob\n"
+	const third = "  - url: https://a.example/3.jpg\n    alt: New\n"
+	for _, tt := range []struct{ field, items, old, new string }{
+		{"images", one + "," + two, "", ""},
+		{"images", one + "," + two + `,{"url":"https://a.example/3.jpg","alt":"New"}`, second, second + third},
+		{"images", `{"alt":"New","url":"https://a.example/3.jpg"},` + one + "," + two, first, "  - alt: New\n    url: https://a.example/3.jpg\n" + first},
+		{"images", two, first, ""},
+		{"images", two + "," + one, first + second, "  - url: https://a.example/2.jpg\n    alt: 'Back'\n    credit: Bob\n  - url: https://a.example/1.jpg\n    width: 0x320\n    credit: 'Ada'\n"},
+		{"images", one + `,{"url":"https://a.example/2.jpg","alt":"Rear"}`, second, "  - url: https://a.example/2.jpg\n    alt: 'Rear'\n    credit: Bob\n"},
+		{"images", one + `,{"url":"https://a.example/2.jpg"}`, second, "  - url: https://a.example/2.jpg\n    credit: Bob\n"},
+		{"images", `{"url":"https://a.example/1.jpg","alt":"Front","width":900},` + two, first, "  - url: https://a.example/1.jpg\n    width: 900\n    credit: 'Ada'\n    alt: Front\n"},
+		{"images", one + `,{"url":"https://a.example/2.jpg","alt":"Back","credit":null}`, second, "  - url: https://a.example/2.jpg\n    alt: 'Back'\n"},
+		{"images", one + `,{"url":"https://a.example/3.jpg","alt":"New"}`, second, third},
+		{"images", one + "," + two + "," + two, second, second + "  - url: https://a.example/2.jpg\n    alt: Back\n"},
+		{"links", `{"title":"","url":"https://a.example/m.pdf"},{"title":"Notes","url":"https://a.example/n.pdf"}`, "/m.pdf\n", "/m.pdf\n  - title: Notes\n    url: https://a.example/n.pdf\n"},
+		{"links", `{"title":"Manual","url":"https://a.example/m.pdf"}`, "  - lang: de # German\n    url: https://a.example/m.pdf\n", "  - lang: de\n    url: https://a.example/m.pdf\n    title: Manual\n"},
+	} {
+		want := pictured
+		if tt.old != "" {
+			require.Contains(t, pictured, tt.old)
+			want = strings.Replace(pictured, tt.old, tt.new, 1)
+		}
+		fields := fmt.Sprintf(`{"%s":[%s]}`, tt.field, tt.items)
+		assert.Equal(t, want, apply(t, "products/mug.md", pictured, catalog.Edit{Fields: json.RawMessage(fields)}), fields)
+		whole := strings.Replace(fields, "{", `{"id":"prod-1","sku":"MUG","slug":"mug","title":"Mug","category":"c","price":"9.80","currency":"EUR","status":"active","inventory_status":"in_stock",`, 1)
+		for field, items := range map[string]string{"images": one + "," + two, "links": `{"title":"","url":"https://a.example/m.pdf"}`} {
+			if field != tt.field {
+				whole = strings.TrimSuffix(whole, "}") + fmt.Sprintf(`,"%s":[%s]}`, field, items)
+			}
+		}
+		assert.Equal(t, want, apply(t, "products/mug.md", pictured, catalog.Edit{Fields: json.RawMessage(whole), Replace: true}), whole)
+	}
+}
+
+func TestOfItemsOfOneAddressTheLikerOneIsKept(t *testing.T) {
+	file := strings.ReplaceAll(pictured, "/2.jpg", "/1.jpg")
+	out := apply(t, "products/mug.md", file, catalog.Edit{Fields: json.RawMessage(`{"images":[{"url":"https://a.example/1.jpg","alt":"Back"}]}`)})
+	assert.Equal(t, strings.Replace(file, file[strings.Index(file, "  - url"):strings.Index(file, "  - url: https://a.example/1.jpg # the back")], "", 1), out)
+	out = apply(t, "products/mug.json", `{"id":"p","sku":"P","slug":"p","title":"P","category":"c","price":"1","currency":"EUR","status":"active","inventory_status":"in_stock","images":[{"w":8,"url":"https://a.example/1"}]}`,
+		catalog.Edit{Fields: json.RawMessage(`{"images":[{"url":"https://a.example/2","alt":""},{"url":"https://a.example/1","alt":""}]}`)})
+	assert.Contains(t, out, `"images":[{"url":"https://a.example/2","alt":""},{"w":8,"url":"https://a.example/1"}]}`)
+}
+
 func TestAReplacementKeepsWhatItRepeats(t *testing.T) {
 	d := document(t, "products/mug.md", written)
 	fields := string(d.Fields())
