@@ -257,6 +257,32 @@ func TestTextsThatOtherReadersTakeForSomethingElseAreInQuotes(t *testing.T) {
 	}
 	again := apply(t, "categories/mug.md", "---\nid: mug\nslug: mug\ntitle: Mug\nsold: never\n---\n", catalog.Edit{Fields: json.RawMessage(`{"sold":"off"}`)})
 	assert.Contains(t, again, "sold: \"off\"\n")
+	for _, text := range []string{
+		"2026-05-01", "2026-5-1", "1234-56-78", "2026-05-01T10:00:00", "2026-05-01t1:00:00.5Z", "2026-05-01 10:00:00", "2026-05-01 10:00:00 +0200", "2026-05-01  10:00:00 -2:30", "=", "<<",
+		"0x1F", "-0x_", "0x1234567890abcdef1234567890abcdef12345678", "+0b_1", "0b" + strings.Repeat("1", 72), "1_000", "017", "1:2:3.4", ".5_", "1e400", "-1.5e+400",
+	} {
+		out, err := catalog.Format(p, catalog.Edit{Fields: json.RawMessage(fmt.Sprintf(`{"id":"mug","slug":"mug","title":"Mug","of":[%q],%q:{"in":%q}}`, text, text, text))})
+		require.NoError(t, err)
+		assert.Contains(t, string(out), fmt.Sprintf("of:\n  - %q\n%q:\n  in: %q\n", text, text, text))
+		again := apply(t, "categories/mug.md", "---\nid: mug\nslug: mug\ntitle: Mug\nsold: [never] # yet\n---\n", catalog.Edit{Fields: json.RawMessage(fmt.Sprintf(`{"sold":[%q]}`, text))})
+		assert.Contains(t, again, fmt.Sprintf("sold: [%q] # yet\n", text))
+	}
+	for _, text := range []string{"2026-05", "2026-05-01 to 2026-05-02", "12026-05-01", "==", "a=b", "<", "0xyz", "0b12", "0b", "1.2.3", "e5", "1e", "_1"} {
+		out, err := catalog.Format(p, catalog.Edit{Fields: json.RawMessage(fmt.Sprintf(`{"id":"mug","slug":"mug","title":"Mug","at":%q}`, text))})
+		require.NoError(t, err)
+		assert.Contains(t, string(out), "at: "+text+"\n")
+	}
+}
+
+func TestTextsWithoutQuotesThatDoNotChangeGetNone(t *testing.T) {
+	const file = "id: mug\nslug: mug\ntitle: Mug\nat: 2026-05-01T10:00:00\nof:\n  - 0xyz\n  - =\n  - yes\nin: [1234-56-78]\nnumber: 123456789012345678901234567890\nhuge: !!float 1e400\nsum: !!float 5\n"
+	for fields, want := range map[string]string{
+		`{"at":"2026-05-01T10:00:00","of":["0xyz","=","yes"],"in":["1234-56-78"],"number":123456789012345678901234567890}`: file,
+		`{"title":"Cup"}`:               strings.Replace(file, "Mug", "Cup", 1),
+		`{"of":["0xyz","=","yes","a"]}`: strings.Replace(file, "- yes\n", "- yes\n  - a\n", 1),
+	} {
+		assert.Equal(t, want, apply(t, "categories/mug.yaml", file, catalog.Edit{Fields: json.RawMessage(fields)}), fields)
+	}
 }
 
 func TestANewDocumentReadsAsItsFields(t *testing.T) {

@@ -463,9 +463,12 @@ func oneLine(n *yaml.Node) *yaml.Node {
 	return out
 }
 
-// readAsOther are the texts without quotes that readers of YAML 1.1, which most tools are, take for a truth value or a number to the base
-// of 60 (yaml.org/type/bool.html, yaml.org/type/int.html).
-var readAsOther = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$`)
+// readAsOther are the texts without quotes that readers of YAML 1.1, which most tools are, take for something else, even where the encoder
+// does not: a truth value, a default, a merge, a number, or a date (yaml.org/type/bool.html and so on, for value, merge, int, float and
+// timestamp).
+var readAsOther = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|=|<<|` +
+	`[-+]?(0x[0-9a-f_]+|0b[01_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|([0-9][0-9_]*\.?|\.[0-9])[0-9_]*(e[-+]?[0-9]+)?)|` +
+	`[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}((t|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(\.[0-9]*)?([ \t]*(z|[-+][0-9]{1,2}(:?[0-9]{2})?))?)?)$`)
 
 // bare returns a copy of a value without its comments.
 func bare(n *yaml.Node) *yaml.Node {
