@@ -476,6 +476,11 @@ func bare(n *yaml.Node) *yaml.Node {
 	switch n.ShortTag() {
 	case "!!timestamp":
 		out.Tag = "!!str"
+	case "!!int", "!!float":
+		// A tag is written where it is not that of the plain value, as of a whole number that is too large for the encoder.
+		if plain := (&yaml.Node{Kind: yaml.ScalarNode, Value: n.Value}); n.Style&yaml.TaggedStyle == 0 && isNumber(plain) && equal(plain, n) {
+			out.Tag = plain.ShortTag()
+		}
 	case "!!str":
 		if n.Style == 0 && readAsOther.MatchString(n.Value) {
 			out.Style = yaml.DoubleQuotedStyle
