@@ -255,10 +255,12 @@ func (v view) Ref(name git.RefName) git.ObjectID { return v.refs.get(name).Targe
 
 // sizeCache is about how many bytes the objects of a repository take on the disk: what was found at the last look, and what was written since.
 // A look goes through all packs, and each of them may have to wait for those who write to the same directory: nobody waits for one but
-// whoever asks first.
+// those who ask before the first has ended.
 type sizeCache struct {
 	// since is what was written since the last look.
 	since atomic.Int64
+	// measuring is held while it is found out anew: what was written is taken off once.
+	measuring sync.Mutex
 
 	mu             sync.Mutex
 	known, looking bool
@@ -304,6 +306,8 @@ func (r *repo) sizeBytes() int64 {
 // measure finds out the size anew.
 func (r *repo) measure() {
 	c := &r.size
+	c.measuring.Lock()
+	defer c.measuring.Unlock()
 	seen := c.since.Load()
 	bytes := r.bytesOfObjects()
 	c.mu.Lock()
