@@ -43,6 +43,15 @@ func ForgedToken(handler http.Handler, r *http.Request, t page.Token) string {
 	return page.Encode((&call{route: rt, path: params, query: r.URL.Query()}).scope(), t)
 }
 
+// Drains is how many bodies are read although their answers have gone.
+func Drains(handler http.Handler) int64 { return handler.(*api).drains.Load() }
+
+// MaxDrains and MaxDrained are the bounds of that.
+const (
+	MaxDrains  = maxDrains
+	MaxDrained = maxDrained
+)
+
 // GraphQLCodes returns the codes that docs/graphql.md lists.
 var GraphQLCodes = sync.OnceValue(func() (codes []string) {
 	for _, row := range graphqlFailures() {

@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +23,8 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/httpapi"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/pktline"
+	"github.com/gitstore-dev/gitstore/internal/testkit/gitcmd"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -177,6 +181,87 @@ func TestAConnectionIsOfUseAfterARequestOfGitThatIsRefused(t *testing.T) {
 		}
 		require.NoError(t, conn.Close())
 	}
+}
+
+// unread is a transport that refuses a push of which it reads nothing.
+type unread struct {
+	*packs
+	refusal error
+}
+
+func (u unread) ReceivePack(context.Context, git.RepositoryID, git.ProtocolVersion, io.Reader, io.Writer) error {
+	return u.refusal
+}
+
+func serveUnread(t testing.TB, opts httpapi.Options) *client {
+	advertisement := pktline.Append(nil, strings.Repeat("0", 40)+" capabilities^{}\x00report-status side-band-64k object-format=sha1\n")
+	opts.Packs = unread{&packs{answer: string(advertisement) + pktline.Flush}, errs.New(errs.ReasonQueueFull, "push later")}
+	return serve(t, newStore(t), opts)
+}
+
+// Git sends it in chunks, after an empty request whose answer it does not show.
+func TestALargePushThatIsRefusedUnreadIsToldWhyAndOfNoBrokenConnection(t *testing.T) {
+	content := make([]byte, 16<<20)
+	_, _ = rand.Read(content) // it never fails
+	r := gitcmd.Init(t)
+	r.FastImport(fmt.Appendf(nil, "commit refs/heads/main\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\nM 100644 inline large\ndata %d\n%s\n", len(content), content))
+	_, err := r.Try(nil, "push", serveUnread(t, httpapi.Options{}).server.URL+"/git/shop.git", "main")
+	require.ErrorContains(t, err, "remote: push later")
+	assert.ErrorContains(t, err, "error: failed to push some refs")
+	assert.NotContains(t, err.Error(), "RPC failed")
+}
+
+// begunPush is a push of so many bytes whose first ones were sent and that is refused.
+func begunPush(t *testing.T, c *client, length int64) (net.Conn, *bufio.Reader) {
+	conn, err := net.Dial("tcp", c.server.Listener.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: %d\r\n\r\nbegun", receivePath, length)
+	require.NoError(t, err)
+	answer := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(answer, nil)
+	require.NoError(t, err)
+	told := make([]byte, len("000f\x03push later0000"))
+	_, err = io.ReadFull(resp.Body, told)
+	require.NoError(t, err)
+	require.Equal(t, "000f\x03push later0000", string(told))
+	return conn, answer
+}
+
+func TestWhatIsSentBehindARefusalIsReadWithinBounds(t *testing.T) {
+	t.Run("without an end", func(t *testing.T) {
+		conn, _ := begunPush(t, serveUnread(t, httpapi.Options{}), 1<<40)
+		var sent, n int
+		var err error
+		for piece := make([]byte, 64<<10); err == nil; sent += n {
+			n, err = conn.Write(piece)
+		}
+		assert.InDelta(t, httpapi.MaxDrained, sent, 32<<20) // less what lies in buffers
+	})
+	t.Run("without going on", func(t *testing.T) {
+		conn, answer := begunPush(t, serveUnread(t, httpapi.Options{IdleTimeout: 250 * time.Millisecond}), 1<<20)
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+		rest, err := io.ReadAll(answer)
+		require.NoError(t, err)
+		assert.Empty(t, rest, "the next request of the connection was awaited")
+	})
+	t.Run("by many", func(t *testing.T) {
+		c := serveUnread(t, httpapi.Options{})
+		for range httpapi.MaxDrains {
+			begunPush(t, c, 1<<20)
+		}
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for httpapi.Drains(c.server.Config.Handler) < httpapi.MaxDrains {
+			<-tick.C
+		}
+		conn, answer := begunPush(t, c, 2<<20)
+		_, err := conn.Write(make([]byte, 1<<20))
+		require.NoError(t, err)
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
+		_, err = io.ReadAll(answer)
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+	})
 }
 
 func TestGitIsToldThatItsRequestCameTooSlowly(t *testing.T) {

@@ -126,10 +126,12 @@ func NewServer(handler http.Handler, addr string, opts Options) *http.Server {
 }
 
 type api struct {
-	store    ports.RepositoryStore
-	opts     Options
-	metrics  *metrics
-	streams  atomic.Int64
+	store   ports.RepositoryStore
+	opts    Options
+	metrics *metrics
+	streams atomic.Int64
+	// drains are the bodies that are read although their answers have gone.
+	drains   atomic.Int64
 	encoded  *encodedDocuments
 	routes   []*route
 	document *document

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -44,16 +45,42 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if aborted {
 		panic(http.ErrAbortHandler)
 	}
-	if c.duplex {
-		c.letGoOfBody()
+	if c.duplex && !a.letGoOfBody(c) {
+		panic(http.ErrAbortHandler)
 	}
 }
 
-// letGoOfBody ends the reading of a body of which something may be left, when the answer is on its way. The server would do so
-// after the handler as well, but go on to read ahead meanwhile, and fail the next request of the connection (golang/go#68560).
-func (c *call) letGoOfBody() {
+// letGoOfBody ends the reading of a body of which something may be left, when the answer is on its way, and reports whether the
+// connection is of use still. The server would do so after the handler as well, but go on to read ahead meanwhile, and fail the next
+// request of the connection (golang/go#68560).
+func (a *api) letGoOfBody(c *call) bool {
 	_ = c.w.control.Flush() // else the answer waits for the rest of the body
+	ok := c.body.failure != nil || a.drain(c)
 	_ = c.r.Body.Close()
+	return ok
+}
+
+const (
+	// maxDrains is how many bodies are drained at a time: while more clients than that are refused, the others have to do without.
+	maxDrains = 16
+	// maxDrained, in bytes, and maxDrainTime bound each of them.
+	maxDrained   = 64 << 20
+	maxDrainTime = 10 * time.Second
+)
+
+// drain reads what a client goes on to send that has its answer. If the connection were closed before, git would complain of that
+// below the reason why a push is refused, and whoever does not read while it sends would never see the reason. It reports whether the
+// server can end the reading: nothing in the middle of a body may be taken for the next request.
+func (a *api) drain(c *call) bool {
+	defer a.drains.Add(-1)
+	if a.drains.Add(1) > maxDrains {
+		return true
+	}
+	_ = c.w.control.SetReadDeadline(time.Now().Add(min(maxDrainTime, a.opts.IdleTimeout)))
+	stop := context.AfterFunc(shutdownOf(c.r.Context()), func() { _ = c.w.control.SetReadDeadline(time.Now()) })
+	defer stop()
+	_, err := io.Copy(io.Discard, io.LimitReader(c.r.Body, maxDrained))
+	return err == nil
 }
 
 func (a *api) begin(w http.ResponseWriter, r *http.Request) *call {
