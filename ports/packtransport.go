@@ -16,6 +16,7 @@ import (
 // uses neither after it has returned. It reads no faster than it can use what it reads, and waits while out does not take
 // what it writes, so that nothing is held in memory on its way. The caller sees to it that a Read and a Write that wait
 // for the client return with an error soon after ctx has ended. What such a Read or Write fails with is what the call fails with.
+// UploadPack stops an in that is a [Stopper] when it has written the whole answer, and does not wait for the end of the request then.
 //
 // What is wrong with a request in a way that the protocol has words for is told in out, for the person in front of the
 // client, and is no error of the call. When a call fails, what it has written to out is not a whole answer.
@@ -39,6 +40,13 @@ type PackTransport interface {
 	// protocol and for push options that the store does not take, and TOO_MANY_ACTIONS for more refs than [MaxPushedRefs]. A push whose answer was lost may have taken effect: the refs tell. So a retry is safe,
 	// but it may be told that a ref is where it was to go.
 	ReceivePack(ctx context.Context, id git.RepositoryID, version git.ProtocolVersion, in io.Reader, out io.Writer) error
+}
+
+// Stopper is a request of [PackTransport] whose reading can be stopped.
+type Stopper interface {
+	io.Reader
+	// Stop ends a Read that waits for the client, from another goroutine, and all later ones, with an error.
+	Stop()
 }
 
 // MaxPushedRefs is the most refs that one push may name.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -265,6 +266,38 @@ func TestHooksInARepositoryAreNotRun(t *testing.T) {
 	require.Contains(t, report, "ok refs/heads/x\n")
 	commit(t, shop.Repository(shopID(t)), upsert(path(t, "a.md"), "2"))
 	require.NoFileExists(t, ran)
+}
+
+// silent is a client that sends no more than it has said, and says when it is stopped.
+type silent struct {
+	io.Reader
+	stopped chan struct{}
+}
+
+func (s silent) Read(b []byte) (int, error) {
+	if n, err := s.Reader.Read(b); n > 0 || !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	<-s.stopped
+	return 0, errors.New("stopped")
+}
+
+func (s silent) Stop() { close(s.stopped) }
+
+func TestAFetchEndsWithItsAnswerAlthoughTheClientIsSilent(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	r := createShop(t, s)
+	head := commit(t, r, upsert(path(t, "a.md"), "a")).Commit
+	fetch := func(in io.Reader, out io.Writer) {
+		require.NoError(t, s.UploadPack(t.Context(), shopID(t), 0, in, out))
+	}
+	request := append(pktline.Append(nil, "want "+head.String()+"\n"), pktline.Flush...)
+	request = pktline.Append(request, "done\n")
+	var whole, got bytes.Buffer
+	fetch(bytes.NewReader(request), &whole)
+	fetch(silent{bytes.NewReader(request), make(chan struct{})}, &got)
+	require.Contains(t, got.String(), "NAK\nPACK")
+	require.Equal(t, whole.Bytes(), got.Bytes())
 }
 
 func TestAFetchThatFailsForDamageIsNotTheClients(t *testing.T) {

@@ -58,7 +58,7 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, v git.Proto
 	if err := r.certain(ctx); err != nil {
 		return err
 	}
-	lines := &uploadRequest{lines: pktline.NewReader(in), left: ports.MaxUploadRequest}
+	lines := &uploadRequest{in: in, lines: pktline.NewReader(in), left: ports.MaxUploadRequest}
 	err = s.runner.Exchange(ctx, r.dir, uploadPack(v, false), lines, out)
 	if exit, ended := errors.AsType[*command.ExitError](err); ended {
 		if exit.Refused {
@@ -136,9 +136,17 @@ func (s *Store) exchanged(ctx context.Context, r *repo, err error) error {
 // uploadRequest passes on a request line by line. It fails where that is too long, and with what is no line: git takes one
 // that is cut off for none.
 type uploadRequest struct {
+	in    io.Reader
 	lines *pktline.Reader
 	left  int64
 	line  []byte
+}
+
+// Stop implements [ports.Stopper].
+func (u *uploadRequest) Stop() {
+	if s, ok := u.in.(ports.Stopper); ok {
+		s.Stop()
+	}
 }
 
 // Read implements io.Reader.

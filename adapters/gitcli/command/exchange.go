@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -30,7 +31,8 @@ func (e *ExitError) Unwrap() error { return e.err }
 
 // Exchange runs the command in the bare repository dir to its end: feeds it what in has and passes what it prints on to
 // out, neither faster than the other side takes it. It reads in from this goroutine, up to its end or that of the command,
-// and writes out from another one. It fails with what in or out fails with, with CANCELED or DEADLINE_EXCEEDED if the
+// and writes out from another one. If in has a method Stop, as a [ports.Stopper] has, a Read that waits when the command has ended
+// is stopped; else Exchange waits for it. It fails with what in or out fails with, with CANCELED or DEADLINE_EXCEEDED if the
 // context ends, and with an [*ExitError]; whichever is first ends the command. One that somebody else killed fails as in
 // [Runner.Output].
 func (r *Runner) Exchange(ctx context.Context, dir string, c Command, in io.Reader, out io.Writer) error {
@@ -49,18 +51,26 @@ func (r *Runner) Exchange(ctx context.Context, dir string, c Command, in io.Read
 	if c.banded {
 		out = bands
 	}
+	var ended atomic.Bool
 	writing.Go(func() {
 		if written = p.pass(out); written != nil {
 			p.Kill()
 		}
+		if s, ok := in.(interface{ Stop() }); ok {
+			ended.Store(true)
+			s.Stop()
+		}
 	})
 	read := p.feed(in)
+	if ended.Load() {
+		read = nil // nothing more was wanted of it
+	}
 	if read != nil {
 		p.Kill()
 	}
 	_ = p.Stdin.Close()
 	writing.Wait()
-	ended := p.child.wait()
+	exited := p.child.wait()
 	_, _ = p.child.said.Write(bands.said.b)
 	switch {
 	case read != nil:
@@ -69,16 +79,16 @@ func (r *Runner) Exchange(ctx context.Context, dir string, c Command, in io.Read
 		return written
 	case ctx.Err() != nil:
 		return errs.From(context.Cause(ctx))
-	case ended == nil:
+	case exited == nil:
 		if len(bands.said.b) > 0 {
 			r.logger.WarnContext(ctx, "git complained to a client", "subcommand", c.args[0], "stderr", p.child.said.String())
 		}
 		return nil
 	}
-	if exit, ok := errors.AsType[*exec.ExitError](ended); !ok || !exit.Exited() {
-		return r.failure(ctx, c, ended, p.child)
+	if exit, ok := errors.AsType[*exec.ExitError](exited); !ok || !exit.Exited() {
+		return r.failure(ctx, c, exited, p.child)
 	}
-	return &ExitError{Said: p.child.said.String(), Refused: bands.refused, err: r.describe(c, ended, p.child)}
+	return &ExitError{Said: p.child.said.String(), Refused: bands.refused, err: r.describe(c, exited, p.child)}
 }
 
 // feed writes what in has to the standard input of the process, and returns what in fails with. A process that has ended

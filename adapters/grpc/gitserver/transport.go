@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 
 	"google.golang.org/grpc"
 
@@ -49,7 +50,7 @@ func (s transportService) UploadPack(stream grpc.BidiStreamingServer[gitv1.Uploa
 	if err != nil {
 		return err
 	}
-	return s.packs.UploadPack(stream.Context(), id, version, in, chunkWriter(func(data []byte) error {
+	return s.packs.UploadPack(stream.Context(), id, version, newStoppable(in), chunkWriter(func(data []byte) error {
 		return stream.Send(&gitv1.UploadPackResponse{Data: data})
 	}))
 }
@@ -110,6 +111,39 @@ func (r *packReader) Read(b []byte) (int, error) {
 	r.data = r.data[n:]
 	return n, nil
 }
+
+// stoppable is a packReader whose client may be silent when nothing more is wanted of it.
+type stoppable struct {
+	*packReader
+	stop func()
+}
+
+var errStopped = errs.New(errs.ReasonCanceled, "no more of the request is wanted")
+
+// newStoppable has each message received by a goroutine of its own, as gRPC ends a stream that stops to receive. The last one ends
+// with the stream.
+func newStoppable(r *packReader) stoppable {
+	stopped, recv := make(chan struct{}), r.recv
+	r.recv = func(m any) error {
+		select {
+		case <-stopped:
+			return errStopped
+		default:
+		}
+		received := make(chan error, 1)
+		go func() { received <- recv(m) }()
+		select {
+		case err := <-received:
+			return err
+		case <-stopped:
+			return errStopped
+		}
+	}
+	return stoppable{r, sync.OnceFunc(func() { close(stopped) })}
+}
+
+// Stop implements [ports.Stopper].
+func (s stoppable) Stop() { s.stop() }
 
 // chunkWriter sends what is written in messages.
 type chunkWriter func(data []byte) error

@@ -1,7 +1,9 @@
 package gitserver_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"testing"
 	"time"
@@ -117,6 +119,32 @@ func TestAClientThatIsWorkedForIsNotIdle(t *testing.T) {
 	m, err := stream.Recv()
 	require.NoError(t, err)
 	assert.Equal(t, "done", string(m.GetData()))
+}
+
+func TestAnAnswerThatIsWholeEndsAlthoughTheClientIsSilent(t *testing.T) {
+	answer := bytes.Repeat([]byte("done"), 8<<20)
+	s := start(t, memrepo.New(), gitserver.Options{Packs: packs{upload: func(_ context.Context, in io.Reader, out io.Writer) error {
+		if _, err := out.Write(answer); err != nil {
+			return err
+		}
+		go in.(ports.Stopper).Stop()
+		_, err := io.ReadAll(in)
+		assert.Error(t, err)
+		return nil
+	}}})
+	stream, err := gitv1.NewTransportServiceClient(s).UploadPack(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, stream.Send(&gitv1.UploadPackRequest{Repository: "shop"}))
+	var got []byte
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		got = append(got, m.GetData()...)
+	}
+	assert.True(t, bytes.Equal(answer, got), "%d bytes", len(got))
 }
 
 func TestAStreamOfPacksIsHeldToItsForm(t *testing.T) {
