@@ -218,6 +218,38 @@ func TestABodyTakesTheLineEndsOfItsFile(t *testing.T) {
 	}
 }
 
+// required are the fields that a product needs.
+const required = "id: p\nsku: P\nslug: p\ntitle: P\ncategory: c\nprice: \"1\"\ncurrency: EUR\nstatus: active\ninventory_status: in_stock\n"
+
+func TestWhatStandsBetweenBracketsIsReadAsYAMLReadsIt(t *testing.T) {
+	for _, tt := range []struct{ field, patch, want string }{
+		{"x: {k: rock 'n roll}\n", `{"k":null,"z":1}`, "x: {z: 1}\n"},
+		{"x: {k: rock 'n roll, l: 2} # c\n", `{"l":3}`, "x: {k: rock 'n roll, l: 3} # c\n"},
+		{"x: {k: rock 'n roll, l: [a 'b, c \"d]} # c\n", `{"l":3,"z":1}`, "x: {k: rock 'n roll, l: 3, z: 1} # c\n"},
+		{"x: {k: [a\n  'n roll, b], l: 2} # c\n", `{"k":1}`, "x: {k: 1, l: 2} # c\n"},
+		{"x: {k: a\n  'n roll, l: 2} # c\n", `{"l":1}`, "x: {k: a\n  'n roll, l: 1} # c\n"},
+		{"x: {k: [a # it's ]\n  , b], l: 2} # c\n", `{"k":1}`, "x: {k: 1, l: 2} # c\n"},
+		{"x: {k: [a#'b, \"]#\"], l: 2} # c\n", `{"k":1}`, "x: {k: 1, l: 2} # c\n"},
+		{"x: {k: [\"a\"# ]\n  ], l: 2} # c\n", `{"k":1}`, "x: {k: 1, l: 2} # c\n"},
+		{"x: {k: {\"a\":'}', b:'c: 1}, l: 2} # c\n", `{"k":1}`, "x: {k: 1, l: 2} # c\n"},
+		{"x: {k: [!!str ']', !<tag:yaml.org,2002:str> \"]\"], l: 2} # c\n", `{"k":1}`, "x: {k: 1, l: 2} # c\n"},
+		{"x: {k: [-'a, ? 'b ]' : \"c]\"], l: 2} # c\n", `{"k":1}`, "x: {k: 1, l: 2} # c\n"},
+		{"x: {k: [it's\u2028 'a, b # ]\u2028], l: 2} # c\n", `{"k":1}`, "x: {k: 1, l: 2} # c\n"},
+	} {
+		out := apply(t, "products/p.yaml", required+tt.field+"last: x\n", catalog.Edit{Fields: json.RawMessage(`{"x":` + tt.patch + `}`)})
+		assert.Equal(t, required+tt.want+"last: x\n", out, "%s%s", tt.field, tt.patch)
+	}
+	root := "{" + strings.ReplaceAll(strings.TrimSuffix(required, "\n"), "\n", ", ") + ", m: {k: rock 'n roll}, n: a 'b}\n"
+	for patch, want := range map[string]string{
+		`{"title":"T"}`: strings.Replace(root, "title: P", "title: T", 1),
+		`{"m":{"l":1}}`: strings.Replace(root, "roll}", "roll, l: 1}", 1),
+		`{"n":null}`:    strings.Replace(root, ", n: a 'b", "", 1),
+		`{"o":1}`:       strings.Replace(root, "'b}", "'b, o: 1}", 1),
+	} {
+		assert.Equal(t, want, apply(t, "products/p.yaml", root, catalog.Edit{Fields: json.RawMessage(patch)}), patch)
+	}
+}
+
 func TestFilesOfYAMLAndJSONAreEditedInPlace(t *testing.T) {
 	fields := strings.TrimSuffix(strings.Split(written, "---\n")[1], "\n")
 	out := apply(t, "products/mug.yaml", fields, catalog.Edit{Fields: json.RawMessage(`{"price":"1.00","gtin":"1"}`)})

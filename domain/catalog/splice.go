@@ -106,7 +106,7 @@ func (s *splicer) apply() string {
 	var out strings.Builder
 	done := 0
 	for _, c := range s.changes {
-		if c.from < done {
+		if c.from < done || c.to < c.from {
 			return "" // it reads as nothing
 		}
 		out.WriteString(s.source[done:c.from] + c.text)
@@ -289,9 +289,13 @@ func (s *splicer) flowMapping(current, target *yaml.Node) error {
 		survives = survives || lookUp(target, current.Content[i].Value) != nil
 	}
 	if !survives || s.whole {
+		end := s.flowEnd(current)
+		if end < 0 {
+			return errUnclear
+		}
 		text, err := s.inline(styled(target, current))
 		if err == nil {
-			s.replace(s.at(current), s.valueEnd(current, len(s.source)), text)
+			s.replace(s.at(current), end, text)
 		}
 		return err
 	}
@@ -299,7 +303,7 @@ func (s *splicer) flowMapping(current, target *yaml.Node) error {
 	for i := 0; i+1 < len(current.Content); i += 2 {
 		key, value := current.Content[i], current.Content[i+1]
 		from, before := s.at(key), end
-		if end = s.valueEnd(value, len(s.source)); end < 0 {
+		if end = s.flowEnd(value); end < 0 {
 			return errUnclear
 		}
 		wanted := lookUp(target, key.Value)
@@ -355,6 +359,9 @@ var errUnclear = errs.New(errs.ReasonInvalidArgument, "the end of a value is unc
 // valueEnd is where a value ends that does so before limit; -1 if that is unclear.
 func (s *splicer) valueEnd(n *yaml.Node, limit int) int {
 	from := s.at(n)
+	if from > limit {
+		return -1
+	}
 	text := s.source[from:limit]
 	switch {
 	case n.Kind != yaml.ScalarNode && text != "" && (text[0] == '{' || text[0] == '['):
@@ -371,6 +378,16 @@ func (s *splicer) valueEnd(n *yaml.Node, limit int) int {
 		return -1
 	}
 	return from + len(n.Value)
+}
+
+// flowEnd is [splicer.valueEnd] of what stands between brackets, where a text without quotes may go on in the next line.
+func (s *splicer) flowEnd(n *yaml.Node) int {
+	if s.json || n.Kind != yaml.ScalarNode || n.Style != 0 || n.Value == "" {
+		return s.valueEnd(n, len(s.source))
+	}
+	from := s.at(n)
+	text := s.source[from:]
+	return from + len(strings.TrimRightFunc(text[:unquoted(text)], isBlank))
 }
 
 func add(from, length int) int {
@@ -399,29 +416,57 @@ func quoted(text string) int {
 // closing is the length of the list or map in brackets that a text begins with, -1 if it does not end.
 func closing(text string) int {
 	depth := 0
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '{' || c == '[':
+	for i := 0; i < len(text); {
+		r, length := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == '{' || r == '[':
 			depth++
-		case c == '}' || c == ']':
+		case r == '}' || r == ']':
 			if depth--; depth == 0 {
 				return i + 1
 			}
-		case (c == '"' || c == '\'') && strings.IndexByte(" \t\r\n,:[{", text[i-1]) >= 0:
-			n := quoted(text[i:])
-			if n < 0 {
-				return -1
-			}
-			i += n - 1
-		case c == '#' && strings.IndexByte(" \t\r\n", text[i-1]) >= 0:
-			n := strings.IndexByte(text[i:], '\n')
-			if n < 0 {
-				return -1
-			}
-			i += n
+		case r == '"' || r == '\'':
+			length = quoted(text[i:])
+		case r == '#':
+			length = strings.IndexAny(text[i:], lineBreaks)
+		case r == '!':
+			length = tagged(text[i:])
+		case r != ',' && r != ':' && r != '?' && !isBlank(r):
+			length = unquoted(text[i:])
 		}
+		if length < 1 {
+			return -1
+		}
+		i += length
 	}
 	return -1
+}
+
+// lineBreaks are what lines end with in YAML 1.1.
+const lineBreaks = "\r\n\u0085\u2028\u2029"
+
+func isBlank(r rune) bool { return strings.ContainsRune(" \t"+lineBreaks, r) }
+
+// tagged is the length of the tag that a text between brackets begins with, less than one if it does not end.
+func tagged(text string) int {
+	if strings.HasPrefix(text, "!<") {
+		return strings.IndexByte(text, '>') + 1
+	}
+	return strings.IndexAny(text, " \t"+lineBreaks+",]}")
+}
+
+// unquoted is the length of the text without quotes that a text between brackets begins with, and of the blanks behind it. A
+// quote in it, or a "#" that has no blank in front, is a character as any other.
+func unquoted(text string) int {
+	blank := false
+	for i, r := range text {
+		switch next, _ := utf8.DecodeRuneInString(text[i+1:]); {
+		case strings.ContainsRune(",[]{}?", r), r == ':' && isBlank(next), r == '#' && blank:
+			return i
+		}
+		blank = isBlank(r)
+	}
+	return len(text)
 }
 
 // styled returns a value to be written the way that another is: in the same quotes, or between brackets.
