@@ -306,6 +306,28 @@ func TestTextsThatOtherReadersTakeForSomethingElseAreInQuotes(t *testing.T) {
 	}
 }
 
+func TestTextsThatLinesOfTheirOwnCannotHoldAreInQuotes(t *testing.T) {
+	const file = required + "keep: # c1\n  - one # c2\nlist:\n  - |\n    old\n  - end\nlast: x # c3\n"
+	for text, quoted := range map[string]string{
+		"\tfirst\nsecond\n": `"\tfirst\nsecond\n"`,
+		"\t\n":              `"\t\n"`,
+	} {
+		encoded, err := json.Marshal(text)
+		require.NoError(t, err)
+		for _, tt := range []struct{ patch, old, new string }{
+			{`{"last":%s}`, "last: x", "last: " + quoted},
+			{`{"list":[%s,"end"]}`, "  - |\n    old\n", "  - " + quoted + "\n"},
+			{`{"new":{"of":%s}}`, "# c3\n", "# c3\nnew:\n  of: " + quoted + "\n"},
+			{`{"new":{%s:1}}`, "# c3\n", "# c3\nnew:\n  ? " + quoted + "\n  : 1\n"},
+			{`{%s:{"a":1}}`, "# c3\n", "# c3\n? " + quoted + "\n: a: 1\n"},
+		} {
+			patch := fmt.Sprintf(tt.patch, encoded)
+			out := apply(t, "products/p.yaml", file, catalog.Edit{Fields: json.RawMessage(patch)})
+			assert.Equal(t, strings.Replace(file, tt.old, tt.new, 1), out, patch)
+		}
+	}
+}
+
 func TestTextsWithoutQuotesThatDoNotChangeGetNone(t *testing.T) {
 	const file = "id: mug\nslug: mug\ntitle: Mug\nat: 2026-05-01T10:00:00\nof:\n  - 0xyz\n  - =\n  - yes\nin: [1234-56-78]\nnumber: 123456789012345678901234567890\nhuge: !!float 1e400\nsum: !!float 5\n"
 	for fields, want := range map[string]string{

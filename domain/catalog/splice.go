@@ -527,7 +527,10 @@ func bare(n *yaml.Node) *yaml.Node {
 			out.Tag = plain.ShortTag()
 		}
 	case "!!str":
-		if n.Style == 0 && readAsOther.MatchString(n.Value) {
+		switch {
+		case strings.HasPrefix(n.Value, "\t") && strings.Contains(n.Value, "\n"): // the encoder writes it so that it cannot be read
+			out.Style = yaml.DoubleQuotedStyle
+		case n.Style == 0 && readAsOther.MatchString(n.Value):
 			out.Style = yaml.DoubleQuotedStyle
 		}
 	}
