@@ -83,6 +83,13 @@ func (r journaledRepository) GetDiff(ctx context.Context, q ports.Compare) (port
 	return r.GitRepository.GetDiff(ctx, q)
 }
 
+func (r journaledRepository) GetFile(ctx context.Context, rev git.Revision, path git.TreePath) (ports.FileContent, error) {
+	if err := r.journal.check(ctx); err != nil {
+		return ports.FileContent{}, err
+	}
+	return r.GitRepository.GetFile(ctx, rev, path)
+}
+
 func (r journaledRepository) ReadFile(ctx context.Context, q ports.ReadFile) (ports.File, io.ReadCloser, error) {
 	if err := r.journal.check(ctx); err != nil {
 		return ports.File{}, nil, err

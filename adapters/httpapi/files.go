@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"iter"
 	"net/http"
@@ -106,7 +107,11 @@ func (a *api) getFile(c *call) error {
 		// The size and the beginning tell all that decides the answer; its content is then read on its own.
 		q.Limit = sniffLength
 	}
-	file, content, err := repo.ReadFile(c.ctx(), q)
+	read := repo.ReadFile
+	if q.Limit == 0 && !given(c.r.Header, "If-None-Match") {
+		read = smallAtOnce(repo)
+	}
+	file, content, err := read(c.ctx(), q)
 	if err != nil {
 		return err
 	}
@@ -140,6 +145,18 @@ func (a *api) readFile(c *call) (ports.GitRepository, ports.ReadFile, error) {
 	}
 	rev, err := c.revision("ref")
 	return repo, ports.ReadFile{Revision: rev, Path: path}, err
+}
+
+// smallAtOnce reads a whole file, a small one as one message: that takes less than a stream does, and is a READ call where
+// a stream is a HEAVY one.
+func smallAtOnce(repo ports.BlobReader) func(context.Context, ports.ReadFile) (ports.File, io.ReadCloser, error) {
+	return func(ctx context.Context, q ports.ReadFile) (ports.File, io.ReadCloser, error) {
+		f, err := repo.GetFile(ctx, q.Revision, q.Path)
+		if errs.Is(err, errs.ReasonFileTooLarge) {
+			return repo.ReadFile(ctx, q)
+		}
+		return f.File, io.NopCloser(bytes.NewReader(f.Content)), err
+	}
 }
 
 // describe sets the headers that a file has whatever part of it is sent.

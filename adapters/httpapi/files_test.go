@@ -1,9 +1,16 @@
 package httpapi_test
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/gitstore-dev/gitstore/adapters/httpapi"
+	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
 )
 
 const shop = "/v1/repositories/shop"
@@ -46,6 +53,31 @@ func TestAFileIsWrittenReadAndDeleted(t *testing.T) {
 	if got := old.header.Get("Cache-Control"); !strings.Contains(got, "immutable") {
 		t.Errorf("Cache-Control of a commit's file %q", got)
 	}
+}
+
+// busy has no place for streams.
+type busy struct{ ports.RepositoryStore }
+
+func (s busy) Repository(id git.RepositoryID) ports.GitRepository {
+	return busyRepository{s.RepositoryStore.Repository(id)}
+}
+
+type busyRepository struct{ ports.GitRepository }
+
+func (busyRepository) ReadFile(context.Context, ports.ReadFile) (ports.File, io.ReadCloser, error) {
+	return ports.File{}, nil, errs.New(errs.ReasonQueueFull, "too many large reads are under way")
+}
+
+func TestASmallFileIsReadWhileThereIsNoPlaceForLargeReads(t *testing.T) {
+	c := serve(t, busy{newStore(t)}, httpapi.Options{})
+	c.post("/v1/repositories", `{"id":"shop"}`).wants(http.StatusCreated)
+	large := strings.Repeat("x", ports.MaxGetFile+1)
+	c.put(shop+"/files/small", large[1:]).wants(http.StatusCreated)
+	c.put(shop+"/files/large", large).wants(http.StatusCreated)
+	if got := c.get(shop + "/files/small").wants(http.StatusOK); string(got.body) != large[1:] {
+		t.Errorf("read %d bytes", len(got.body))
+	}
+	c.get(shop+"/files/large").problem(http.StatusServiceUnavailable, "QUEUE_FULL")
 }
 
 func TestNamesReachFilesAsTheyAre(t *testing.T) {

@@ -107,9 +107,9 @@ type pathStore struct {
 
 func (s pathStore) Repository(git.RepositoryID) ports.GitRepository { return s }
 
-func (s pathStore) ReadFile(_ context.Context, q ports.ReadFile) (ports.File, io.ReadCloser, error) {
-	*s.read = q.Path.String()
-	return ports.File{}, nil, errs.New(errs.ReasonPathNotFound, "no such path")
+func (s pathStore) GetFile(_ context.Context, _ git.Revision, path git.TreePath) (ports.FileContent, error) {
+	*s.read = path.String()
+	return ports.FileContent{}, errs.New(errs.ReasonPathNotFound, "no such path")
 }
 
 // FuzzFilePath holds that the bytes of a URL reach the store decoded once, or are refused; never cleaned or redirected.

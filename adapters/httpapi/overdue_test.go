@@ -63,7 +63,7 @@ func (s slowStore) ListRepositories(ctx context.Context, _ ports.Page) (ports.Re
 func (s slowStore) Repository(git.RepositoryID) ports.GitRepository { return slowRepository{store: s} }
 
 type slowRepository struct {
-	ports.GitRepository
+	largeFiles
 	store slowStore
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 
+	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -23,8 +24,15 @@ func (s stub) ListRepositories(ctx context.Context, _ ports.Page) (ports.Reposit
 
 func (s stub) Repository(git.RepositoryID) ports.GitRepository { return stubRepository{stub: s} }
 
+// largeFiles is a repository of files that are all to be streamed.
+type largeFiles struct{ ports.GitRepository }
+
+func (largeFiles) GetFile(context.Context, git.Revision, git.TreePath) (ports.FileContent, error) {
+	return ports.FileContent{}, errs.New(errs.ReasonFileTooLarge, "the file is large")
+}
+
 type stubRepository struct {
-	ports.GitRepository
+	largeFiles
 	stub stub
 }
 
