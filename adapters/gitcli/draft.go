@@ -323,7 +323,7 @@ func requestsOf(ctx context.Context, o git.ObjectReader, head git.ObjectID) (*br
 const (
 	// maxRemembered bounds the requests that are known of a repository. A branch that is forgotten is read from the history
 	// anew when it is asked for.
-	maxRemembered = 8 * repository.MaxRequestWindow
+	maxRemembered = 2 * repository.MaxRequestWindow
 	// maxIndexed bounds the branches with an index.
 	maxIndexed = 1000
 )
