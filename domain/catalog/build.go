@@ -24,7 +24,7 @@ func Build(ctx context.Context, base *Snapshot, commit git.ObjectID, changes []C
 	}
 	b := &builder{
 		Snapshot: base.edit(commit), base: base,
-		keysTouched: map[string]bool{}, paths: map[string]bool{}, circular: map[string]bool{},
+		keysTouched: map[string]bool{}, paths: map[string]bool{}, circular: map[string]bool{}, tops: map[string]string{},
 	}
 	var documents []Change
 	for _, c := range changes {
@@ -63,6 +63,8 @@ type builder struct {
 	paths map[string]bool
 	// circular says of the categories whose line of parents was walked, by id, whether they are above themselves.
 	circular map[string]bool
+	// tops are what [builder.top] found.
+	tops map[string]string
 }
 
 func (b *builder) takeSchema(c Change) {
@@ -144,11 +146,7 @@ func (b *builder) take(c Change, f *file) {
 	}
 	f.weight = f.weigh(len(c.Content))
 	b.setFile(path, f)
-	if f.document != nil {
-		b.index(f.document)
-	} else if k, ok := f.withheldKey(path); ok {
-		b.withheld.Set(k, struct{}{})
-	}
+	b.index(path, f)
 	b.kinds.Set(key(string(f.kind), path), struct{}{})
 	if f.document == nil || !isBuiltIn(f.kind) {
 		b.raw.Set(path, c) // a document of the built-in kinds has its source
@@ -164,31 +162,33 @@ func (b *builder) remove(path string) {
 	b.kinds.Delete(key(string(f.kind), path))
 	b.raw.Delete(path)
 	b.paths[path] = true
-	if k, ok := f.withheldKey(path); ok {
-		b.withheld.Delete(k)
-	}
-	d := f.document
-	if d == nil {
-		return
-	}
-	for _, k := range d.unique() {
+	for _, k := range f.unique() {
 		b.keysTouched[k.key] = true
-		b.keys.Delete(k.key + path)
+		if f.document != nil {
+			b.keys.Delete(k.key + path)
+		} else {
+			b.withheld.Delete(k.key + path)
+		}
 	}
-	for _, r := range d.references() {
+	for _, r := range f.references() {
 		b.uses.Delete(r.use + path)
 	}
 }
 
-func (b *builder) index(d *Document) {
-	path := d.Path.String()
+// index makes a file found by its keys and by what it refers to. One that something is wrong with is kept apart, so that it has no
+// key that a document could have.
+func (b *builder) index(path string, f *file) {
 	b.paths[path] = true
-	for _, k := range d.unique() {
+	for _, k := range f.unique() {
 		b.keysTouched[k.key] = true
-		b.keys.Set(k.key+path, d)
+		if f.document != nil {
+			b.keys.Set(k.key+path, f.document)
+		} else {
+			b.withheld.Set(k.key+path, struct{}{})
+		}
 	}
-	for _, r := range d.references() {
-		b.uses.Set(r.use+path, d)
+	for _, r := range f.references() {
+		b.uses.Set(r.use+path, f.read())
 	}
 }
 
@@ -246,7 +246,7 @@ func (b *builder) link(ctx context.Context) error {
 	return nil
 }
 
-// addSharers adds the documents that have one of the keys touched.
+// addSharers adds the files that have one of the keys touched.
 func (b *builder) addSharers(s *Snapshot) {
 	for prefix := range b.keysTouched {
 		s.keys.Ascend(prefix, func(k string, d *Document) bool {
@@ -256,7 +256,19 @@ func (b *builder) addSharers(s *Snapshot) {
 			b.paths[d.Path.String()] = true
 			return true
 		})
+		s.addWithheld(prefix, b.paths)
 	}
+}
+
+// addWithheld adds the files that something is wrong with and that have a key.
+func (s *Snapshot) addWithheld(prefix string, paths map[string]bool) {
+	s.withheld.Ascend(prefix, func(k string, _ struct{}) bool {
+		path, ok := strings.CutPrefix(k, prefix)
+		if ok {
+			paths[path] = true
+		}
+		return ok
+	})
 }
 
 // users gathers the documents of a snapshot that have to do with others. Whatever it comes by again it has gathered: a
@@ -268,7 +280,8 @@ type users struct {
 	gathered, walked map[string]bool
 }
 
-// add adds the documents that refer to the one at a path, and the categories that are in a line above it.
+// add adds the documents that refer to the one at a path, the categories that are in a line above it, and those whose files
+// something is wrong with that would go on with the line.
 func (u *users) add(path string) {
 	f, ok := u.files.Get(path)
 	if !ok || f.document == nil {
@@ -284,9 +297,13 @@ func (u *users) add(path string) {
 	if d.Category == nil {
 		return
 	}
-	for c := u.category(d.ID); c != nil && !u.walked[c.ID]; c = u.category(c.Category.Parent) {
+	for c := u.category(d.ID); c != nil && !u.walked[c.ID]; {
 		u.walked[c.ID] = true
 		u.paths[c.Path.String()] = true
+		above := c.Category.Parent
+		if c = u.category(above); c == nil && above != "" {
+			u.addWithheld(key(byID, above), u.paths)
+		}
 	}
 }
 
@@ -315,20 +332,20 @@ func (b *builder) judge(path string) {
 		}
 	}
 	f, ok := b.files.Get(path)
-	if !ok || f.document == nil {
+	if !ok || f.read() == nil {
 		return
 	}
-	d := f.document
-	if b.isServed(d) {
+	if d := f.document; d != nil && b.isServed(d) {
 		b.counts[d.Kind]++
 		b.listed.Set(listKey(d), d)
 	}
-	if problems := b.problemsOf(d); len(problems) > 0 {
+	if problems := b.problemsOf(f); len(problems) > 0 {
 		b.links.Set(path, problems)
 	}
 }
 
-func (b *builder) problemsOf(d *Document) []Problem {
+func (b *builder) problemsOf(f *file) []Problem {
+	d := f.read()
 	r := &reader{front: frontOf(d), path: d.Path}
 	var root *yaml.Node
 	place := func(field string) *yaml.Node {
@@ -338,27 +355,40 @@ func (b *builder) problemsOf(d *Document) []Problem {
 		n, _ := locate(root, steps(field))
 		return n
 	}
-	for _, k := range d.unique() {
-		if owner := b.first(k.key); owner != d {
-			r.problem(place(k.field), k.field, k.reason, "the %s %.80q is that of %s as well: of several documents the first by path has it", k.field, k.value, clip(owner.Path.String()))
+	for _, k := range f.unique() {
+		if owner := b.owner(k.key); owner != d.Path.String() {
+			r.problem(place(k.field), k.field, k.reason, "the %s %.80q is that of %s as well: of several documents the first by path has it", k.field, k.value, clip(owner))
 			r.problems[len(r.problems)-1].about = k.value
 		}
 	}
-	for _, ref := range d.references() {
+	inCycle := d.Category != nil && (f.document != nil && b.isServed(d) && b.inCycle(d) || f.document == nil && b.closesCycle(d))
+	for _, ref := range f.references() {
 		if r.more {
 			break
 		}
-		if ref.target == "" {
+		if ref.target == "" || inCycle && ref.target == key(byID, d.ID) {
 			continue
 		}
 		if target := b.first(ref.target); target == nil || target.Kind != ref.wanted || !b.isServed(target) {
 			r.problem(place(ref.field), ref.field, ReasonBrokenReference, "%q is the %s of no %s that is served", clip(ref.value), keyName(ref.wanted), strings.ToLower(string(ref.wanted)))
 		}
 	}
-	if d.Category != nil && b.isServed(d) && b.inCycle(d) {
+	if inCycle {
 		r.problem(place("parent"), "parent", ReasonCategoryCycle, "the category is above itself: give one of the circle another parent, or none")
 	}
 	return r.problems
+}
+
+// owner is the file that has a unique key: the first by path whose document has it, else the first that something is wrong with.
+func (b *builder) owner(prefix string) (path string) {
+	if d := b.first(prefix); d != nil {
+		return d.Path.String()
+	}
+	b.withheld.Ascend(prefix, func(k string, _ struct{}) bool {
+		path = strings.TrimPrefix(k, prefix)
+		return false
+	})
+	return path
 }
 
 // keyName is the key that others refer to documents of a kind by.
@@ -411,4 +441,28 @@ func (b *builder) inCycle(d *Document) bool {
 		}
 	}
 	return b.circular[d.ID]
+}
+
+// closesCycle reports whether a category whose file something is wrong with would be above itself.
+func (b *builder) closesCycle(d *Document) bool {
+	return isKey(d.ID) && d.Category.Parent != "" && b.first(key(byID, d.ID)) == nil && b.top(d.Category.Parent) == d.ID
+}
+
+// top is the id at which the line of parents ends, from a category of that id on: that of no category that is served, "" if the
+// line ends with a root or leads in a circle.
+func (b *builder) top(id string) string {
+	var line []string
+	for c := b.category(id); c != nil; c = b.category(id) {
+		if known, walked := b.tops[c.ID]; walked {
+			id = known
+			break
+		}
+		b.tops[c.ID] = "" // whoever comes by here again was led in a circle
+		line = append(line, c.ID)
+		id = c.Category.Parent
+	}
+	for _, below := range line {
+		b.tops[below] = id
+	}
+	return id
 }

@@ -14,8 +14,9 @@
 //
 // A document is served if nothing is wrong with it in itself and every key that has to be unique (its id; the slug within
 // its kind; a product's sku) is its own: of several documents with a key, the first by path has it. References to what is
-// not served, and categories above themselves, are problems of documents that are served all the same. Whatever is wrong is
-// a [Problem] with its place in the file, so that no document goes missing in silence.
+// not served, and categories above themselves, are problems of documents that are served all the same. Those of a document that
+// something is wrong with in itself are told as well, as far as it can be read, but it has no key that another could have.
+// Whatever is wrong is a [Problem] with its place in the file, so that no document goes missing in silence.
 package catalog
 
 import (

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -356,6 +357,10 @@ func drawDocument(t *rapid.T) (path, content string) {
 		path = "schemas/Person.schema.json"
 		content = fmt.Sprintf(`{"properties":{"age":{"maximum":%s}}}`, n("maximum"))
 	}
+	if rapid.IntRange(0, 2).Draw(t, "faulty") == 0 {
+		fault := rapid.SampledFrom([][2]string{{"title: T", "title: ''"}, {"status: active", "status: new"}, {"slug: g", "slug: G"}, {"[s", "[7, s"}, {"parent: i", "parent: [i], x: "}, {"id: i", "id: ..i"}, {"age: 3", "age: x"}}).Draw(t, "fault")
+		content = strings.Replace(content, fault[0], fault[1], 1)
+	}
 	if rapid.IntRange(0, 9).Draw(t, "broken") == 0 {
 		content = rapid.SampledFrom([]string{"---\n", "---\nid: i1\n---\n", "---\nid: i2\nslug: [\n---\n", "---\nkind: Person\nid: i3\nage: [\n---\n"}).Draw(t, "wrong")
 	}
@@ -394,6 +399,87 @@ func TestACatalogOfChangesIsThatOfTheFiles(t *testing.T) {
 			}
 		}
 	})
+}
+
+// sound are the files whose documents are right in themselves, and the schema.
+func sound(files map[string]string) map[string]string {
+	all := map[string]string{}
+	for path, content := range files {
+		alone := map[string]string{personSchema: files[personSchema], path: content}
+		if files[personSchema] == "" {
+			delete(alone, personSchema)
+		}
+		if path == personSchema || build(alone).DocumentAt(change(path, "").Path) != nil {
+			all[path] = content
+		}
+	}
+	return all
+}
+
+func TestFilesWithFaultsOfTheirOwnTakeNothingFromOthers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		files := map[string]string{}
+		for range rapid.IntRange(1, 12).Draw(t, "documents") {
+			path, content := drawDocument(t)
+			files[path] = content
+		}
+		sound, s := sound(files), build(files)
+		without := build(sound)
+		for _, kind := range []catalog.Kind{catalog.KindProduct, catalog.KindCategory, catalog.KindCollection, "Person"} {
+			if diff := cmp.Diff(ids(without.List(kind, "")), ids(s.List(kind, ""))); diff != "" {
+				t.Fatalf("what is served (-without +with them):\n%s", diff)
+			}
+		}
+		ofSound := slices.DeleteFunc(problems(s), func(p string) bool {
+			path, _, _ := strings.Cut(p, ":")
+			return sound[path] == ""
+		})
+		if diff := cmp.Diff(problems(without), ofSound, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("the problems of the others (-without +with them):\n%s", diff)
+		}
+	})
+}
+
+func TestAFaultOfItsOwnHidesNoneWithOthers(t *testing.T) {
+	good := map[string]string{"categories/coffee.md": coffee, "products/mug.md": mug, "categories/top.md": "---\nid: top\nslug: top\ntitle: T\nparent: low\n---\n"}
+	for name, test := range map[string]struct {
+		path, content string
+		want          []string
+	}{
+		"keys and references of a product": {
+			"products/a.md", strings.NewReplacer("prod-1", "prod-2", "title: Mug", "title: ''", "cat-coffee", "nope", "9.80", "x").Replace(mug),
+			[]string{
+				"products/a.md:3:6 sku DUPLICATE_SKU", "products/a.md:4:7 slug DUPLICATE_SLUG", "products/a.md:5:8 title MISSING_FIELD",
+				"products/a.md:6:11 category BROKEN_REFERENCE", "products/a.md:7:8 price INVALID_PRICE",
+			},
+		},
+		"an id":                {"products/a.md", strings.NewReplacer("MUG", "M2", "slug: mug", "slug: M").Replace(mug), []string{"products/a.md:2:5 id DUPLICATE_ID", "products/a.md:4:7 slug INVALID_VALUE"}},
+		"an id without a kind": {"documents/a.md", "---\nid: prod-1\n---\n", []string{"documents/a.md:2:1 kind MISSING_FIELD", "documents/a.md:2:5 id DUPLICATE_ID"}},
+		"what is missing": {
+			"products/a.md", strings.NewReplacer("prod-1", "prod-2", "MUG", "''", "slug: mug\n", "", "category: cat-coffee\n", "").Replace(mug),
+			[]string{"products/a.md:2:1 category MISSING_FIELD", "products/a.md:2:1 slug MISSING_FIELD", "products/a.md:3:6 sku MISSING_FIELD"},
+		},
+		"items behind one that cannot be read": {
+			"collections/a.md", "---\nid: c\nslug: c\ntitle: C\nproducts: [MUG, 7, GONE]\n---\n",
+			[]string{"collections/a.md:5:17 products[1] WRONG_TYPE", "collections/a.md:5:20 products[2] BROKEN_REFERENCE"},
+		},
+		"a parent":                 {"categories/a.md", "---\nid: c\nslug: coffee\nparent: gone\n---\n", []string{"categories/a.md:2:1 title MISSING_FIELD", "categories/a.md:3:7 slug DUPLICATE_SLUG", "categories/a.md:4:9 parent BROKEN_REFERENCE"}},
+		"a parent of its own":      {"categories/a.md", "---\nid: c\nslug: c\nparent: c\n---\n", []string{"categories/a.md:2:1 title MISSING_FIELD", "categories/a.md:4:9 parent CATEGORY_CYCLE"}},
+		"a circle":                 {"categories/a.md", "---\nid: low\nslug: c\nparent: top\n---\n", []string{"categories/a.md:2:1 title MISSING_FIELD", "categories/a.md:4:9 parent CATEGORY_CYCLE"}},
+		"nothing that can be read": {"products/a.md", "---\nid: prod-1\nslug: [\n---\n", []string{"products/a.md:3:1  MALFORMED"}},
+	} {
+		base := build(good)
+		s := after(base, []catalog.Change{change(test.path, test.content)})
+		var got []string
+		for _, p := range problems(s) {
+			if strings.HasPrefix(p, test.path) {
+				got = append(got, p)
+			}
+		}
+		slices.Sort(got)
+		assert.Equal(t, test.want, got, name)
+		assert.Equal(t, "products/mug.md", s.BySKU("MUG").Path.String(), name)
+	}
 }
 
 func generated(opts catalogdata.Options) (catalogdata.Catalog, []catalog.Change) {
@@ -528,6 +614,13 @@ func TestNewProblemsAreThoseThatWereNotThereBefore(t *testing.T) {
 			reasons = append(reasons, p.Reason)
 		}
 		assert.Equal(t, tt.reasons, reasons, what)
+	}
+	faulty := strings.Replace(product("x", "s"), "title: P", "title: ''", 1)
+	base := build(map[string]string{c: category, "products/x.md": faulty})
+	next := build(map[string]string{"products/a.md": strings.Replace(product("a", "s"), "category: c", "category: d", 1), "categories/d.md": strings.ReplaceAll(category, "c\n", "d\n"), "products/x.md": faulty})
+	assert.Len(t, next.ProblemsAt(change("products/x.md", "").Path), 3, "a title, a slug and a category")
+	for p := range catalog.NewProblems(base, next) {
+		assert.Fail(t, "a file that has faults of its own holds others up", "%v", p)
 	}
 	for p := range catalog.NewProblems(nil, build(map[string]string{col: collection("GONE1")})) {
 		assert.Equal(t, catalog.ReasonBrokenReference, p.Reason)

@@ -9,11 +9,16 @@ import (
 // NewProblems yields the problems of next that base, which may be nil, does not have, ordered as [Snapshot.Problems]. A
 // problem is one that was there before if the same file has the same value in the same field and it is wrong for the same
 // reason, wherever in a list it is, and whichever other document is in its way. Of a file that had more problems than are
-// kept, none is new.
+// kept, none is new; of one that is as it was, and that something is wrong with in itself, none that it has with others is: it
+// holds up nobody who takes its key, or what it refers to, away.
 func NewProblems(base, next *Snapshot) iter.Seq[Problem] {
 	return func(yield func(Problem) bool) {
 		next.files.Scan(func(path string, f *file) bool {
-			problems := next.problemsIn(path, f)
+			linked, _ := next.links.Get(path)
+			if f.broken != nil && next.isStill(base, path) {
+				linked = nil
+			}
+			problems := inOrder(f.problems(), linked)
 			before := base.problemsAt(path)
 			if len(problems) == 0 || slices.Equal(before, problems) {
 				return true
@@ -32,6 +37,20 @@ func NewProblems(base, next *Snapshot) iter.Seq[Problem] {
 			return true
 		})
 	}
+}
+
+// isStill reports whether the file at a path had something wrong with it in itself before, and has not changed.
+func (s *Snapshot) isStill(base *Snapshot, path string) bool {
+	if base == nil {
+		return false
+	}
+	was, ok := base.files.Get(path)
+	if !ok || was.broken == nil {
+		return false
+	}
+	before, _ := base.raw.Get(path)
+	now, _ := s.raw.Get(path)
+	return before.Blob == now.Blob
 }
 
 func (s *Snapshot) problemsAt(path string) []Problem {

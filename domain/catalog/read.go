@@ -38,7 +38,52 @@ type broken struct {
 	problems []Problem
 	// id is that of the document, "" if it cannot be read.
 	id string
+	// document is what could be read of it: what is wrong in itself is missing, or unreadable. Nil if the fields cannot be read.
+	document *Document
 }
+
+// unreadable stands for the items of a list that cannot be read: no text that can be read holds a NUL.
+const unreadable = "\x00"
+
+// read is the document, as far as it could be read; nil if it could not be at all.
+func (f *file) read() *Document {
+	if f.document == nil && f.broken != nil {
+		return f.broken.document
+	}
+	return f.document
+}
+
+// unique returns the keys that have to be the document's own, as far as they could be read.
+func (f *file) unique() []uniqueKey {
+	var keys []uniqueKey
+	switch d := f.read(); {
+	case f.document != nil:
+		return d.unique()
+	case d != nil:
+		keys = d.unique()
+	case f.broken != nil:
+		keys = []uniqueKey{{key: key(byID, f.broken.id), value: f.broken.id}}
+	}
+	return slices.DeleteFunc(keys, func(k uniqueKey) bool { return !isKey(k.value) })
+}
+
+// references returns what the document refers to, as far as that could be read.
+func (f *file) references() []reference {
+	d := f.read()
+	if d == nil {
+		return nil
+	}
+	all := d.references()
+	if f.document != nil {
+		return all
+	}
+	return slices.DeleteFunc(all, func(r reference) bool {
+		return strings.Contains(r.value, unreadable) || d.Product != nil && !isKey(r.value)
+	})
+}
+
+// isKey reports whether a text may be a key of a document.
+func isKey(s string) bool { return strings.TrimSpace(s) != "" && !strings.ContainsRune(s, 0) }
 
 // problems are what is wrong with the file in itself.
 func (f *file) problems() []Problem {
@@ -153,14 +198,15 @@ func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas s
 	switch {
 	case kind == "" && !isForDocuments(c.Path):
 		return nil
-	case kind == "":
-		r.noKind(root, said)
-		return &file{broken: &broken{id: r.id(root), problems: r.problems}}
-	case isForeign(c.Path, kind, schemas):
+	case kind != "" && isForeign(c.Path, kind, schemas):
 		return &file{kind: kind}
 	}
 	d := &Document{Kind: kind, Path: c.Path, Blob: c.Blob, Source: front.source, Body: front.body, folded: &atomic.Pointer[string]{}}
 	switch kind {
+	case "":
+		r.noKind(root, said)
+		d.ID = r.id(root)
+		return &file{broken: &broken{problems: r.problems, id: d.ID, document: d}}
 	case KindProduct:
 		d.Product = r.product(root)
 	case KindCategory:
@@ -176,7 +222,7 @@ func readFields(c Change, front front, root *yaml.Node, inFolder Kind, schemas s
 	d.Slug = r.slug(root, isBuiltIn(kind))
 	r.schema(schemas[kind], root)
 	if len(r.problems) > 0 {
-		return &file{kind: kind, broken: &broken{problems: r.problems, id: d.ID}}
+		return &file{kind: kind, broken: &broken{problems: r.problems, id: d.ID, document: d}}
 	}
 	d.values = slices.Clip(flatten(nil, root, ""))
 	return &file{kind: kind, document: d}
@@ -325,10 +371,12 @@ func (r *reader) texts(m *yaml.Node, field string) []string {
 	for i, n := range r.list(m, field) {
 		if n.ShortTag() != "!!str" {
 			r.wrongType(n, field+"["+strconv.Itoa(i)+"]", "text")
+			all = append(all, unreadable)
 			continue
 		}
 		if strings.ContainsRune(n.Value, 0) {
 			r.problem(n, field+"["+strconv.Itoa(i)+"]", ReasonInvalidValue, "the text holds a NUL")
+			all = append(all, unreadable)
 			continue
 		}
 		all = append(all, strings.Clone(n.Value))

@@ -30,11 +30,12 @@ type Snapshot struct {
 	keys *btree.Map[string, *Document]
 	// listed are the documents that are served, by kind and id.
 	listed *btree.Map[string, *Document]
-	// uses are the documents that refer to others, by what they refer to, their order there, and their path.
+	// uses are the documents that refer to others, by what they refer to, their order there, and their path. Those that something is
+	// wrong with in themselves are among them.
 	uses *btree.Map[string, *Document]
 	// kinds are the paths of files that say they are of a kind that is not built in.
 	kinds *btree.Map[string, struct{}]
-	// withheld are the ids of files that something is wrong with in themselves, each with its path.
+	// withheld are the keys that would have to be unique of files that something is wrong with in themselves, each with its path.
 	withheld *btree.Map[string, struct{}]
 
 	fields *knownFields
@@ -127,10 +128,15 @@ func (s *Snapshot) ProblemsAt(path git.TreePath) []Problem { return s.problemsAt
 // problemsIn returns the problems of the file at a path, ordered by their place.
 func (s *Snapshot) problemsIn(path string, f *file) []Problem {
 	linked, _ := s.links.Get(path)
-	if len(f.problems())+len(linked) == 0 {
+	return inOrder(f.problems(), linked)
+}
+
+// inOrder orders the problems of a file, in itself and with others, by their place.
+func inOrder(own, linked []Problem) []Problem {
+	if len(own)+len(linked) == 0 {
 		return nil
 	}
-	all := slices.Concat(f.problems(), linked)
+	all := slices.Concat(own, linked)
 	slices.SortStableFunc(all, func(a, b Problem) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line

@@ -35,8 +35,8 @@ func (f *file) weigh(content int) int64 {
 		for _, v := range d.values {
 			weight += weightOfValue + len(v.text)
 		}
-		weight += weightOfReference * len(d.references())
 	}
+	weight += weightOfReference * len(f.references())
 	for _, p := range f.problems() {
 		weight += 2*weightOfValue + len(p.Message) + len(p.Field) + len(p.about)
 	}

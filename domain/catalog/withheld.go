@@ -48,14 +48,6 @@ func (s *Snapshot) Withheld(id string) *Withheld {
 	return found
 }
 
-// withheldKey is the key of a file among those withheld, false if its id is not known.
-func (f *file) withheldKey(path string) (string, bool) {
-	if f.broken == nil || strings.TrimSpace(f.broken.id) == "" || strings.ContainsRune(f.broken.id, 0) {
-		return "", false
-	}
-	return key(byID, f.broken.id) + path, true
-}
-
 // Replace returns the file with other fields: all of those that the edit has. What it does not change stays as for
 // [Document.Apply]; of fields that cannot be read nothing does, and the body stays if it can be told from them. The content has
 // to be that of the file. It fails as Apply does.
