@@ -61,6 +61,19 @@ func (s *Store) HoldMaintenance(ctx context.Context) (release func(), err error)
 	return func() { s.maintaining.Release(1) }, s.maintaining.Acquire(ctx, 1)
 }
 
+// Maintain maintains a repository without delay.
+func (s *Store) Maintain(ctx context.Context, id git.RepositoryID) error {
+	r, err := s.repo(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := s.maintaining.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer s.maintaining.Release(1)
+	return r.maintain(ctx)
+}
+
 // Maintaining reports whether a repository is maintained just now.
 func (s *Store) Maintaining() bool {
 	if !s.maintaining.TryAcquire(1) {
