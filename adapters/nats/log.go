@@ -100,10 +100,13 @@ type Log struct {
 	unread *publisher
 	// lastState is the last sequence number in the stream of states.
 	lastState uint64
-	// applied is the sequence number of the last event that is in the states.
-	applied uint64
+	// mark is that of the states.
+	mark mark
 	// broken reports that the server failed to store something.
 	broken bool
+
+	// floor is that of the mark, for readers.
+	floor atomic.Uint64
 
 	mu sync.Mutex
 	at place

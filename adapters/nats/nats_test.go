@@ -288,3 +288,57 @@ func TestRetentionIsWhatItIsOpenedWith(t *testing.T) {
 	assert.Equal(t, end, bounds(t, l).Newest)
 	assert.Len(t, refs(t, l), 50)
 }
+
+func deleted() event.Event { return event.RepositoryDeleted{Header: event.Header{ID: shop, At: at}} }
+
+func TestWhatIsDeletedDoesNotComeBackWhenAJournalIsOpenedAgain(t *testing.T) {
+	t.Parallel()
+	opts := nats.Options{Dir: t.TempDir()}
+	l := open(t, opts)
+	appendTo(t, l, created(), moved(main, oid(1)), moved(branch(1), oid(1)))
+	appendTo(t, l, moved(branch(1), oid(2)))
+	appendTo(t, l, moved(branch(1), oid(3)))
+	appendTo(t, l, moved(branch(1), git.ObjectID{}))
+	for range 3 {
+		assert.Equal(t, map[git.RefName]git.ObjectID{main: oid(1)}, refs(t, l))
+		require.NoError(t, l.Close())
+		l = open(t, opts)
+	}
+	appendTo(t, l, moved(branch(1), oid(4)), deleted(), created(), moved(branch(2), oid(5)))
+	for range 3 {
+		assert.Equal(t, map[git.RefName]git.ObjectID{branch(2): oid(5)}, refs(t, l))
+		require.NoError(t, l.Close())
+		l = open(t, opts)
+	}
+	appendTo(t, l, deleted())
+	for range 3 {
+		assert.Nil(t, refs(t, l))
+		require.NoError(t, l.Close())
+		l = open(t, opts)
+	}
+}
+
+// comeAndGo appends that n branches are created, moved and deleted.
+func comeAndGo(t testing.TB, l *nats.Log, first, n int) {
+	t.Helper()
+	var events []event.Event
+	for i := range n {
+		events = append(events, moved(branch(first+i), oid(1)), moved(branch(first+i), oid(2)), moved(branch(first+i), git.ObjectID{}))
+	}
+	appendTo(t, l, events...)
+}
+
+func TestWhatIsSweptDoesNotComeBackEither(t *testing.T) {
+	t.Parallel()
+	opts := nats.Options{Dir: t.TempDir()}
+	l := open(t, opts)
+	fill(t, l, 100)
+	before := refs(t, l)
+	for round := range 12 {
+		comeAndGo(t, l, 1000+400*round, 400)
+		assert.Equal(t, before, refs(t, l))
+		require.NoError(t, l.Close())
+		l = open(t, opts)
+		assert.Equal(t, before, refs(t, l))
+	}
+}

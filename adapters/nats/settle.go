@@ -17,7 +17,7 @@ const (
 	epochKey  = "gitstore-epoch"
 	formatKey = "gitstore-format"
 	// format is that of the messages in both streams.
-	format = "1"
+	format = "2"
 )
 
 func (l *Log) eventStream() string { return l.opts.Stream + "-events" }
@@ -143,7 +143,8 @@ func (l *Log) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.lastState, l.applied = s.lastState, s.applied
+	l.lastState, l.mark = s.lastState, s.mark
+	l.floor.Store(s.mark.floor)
 	if err := l.catchUp(ctx, s.last); err != nil {
 		return err
 	}
@@ -191,8 +192,9 @@ type streams struct {
 	epoch string
 	// first and last are the sequence numbers of the events; first is behind last if there are none.
 	first, last uint64
-	// lastState and applied are as in [Log].
-	lastState, applied uint64
+	// lastState and mark are as in [Log].
+	lastState uint64
+	mark      mark
 }
 
 // inspect looks into the streams. It returns why they are no journal that can be gone on with, "" if they are.
@@ -252,7 +254,7 @@ func (l *Log) judge(ctx context.Context, events, states *jetstream.StreamInfo) (
 	s = streams{
 		epoch: events.Config.Metadata[epochKey], first: max(events.State.FirstSeq, 1), last: events.State.LastSeq, lastState: states.State.LastSeq,
 	}
-	if s.applied, err = l.readMark(ctx); err != nil {
+	if s.mark, err = l.readMark(ctx); err != nil {
 		return s, "", err
 	}
 	switch {
@@ -262,9 +264,9 @@ func (l *Log) judge(ctx context.Context, events, states *jetstream.StreamInfo) (
 		lost = "its parts do not belong together"
 	case events.State.Msgs != s.last+1-s.first:
 		lost = "events are missing in its midst"
-	case s.applied > s.last:
+	case s.mark.applied > s.last:
 		lost = "events are missing at its end"
-	case s.applied+1 < s.first:
+	case s.mark.applied+1 < s.first:
 		lost = "events were dropped that are not in the states"
 	case events.State.Lost != nil || states.State.Lost != nil:
 		lost = "records are damaged"
