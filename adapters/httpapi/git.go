@@ -141,7 +141,7 @@ func (a *gitAnswer) Write(b []byte) (int, error) {
 // is filled up: nobody uses what it is part of.
 func (a *gitAnswer) breakOff(why string) {
 	kind, band, left, ok := a.lines.Last()
-	if !ok || a.failed != nil || kind != pktline.Data || band == pktline.ErrorBand {
+	if !ok || kind != pktline.Data || band == pktline.ErrorBand {
 		return
 	}
 	var rest []byte
@@ -238,33 +238,29 @@ func (a *api) serveGit(c *call, service git.PackService, limit int64, advice str
 	return a.refuseGit(out, err)
 }
 
-// refuseGit tells the person in front of the client what is wrong with its request: of a status other than 200 git shows
-// nothing but the number. Once the answer was begun, it is told there why it ends, and the answer is broken off.
+// refuseGit tells the person in front of the client what is wrong with its request, whatever it is: of a status other than 200 git
+// shows nothing but the number. Once the answer was begun, it is told there why it ends, and the answer is broken off.
 func (a *api) refuseGit(out *gitAnswer, err error) error {
 	c, e := out.c, errs.From(err)
 	if c.body.stalled() && c.w.status == 0 {
 		c.w.Header().Set("Connection", "close") // what comes of the body later is no request
 	}
-	if c.r.Context().Err() != nil && !c.body.stalled() {
+	if out.failed != nil || c.r.Context().Err() != nil && !c.body.stalled() {
 		return err
 	}
+	told := clip(plainly(a.withIncident(c, err)), maxGitError)
 	if c.w.status != 0 {
-		why := clip(e.Error(), maxGitError)
+		why := told
 		if e.Kind != errs.Unavailable && e.Kind != errs.TooLarge && !strings.Contains(why, "try again") {
 			why += ": try again, with less at once if that does not help"
 		}
 		out.breakOff(why)
 		return err
 	}
-	switch e.Kind {
-	case errs.Invalid, errs.TooLarge, errs.Exhausted, errs.Unavailable, errs.Deadline:
-	default:
-		return err
-	}
 	c.refusal = err
-	line := pktline.Append(nil, "ERR "+clip(e.Error(), maxGitError)+"\n")
+	line := pktline.Append(nil, "ERR "+told+"\n")
 	if out.service == git.ReceivePackService { // git takes all of this answer to be on bands
-		line = append(pktline.AppendBand(nil, pktline.ErrorBand, clip(e.Error(), maxGitError)), pktline.Flush...)
+		line = append(pktline.AppendBand(nil, pktline.ErrorBand, told), pktline.Flush...)
 	}
 	_, err = out.Write(line)
 	return err
@@ -325,10 +321,20 @@ func (i *inflatedBody) explain(err error) error {
 
 // writeText answers with the message alone, for clients that show plain text to people.
 func (c *call) writeText(status int, err error) {
-	text := errs.From(err).Error() + "\n"
+	text := plainly(err) + "\n"
 	h := c.w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	c.w.WriteHeader(status)
 	_, _ = io.WriteString(c.w, text)
+}
+
+// plainly is the message of an error for those who are shown nothing else: it names the incident under which the log has the error.
+func plainly(err error) string {
+	e := errs.From(err)
+	told := e.Error()
+	if incident := e.Meta[errs.MetaIncident]; !strings.Contains(told, incident) {
+		told += ": the log has it under incident " + incident
+	}
+	return told
 }

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -305,7 +306,8 @@ func TestGitIsToldInPlainText(t *testing.T) {
 func TestWhyARequestIsRefusedIsToldInTheProtocol(t *testing.T) {
 	for reason, status := range map[errs.Reason]string{
 		errs.ReasonTooManyActions: "400", errs.ReasonBodyTooLarge: "413", errs.ReasonQueueFull: "503", errs.ReasonUnavailable: "503",
-		errs.ReasonDraining: "503", errs.ReasonDeadlineExceeded: "504",
+		errs.ReasonDraining: "503", errs.ReasonDeadlineExceeded: "504", errs.ReasonRepositoryNotFound: "404", errs.ReasonUnsafeRepository: "409",
+		errs.ReasonRepositoryCorrupt: "500", errs.ReasonPermissionDenied: "403", errs.ReasonCanceled: "503",
 	} {
 		reg := prometheus.NewRegistry()
 		c := serve(t, newStore(t), httpapi.Options{Packs: &packs{fails: errs.New(reason, "push fewer")}, Registerer: reg})
@@ -316,8 +318,41 @@ func TestWhyARequestIsRefusedIsToldInTheProtocol(t *testing.T) {
 			wantMetric(t, reg, "gitstore_http_requests_total"+labels+" 1")
 		}
 	}
-	c := serveGit(t, &packs{fails: errs.New(errs.ReasonRepositoryNotFound, "there is none")})
-	c.post(uploadPath, "0000", ofType("upload-pack")).wants(http.StatusNotFound)
+}
+
+func TestGitIsToldTheIncidentOfADefect(t *testing.T) {
+	const refs = "/git/shop.git/info/refs?service=git-upload-pack"
+	for _, fails := range []error{
+		errs.New(errs.ReasonInternal, "internal error: the log has it under incident 4711", errs.MetaIncident, "4711"), errors.New("a defect"),
+	} {
+		log := &logged{}
+		p := &packs{fails: fails}
+		c := serve(t, newStore(t), httpapi.Options{Packs: p, Logger: slog.New(slog.NewJSONHandler(log, nil))})
+		told := []string{
+			string(c.get(refs).wants(http.StatusInternalServerError).body),
+			string(c.post(uploadPath, "0000", ofType("upload-pack")).wants(http.StatusOK).body),
+			string(c.post(receivePath, "0000", ofType("receive-pack")).wants(http.StatusOK).body),
+		}
+		p.answer = "000dpackfile\n"
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.server.URL+uploadPath, strings.NewReader("0000"))
+		require.NoError(t, err)
+		ofType("upload-pack")(req)
+		resp, err := c.http.Do(req)
+		require.NoError(t, err)
+		broken, err := io.ReadAll(resp.Body)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.NoError(t, resp.Body.Close())
+		c.server.Close() // waits for the last line
+		logged := log.lines(t, "internal error")
+		for i, text := range append(told, string(broken)) {
+			incident := "4711"
+			if len(logged) > 0 {
+				incident = logged[i]["incident"].(string)
+			}
+			assert.Regexp(t, "(?s)internal error: the log has it under incident "+incident, text)
+			assert.NotContains(t, text, "a defect")
+		}
+	}
 }
 
 func TestAnAnswerToGitThatIsNotWholeSaysWhyAndIsBrokenOff(t *testing.T) {

@@ -175,11 +175,16 @@ func (a *api) fail(c *call, err error) bool {
 	if c.w.status != 0 {
 		return false
 	}
-	if e := errs.From(err); e.Kind == errs.Internal && e.Meta[errs.MetaIncident] == "" {
-		err = a.incident(c, err, e)
-	}
-	c.writeProblem(a.withCurrent(err))
+	c.writeProblem(a.withCurrent(a.withIncident(c, err)))
 	return true
+}
+
+// withIncident is err, or the incident for it if it is a defect that has none yet.
+func (a *api) withIncident(c *call, err error) error {
+	if e := errs.From(err); e.Kind == errs.Internal && e.Meta[errs.MetaIncident] == "" {
+		return a.incident(c, err, e)
+	}
+	return err
 }
 
 // incident logs an error that has no id yet, under one that the caller is told.
