@@ -23,6 +23,16 @@ var Env = []string{
 	"no_proxy=*",
 }
 
+// Dirs are the directories of scripts in e2e/testdata, with the settings of the git-service that each needs: none, low limits, and a
+// policy for all repositories.
+var Dirs = map[string]map[string]string{
+	"git":       nil,
+	"gitlimits": {"GITSTORE_MAX_PUSH_SIZE": "100KiB", "GITSTORE_MAX_PUSH_OBJECTS": "10", "GITSTORE_MAX_FILE_SIZE": "50KiB"},
+	"gitpolicy": {
+		"GITSTORE_PUSH_VALIDATION": "warn", "GITSTORE_PROTECTED_BRANCHES": "main", "GITSTORE_PUSH_LINKS": "true", "GITSTORE_PUSH_OPTIONS": "topic",
+	},
+}
+
 // Run runs the scripts of a directory at the same time and returns when all have ended. They have the variable GIT, the
 // URL of the directory of all repositories, and the commands of [testscript.Params] and of this package: repository, policy,
 // put, get and noise. Each needs repositories of its own. The environment variable GITSTORE_TEST_GIT has them use another git.
