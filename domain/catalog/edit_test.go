@@ -311,6 +311,9 @@ func TestTextsThatLinesOfTheirOwnCannotHoldAreInQuotes(t *testing.T) {
 	for text, quoted := range map[string]string{
 		"\tfirst\nsecond\n": `"\tfirst\nsecond\n"`,
 		"\t\n":              `"\t\n"`,
+		"a\nb\u2028c\nd\n":  `"a\nb\Lc\nd\n"`,
+		"a\u0085":           `"a\N"`,
+		"a\n\u2029":         `"a\n\P"`,
 	} {
 		encoded, err := json.Marshal(text)
 		require.NoError(t, err)

@@ -496,7 +496,7 @@ func oneLine(n *yaml.Node) *yaml.Node {
 	out := bare(n)
 	if n.Kind == yaml.ScalarNode {
 		out.Style = n.Style & (yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle)
-		if strings.ContainsAny(n.Value, "\r\n\u0085\u2028\u2029") {
+		if strings.ContainsAny(n.Value, lineBreaks) {
 			out.Style = yaml.DoubleQuotedStyle
 		}
 		return out
@@ -528,7 +528,8 @@ func bare(n *yaml.Node) *yaml.Node {
 		}
 	case "!!str":
 		switch {
-		case strings.HasPrefix(n.Value, "\t") && strings.Contains(n.Value, "\n"): // the encoder writes it so that it cannot be read
+		case strings.HasPrefix(n.Value, "\t") && strings.Contains(n.Value, "\n"), strings.ContainsAny(n.Value, "\u0085\u2028\u2029"):
+			// The encoder writes them so that they cannot be read, or not by all.
 			out.Style = yaml.DoubleQuotedStyle
 		case n.Style == 0 && readAsOther.MatchString(n.Value):
 			out.Style = yaml.DoubleQuotedStyle
