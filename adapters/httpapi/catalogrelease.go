@@ -96,7 +96,7 @@ func (a *api) releaseRoutes() []*route {
 		newRoute(http.MethodPost, releasesPattern, spec{
 			id: "createRelease", group: group, summary: "Release a catalog", instead: "use the member expected_head",
 			description: "Makes an annotated tag, and before it a commit if there are changes: both become visible at once, or nothing happens. A catalog with any problem is " +
-				"refused with 422 and all of them. Only the highest version is what the view live serves: latest says whether this one is.",
+				"refused with 422 and the first 100 of them. Only the highest version is what the view live serves: latest says whether this one is.",
 			body: &content{value: newReleaseJSON{}}, answers: map[int]content{http.StatusCreated: made, http.StatusOK: tried},
 			fails: slices.Concat(ofDocuments, ofRevision),
 		}, a.createRelease),
@@ -112,7 +112,7 @@ func (a *api) releaseRoutes() []*route {
 		newRoute(http.MethodPost, releasesPattern+"/{version}/rollback", spec{
 			id: "rollBack", group: group, summary: "Make an earlier release the highest again", instead: neverReplaces,
 			description: "Makes a new tag of the same commit, so that every file is as it was, byte for byte. Branches stay as they are, with what was changed on them since: the " +
-				"next release of a branch has it again, unless it is taken back there. A release with any problem, which only a push that nobody validated can have made, is refused with 422 and all of them.",
+				"next release of a branch has it again, unless it is taken back there. A release with any problem, which only a push that nobody validated can have made, is refused with 422 and the first 100 of them.",
 			body: &content{value: rollbackJSON{}}, answers: map[int]content{http.StatusCreated: made, http.StatusOK: tried},
 			fails: slices.Concat(ofCatalog, ofNewTag, []errs.Reason{errs.ReasonInvalidDocument, errs.ReasonInvalidRequestID, errs.ReasonRequestIDReused, errs.ReasonRefMoved, errs.ReasonNotACommit}),
 		}, a.rollBack),

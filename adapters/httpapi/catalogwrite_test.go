@@ -367,6 +367,30 @@ func TestAnInvalidDocumentIsRefusedWithAllThatIsWrong(t *testing.T) {
 	w.patch(shopCatalog+"/products/d", `{"price":"7"}`).wants(http.StatusOK)
 }
 
+func TestOfManyProblemsTheFirstAreListedAndAllCounted(t *testing.T) {
+	w := openShop(t, soundShop())
+	changes, byGraphQL := make([]string, 150), make([]any, 150)
+	for i := range changes {
+		id := fmt.Sprintf("many-%03d", i)
+		changes[i] = `{"action":"create","kind":"Category","id":"` + id + `","document":{"slug":"` + id + `"}}`
+		byGraphQL[i] = map[string]any{"action": "CREATE", "document": map[string]any{"category": map[string]any{"documentId": id, "slug": id}}}
+	}
+	for path, begin := range map[string]string{shopCatalog + "/changes": `{`, releases: `{"version":"1.0.0",`} {
+		got := w.post(path, begin+`"changes":[`+strings.Join(changes, ",")+`]}`).problem(http.StatusUnprocessableEntity, "INVALID_DOCUMENT").json()
+		if len(got["problems"].([]any)) != 100 || member(got, "metadata")["problem_count"] != "150" || !strings.Contains(got["detail"].(string), "150 problems, of which 100 are listed") {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+	e := w.mutate(`changeDocuments(repository: "shop", changes: $changes) { commitId }`, map[string]any{"changes": byGraphQL}, `($changes: [DocumentChangeInput!]!)`).code("INVALID_DOCUMENT")
+	if got := member(e, "extensions"); len(got["problems"].([]any)) != 100 || member(got, "metadata")["problem_count"] != "150" {
+		t.Errorf("by GraphQL: %v", e)
+	}
+	one := w.post(shopCatalog+"/changes", `{"changes":[`+changes[0]+`]}`).problem(http.StatusUnprocessableEntity, "INVALID_DOCUMENT").json()
+	if member(one, "metadata")["problem_count"] != "1" {
+		t.Errorf("of one problem: %v", one)
+	}
+}
+
 func TestSeveralDocumentsAreChangedInOneCommit(t *testing.T) {
 	w := openShop(t, smallShop())
 	before := w.head()

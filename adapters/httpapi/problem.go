@@ -23,7 +23,7 @@ type problem struct {
 	Field    string            `json:"field,omitempty" doc:"The member, parameter or header at fault." example:"actions[3].path"`
 	Metadata map[string]string `json:"metadata,omitempty" doc:"Details for programs, such as expected and actual."`
 
-	Problems []documentProblemJSON `json:"problems,omitempty" doc:"Of INVALID_DOCUMENT: what would be wrong with the catalog, at most 100: with the documents that change, then with others."`
+	Problems []documentProblemJSON `json:"problems,omitempty" doc:"Of INVALID_DOCUMENT: what would be wrong with the catalog, the first 100 of those that metadata.problem_count counts: with the documents that change, then with others."`
 	Current  fieldsJSON            `json:"current,omitzero" doc:"Of a document that is not as If-Match, blob_id or expected_blob_id expects it: the document as it is, whose ETag the header has."`
 }
 

@@ -40,7 +40,7 @@ type ReleaseResult struct {
 
 // Release makes an annotated tag of a catalog that nothing is wrong with, and before it a commit if there are changes: both
 // become visible at once, or nothing happens. With a request id a retry returns the first release. It fails with
-// INVALID_DOCUMENT as an [*InvalidDocumentsError] with all problems that the catalog has; INVALID_ARGUMENT for what is no
+// INVALID_DOCUMENT as an [*InvalidDocumentsError] for any problem that the catalog has; INVALID_ARGUMENT for what is no
 // version; REF_EXISTS if there is a release of that version; and as [Follower.Write] and [ports.Committer.PublishRelease] do.
 func (f *Follower) Release(ctx context.Context, id git.RepositoryID, r Release) (ReleaseResult, error) {
 	d, err := f.deskOf(ctx, id, &r.Commit)
@@ -219,8 +219,8 @@ func (d *desk) publish(ctx context.Context, base *catalog.Snapshot, tag ports.Cr
 	if err := d.changes(ctx, out, base, r.Changes); err != nil {
 		return ports.ReleaseResult{}, err
 	}
-	if told := out.newProblems(nil); len(told) > 0 {
-		return ports.ReleaseResult{}, invalid(told)
+	if err := out.refusal(nil); err != nil {
+		return ports.ReleaseResult{}, err
 	}
 	if err := out.served(r.Changes); err != nil {
 		return ports.ReleaseResult{}, err
@@ -278,8 +278,8 @@ func (d *desk) rollBack(ctx context.Context, r Rollback) (ports.ReleaseResult, e
 	if err != nil {
 		return ports.ReleaseResult{}, err
 	}
-	if told := (&draft{WriteResult: WriteResult{Snapshot: restored.snapshot()}}).newProblems(nil); len(told) > 0 {
-		return ports.ReleaseResult{}, invalid(told)
+	if err := (&draft{WriteResult: WriteResult{Snapshot: restored.snapshot()}}).refusal(nil); err != nil {
+		return ports.ReleaseResult{}, err
 	}
 	if r.Message == "" {
 		r.Message = fmt.Sprintf("Release %s: %s again", v, old.Version)

@@ -95,7 +95,8 @@ type WrittenDocument struct {
 // InvalidDocumentsError is an INVALID_DOCUMENT with the problems that there would be.
 type InvalidDocumentsError struct {
 	err *errs.Error
-	// Problems are the first of them: those of the documents that change, then those of others, each ordered by path.
+	// Problems are the first of them: those of the documents that change, then those of others, each ordered by path. The metadata
+	// problem_count says how many there are.
 	Problems []catalog.Problem
 }
 
@@ -342,8 +343,8 @@ func (d *desk) writeOn(ctx context.Context, base *catalog.Snapshot, w Write) (*W
 	if err := d.changes(ctx, out, base, w.Changes); err != nil {
 		return nil, err
 	}
-	if told := out.newProblems(base); len(told) > 0 {
-		return nil, invalid(told)
+	if err := out.refusal(base); err != nil {
+		return nil, err
 	}
 	if err := out.served(w.Changes); err != nil {
 		return nil, err
@@ -375,13 +376,21 @@ func notAtHead(req ports.CommitFiles, actual git.ObjectID) error {
 		errs.MetaRef, req.Branch.String(), errs.MetaExpected, req.ExpectedHead.ID().String(), errs.MetaActual, actual.String())
 }
 
-func invalid(problems []catalog.Problem) error {
-	first := problems[0]
+// invalid refuses what would have so many problems, the first of which are told.
+func invalid(problems []catalog.Problem, total int) error {
+	many := "problems"
+	if total > len(problems) {
+		many = fmt.Sprintf("%d problems, of which %d are listed", total, len(problems))
+	}
 	return &InvalidDocumentsError{
-		err:      errs.New(errs.ReasonInvalidDocument, fmt.Sprintf("the catalog would have problems, the first of them in %.80q: %s", first.Path, first.Message)),
+		err: errs.New(errs.ReasonInvalidDocument, fmt.Sprintf("the catalog would have %s, the first of them in %.80q: %s", many, problems[0].Path, problems[0].Message),
+			metaProblemCount, strconv.Itoa(total)),
 		Problems: problems,
 	}
 }
+
+// metaProblemCount names how many problems there would be, of which [maxTold] are told at most.
+const metaProblemCount = "problem_count"
 
 // changes adds what becomes of documents, and the catalog that there would be. Their order does not matter: documents are deleted
 // first, so that others may come to their ids, keys and files.
@@ -497,7 +506,7 @@ func (d *desk) changeWithheld(ctx context.Context, out *draft, base *catalog.Sna
 		problems := base.ProblemsAt(found.Path)
 		return &InvalidDocumentsError{
 			err: errs.New(errs.ReasonInvalidDocument, fmt.Sprintf("the %s %.80q is not served, for what is wrong in the file %.80q: %s; give all of its fields, with put or replace",
-				short(string(c.Kind)), c.ID, found.Path, problems[0].Message), errs.MetaPath, short(found.Path.String())),
+				short(string(c.Kind)), c.ID, found.Path, problems[0].Message), errs.MetaPath, short(found.Path.String()), metaProblemCount, strconv.Itoa(len(problems))),
 			Problems: problems,
 		}
 	}
@@ -575,7 +584,7 @@ func (out *draft) place(d WrittenDocument) {
 func (d *desk) write(out *draft, w WrittenDocument, action git.Action, content []byte) error {
 	c := catalog.Change{Path: w.Path, Blob: d.info.ObjectFormat.HashObject(git.BlobObject, content), Size: int64(len(content)), Content: content}
 	if problem := catalog.Oversize(c); problem != nil {
-		return invalid([]catalog.Problem{*problem})
+		return invalid([]catalog.Problem{*problem}, 1)
 	}
 	return out.add(w, git.Change{Action: action, Path: w.Path, Content: bytes.NewReader(content), Size: c.Size}, c)
 }
@@ -721,7 +730,7 @@ func (out *draft) served(changes []DocumentChange) error {
 		}
 		w.Document = out.Snapshot.DocumentAt(w.Path)
 		if problems := out.Snapshot.ProblemsAt(w.Path); w.Document == nil && len(problems) > 0 {
-			return invalid(problems)
+			return invalid(problems, len(problems))
 		}
 		if kind := changes[i].Kind; !out.Snapshot.Knows(kind) {
 			return inChange(errs.InvalidField(errs.ReasonInvalidArgument, "kind", "the kind %.80q is neither built in nor has it a schema: commit one as schemas/KIND.schema.json",
@@ -735,16 +744,20 @@ func (out *draft) served(changes []DocumentChange) error {
 	return nil
 }
 
-// newProblems returns the first problems that the catalog would have and the base, if there is one, has not: those of the documents that change,
-// then those of others.
-func (out *draft) newProblems(base *catalog.Snapshot) []catalog.Problem {
+// refusal is the error of a catalog that would have problems which the base, if there is one, has not, nil if there are none. Those of
+// the documents that change are told first, then those of others.
+func (out *draft) refusal(base *catalog.Snapshot) error {
 	var first []catalog.Problem
+	total := 0
 	for p := range newProblems(base, out.Snapshot, func(path git.TreePath) bool { _, ok := out.at[path]; return ok }) {
-		if first = append(first, p); len(first) == maxTold {
-			break
+		if total++; total <= maxTold {
+			first = append(first, p)
 		}
 	}
-	return first
+	if total == 0 {
+		return nil
+	}
+	return invalid(first, total)
 }
 
 // newProblems yields the problems that next has and the base, if there is one, has not: those of the files that changed, then
