@@ -12,6 +12,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/repository"
 	"github.com/gitstore-dev/gitstore/internal/pktline"
+	"github.com/gitstore-dev/gitstore/internal/requestid"
 )
 
 // receiveCapabilities are what a client that pushes may ask for.
@@ -260,7 +261,7 @@ func (p *push) answer(ctx context.Context, in io.Reader, err error) error {
 	return p.reply.report(unpacked, p.refused)
 }
 
-// concealed returns what a client may know of an error.
+// concealed returns what a client may know of an error: of a defect and of damage, under which incident the log has it.
 func (p *push) concealed(ctx context.Context, err error) error {
 	e := errs.From(err)
 	if e.Kind != errs.Internal && e.Kind != errs.Corrupt {
@@ -270,8 +271,9 @@ func (p *push) concealed(ctx context.Context, err error) error {
 	if exit, ok := errors.AsType[*command.ExitError](err); ok {
 		said = exit.Said
 	}
-	p.repo.store.logger.ErrorContext(ctx, "a push failed", "repository", p.repo.id.String(), "error", err, "cause", errors.Unwrap(e), "stderr", said)
-	return errs.New(e.Reason, "internal error: ask the operator to look at the log")
+	incident := requestid.New()
+	p.repo.store.logger.ErrorContext(ctx, "a push failed", "incident", incident, "repository", p.repo.id.String(), "error", err, "cause", errors.Unwrap(e), "stderr", said)
+	return errs.New(e.Reason, "internal error: the log has it under incident "+incident, errs.MetaIncident, incident)
 }
 
 // count counts the push, and logs why refs are refused.

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -125,12 +126,15 @@ func TestAFailureOfGitIsNotTheClients(t *testing.T) {
 	for _, tt := range []struct{ command, does, logged string }{
 		{"index-pack", "kill -9 $$", "signal: killed"},
 		{"index-pack", "echo fatal: read error on input: Input/output error >&2; exit 128", "read error on input"},
+		{"index-pack", "exit 3", "exit status 3"},
 		{"rev-list", "kill -9 $$", "signal: killed"},
 		{"rev-list", "echo fatal: packed object 1234 is corrupt >&2; exit 128", "packed object 1234 is corrupt"},
 	} {
 		s := newPushShop(t, gitcli.Options{GitPath: scripted(t, fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = %s ]; then %s; fi\nexec git \"$@\"\n", tt.command, tt.does))})
 		_, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head))
-		require.Contains(t, report, "ng refs/heads/main internal error: ask the operator to look at the log\n", "%+v", tt)
+		told := regexp.MustCompile(`ng refs/heads/main internal error: the log has it under incident (\w+)\n`).FindStringSubmatch(report)
+		require.NotEmpty(t, told, "%+v: %s", tt, report)
+		require.Contains(t, s.log.String(), `"level":"ERROR","msg":"a push failed","incident":"`+told[1]+`"`)
 		require.Contains(t, s.log.String(), tt.logged)
 		require.Equal(t, 1, strings.Count(s.log.String(), "a push failed"), "it is logged once")
 		require.Equal(t, map[errs.Reason]int64{errs.ReasonInternal: 1}, s.Stats().PushesRefused, "%+v", tt)

@@ -194,8 +194,8 @@ func (s *storage) Collect(metrics chan<- prometheus.Metric) {
 	metrics <- prometheus.MustNewConstMetric(cacheReadsDesc, prometheus.CounterValue, float64(stats.CacheReads))
 	metrics <- prometheus.MustNewConstMetric(cacheHitsDesc, prometheus.CounterValue, float64(stats.CacheHits))
 	metrics <- prometheus.MustNewConstMetric(pushesDesc, prometheus.CounterValue, float64(stats.Pushes))
-	for reason, n := range stats.PushesRefused {
-		metrics <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(n), string(reason))
+	for _, reason := range errs.Reasons() { // also of those that did not come yet: a counter that begins with 1 has no increase
+		metrics <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(stats.PushesRefused[reason]), string(reason))
 	}
 	metrics <- prometheus.MustNewConstMetric(maintainedDesc, prometheus.CounterValue, float64(stats.Maintenances))
 	metrics <- prometheus.MustNewConstMetric(unmaintainedDesc, prometheus.CounterValue, float64(stats.MaintenancesFailed))

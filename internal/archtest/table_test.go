@@ -90,7 +90,7 @@ var table = []row{
 	{
 		pattern: "adapters/gitcli",
 		allow: []string{
-			"adapters/gitcli/...", "domain/...", "internal/failpoint", "internal/pktline", "ports",
+			"adapters/gitcli/...", "domain/...", "internal/failpoint", "internal/pktline", "internal/requestid", "ports",
 			"github.com/maypok86/otter/v2", "github.com/tidwall/btree", "golang.org/x/sync/...", "golang.org/x/sys/unix",
 		},
 		tests: adapterTests,
