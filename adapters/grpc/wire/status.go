@@ -171,6 +171,13 @@ func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 func clip(s string) string { return s[:min(len(s), maxDetail)] }
 
+// statusError is an error that has a status. [status.FromError] puts into the message of the status what gRPC says around it, such
+// as how often it tried.
+type statusError interface {
+	error
+	GRPCStatus() *status.Status
+}
+
 // DecodeError returns err as a domain error: Kind, Reason, Meta and message of a GitStore status, what comes closest for
 // a status of gRPC itself, and err as [errs.From] sees it if it is no status. It returns nil for nil.
 func DecodeError(err error) error {
@@ -180,10 +187,11 @@ func DecodeError(err error) error {
 	if e, ok := errors.AsType[*errs.Error](err); ok {
 		return e
 	}
-	st, ok := status.FromError(err)
+	failed, ok := errors.AsType[statusError](err)
 	if !ok {
 		return errs.From(err)
 	}
+	st := failed.GRPCStatus()
 	for _, d := range st.Details() {
 		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == errorDomain {
 			return &errs.Error{

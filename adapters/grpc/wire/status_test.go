@@ -160,6 +160,18 @@ func TestWhatIsWorthRepeatingSaysWhen(t *testing.T) {
 	}
 }
 
+func TestWhatIsSaidAroundAStatusIsNoPartOfTheMessage(t *testing.T) {
+	sent := errs.New(errs.ReasonUnavailable, "the service is starting: try again in a moment")
+	wrapped := fmt.Errorf("max retries exhausted: failed after 4 attempts: %w", wire.EncodeError(sent))
+	got := errs.From(wire.DecodeError(wrapped))
+	if got.Reason != sent.Reason || got.Error() != sent.Error() {
+		t.Errorf("decoded as %s %q, want %s %q", got.Reason, got, sent.Reason, sent)
+	}
+	if !errors.Is(got, wrapped) {
+		t.Error("the cause is lost")
+	}
+}
+
 func TestStatusesOfGRPCItselfGetTheClosestReason(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
