@@ -21,24 +21,39 @@ import (
 const (
 	idleRepositories = 1000
 	idleGoal         = 40 << 20
+	// idleFor is how long nobody calls before the memory is looked at.
+	idleFor = 20 * time.Second
 )
 
-// idleMemory starts the git-service over many repositories and returns the resident memory it has when it serves.
-func idleMemory(ctx context.Context, dir string) (bytes int64, err error) {
+// idleMemory starts the git-service over many repositories that were written to, and returns what it uses when nobody has
+// called it for a while.
+func idleMemory(ctx context.Context, dir string) (u procstat.Usage, err error) {
 	root, binary := filepath.Join(dir, "idle"), filepath.Join(dir, "gitstore-git-service")
 	if err := createMany(ctx, root); err != nil {
-		return 0, err
+		return u, err
 	}
 	if err := build(ctx, binary); err != nil {
-		return 0, err
+		return u, err
+	}
+	// The first start fills the journal, as that of a service that has been at work.
+	first, err := startService(ctx, binary, root)
+	if err != nil {
+		return u, err
+	}
+	if err := first.close(); err != nil {
+		return u, err
 	}
 	s, err := startService(ctx, binary, root)
 	if err != nil {
-		return 0, err
+		return u, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	usage, err := s.usage()
-	return usage.Memory, err
+	select {
+	case <-time.After(idleFor):
+		return s.usage()
+	case <-ctx.Done():
+		return u, ctx.Err()
+	}
 }
 
 // build builds the program of the binary's name.
@@ -101,7 +116,7 @@ func (s *service) close() error {
 	return errors.Join(err, s.cmd.Wait())
 }
 
-// createMany creates repositories, several at the same time.
+// createMany creates repositories of one commit, several at the same time.
 func createMany(ctx context.Context, root string) (err error) {
 	store, err := gitcli.Open(ctx, gitcli.Options{Dir: root})
 	if err != nil {
@@ -114,8 +129,11 @@ func createMany(ctx context.Context, root string) (err error) {
 		if n > idleRepositories {
 			return errEnough
 		}
-		_, err := store.CreateRepository(ctx, ports.CreateRepository{ID: repositoryID(fmt.Sprintf("repository-%d", n))})
-		return err
+		id := repositoryID(fmt.Sprintf("repository-%d", n))
+		if _, err := store.CreateRepository(ctx, ports.CreateRepository{ID: id}); err != nil {
+			return err
+		}
+		return commit(ctx, store.Repository(id), file{treePath("README.md"), []byte("# A repository\n")})
 	}).turn(ctx, time.Hour)
 	if errors.Is(err, errEnough) {
 		return nil

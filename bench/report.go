@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/gitstore-dev/gitstore/internal/testkit/procstat"
 )
 
 // report is what was measured.
@@ -16,8 +18,8 @@ type report struct {
 	rows []row
 	// starts is how many processes GitStore started for reads of repositories that were open.
 	starts int64
-	// idle is the memory of an idle service in bytes, 0 if it was not measured.
-	idle int64
+	// idle is what an idle service uses, zero if it was not measured.
+	idle procstat.Usage
 	// facts are about changes and who follows them.
 	facts []fact
 	// kinds is what each of [kindsOfQueries] takes, for each size of the catalog, which kindHeads and kindNotes tell of.
@@ -110,9 +112,9 @@ func (r *report) print() {
 // printFacts prints what is no matter of time.
 func (r *report) printFacts() {
 	fmt.Printf("\nProcesses that GitStore started for these reads, once the repositories were open: %d (goal: 0%s).\n", r.starts, verdict(r.starts == 0))
-	if r.idle > 0 {
-		fmt.Printf("\nMemory of an idle git-service with %s repositories on the disk: %.1f MiB resident (goal: ≤ %d MiB%s).\n",
-			number(idleRepositories), float64(r.idle)/(1<<20), idleGoal>>20, verdict(r.idle <= idleGoal))
+	if r.idle.Memory > 0 {
+		fmt.Printf("\nMemory of an idle git-service with %s repositories on the disk: %.1f MiB resident, of which %.1f MiB are no pages of its program (goal: ≤ %d MiB%s).\n",
+			number(idleRepositories), float64(r.idle.Memory)/(1<<20), float64(r.idle.Private)/(1<<20), idleGoal>>20, verdict(r.idle.Memory <= idleGoal))
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 type Usage struct {
 	// Memory is its resident memory in bytes, Peak the most it ever was (VmHWM).
 	Memory, Peak int64
+	// Private is the part of Memory that is no page of a file, as those of the program are (RssAnon).
+	Private int64
 	// Files is how many file descriptors it has open.
 	Files int
 	// Children is how many processes live that it or a child of it started.
@@ -43,7 +45,7 @@ func Of(pid int) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
-	u := Usage{Memory: int64(stat.ResidentMemory()), Peak: int64(status.VmHWM), CPU: cpu(stat)}
+	u := Usage{Memory: int64(stat.ResidentMemory()), Peak: int64(status.VmHWM), Private: int64(status.RssAnon), CPU: cpu(stat)}
 	if u.Files, err = p.FileDescriptorsLen(); err != nil {
 		return Usage{}, err
 	}
