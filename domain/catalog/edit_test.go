@@ -331,6 +331,22 @@ func TestTextsThatLinesOfTheirOwnCannotHoldAreInQuotes(t *testing.T) {
 	}
 }
 
+func TestATextGoesWithItsLastLines(t *testing.T) {
+	for _, tt := range []struct{ fields, patch, want string }{
+		{"x: |-\n  a\n\n  \t\n", `{"x":"b"}`, "x: b\n"},
+		{"x: |-\n  a\n\n  \t\n", `{"x":null}`, ""},
+		{"x: >\n  a\n   \n\n", `{"x":"b"}`, "x: b\n\n"},
+		{"x:\n  m: |2-\n    a\n    \t\n  z: 1\n", `{"x":{"m":"b"}}`, "x:\n  m: b\n  z: 1\n"},
+		{"x:\n  m: |2-\n    a\n    \t\n", `{"x":{"z":1}}`, "x:\n  m: |2-\n    a\n    \t\n  z: 1\n"},
+		{"x:\n  - |-\n    a\n    \t\n  - b\n", `{"x":["c","b"]}`, "x:\n  - c\n  - b\n"},
+		{"x:\n  - |-\n    a\n    \t\n", `{"x":["c"]}`, "x:\n  - c\n"},
+		{"x: a\n \t\n", `{"x":"b"}`, "x: b\n \t\n"},
+	} {
+		out := apply(t, "products/p.yaml", required+tt.fields+"last: x\n", catalog.Edit{Fields: json.RawMessage(tt.patch)})
+		assert.Equal(t, required+tt.want+"last: x\n", out, "%s%s", tt.fields, tt.patch)
+	}
+}
+
 func TestTextsWithoutQuotesThatDoNotChangeGetNone(t *testing.T) {
 	const file = "id: mug\nslug: mug\ntitle: Mug\nat: 2026-05-01T10:00:00\nof:\n  - 0xyz\n  - =\n  - yes\nin: [1234-56-78]\nnumber: 123456789012345678901234567890\nhuge: !!float 1e400\nsum: !!float 5\n"
 	for fields, want := range map[string]string{

@@ -130,7 +130,7 @@ func (s *splicer) mapping(current, target *yaml.Node, limit int) error {
 			stop = s.lines[current.Content[i+2].Line-1]
 		}
 		from := s.lines[key.Line-1]
-		to := s.contentEnd(from, stop, current.Column-1)
+		to := s.contentEnd(value, from, stop, current.Column-1)
 		last = s.behind(value, from, stop, current.Column-1)
 		wanted := lookUp(target, key.Value)
 		switch {
@@ -160,8 +160,8 @@ func (s *splicer) mapping(current, target *yaml.Node, limit int) error {
 
 // contentEnd is where the lines of an entry end that begins at from, in a map that is so far indented: blank lines and comments
 // behind it that are not further in are not its own.
-func (s *splicer) contentEnd(from, stop, indent int) int {
-	end, blank := s.ends(from, stop, indent)
+func (s *splicer) contentEnd(value *yaml.Node, from, stop, indent int) int {
+	end, blank := s.ends(value, from, stop, indent)
 	if s.whole { // the blank lines may be the end of a text that keeps them
 		return blank
 	}
@@ -170,18 +170,27 @@ func (s *splicer) contentEnd(from, stop, indent int) int {
 
 // behind is where the next entry goes behind one that begins at from: a text that keeps the blank lines behind it keeps them.
 func (s *splicer) behind(value *yaml.Node, from, stop, indent int) int {
-	for len(value.Content) > 0 {
-		value = value.Content[len(value.Content)-1]
-	}
-	end, blank := s.ends(from, stop, indent)
-	if s.whole || value.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 && (value.Value == "\n" || strings.HasSuffix(value.Value, "\n\n")) {
+	end, blank := s.ends(value, from, stop, indent)
+	if text := lastOf(value); s.whole || isBlock(text) && (text.Value == "\n" || strings.HasSuffix(text.Value, "\n\n")) {
 		return blank
 	}
 	return end
 }
 
-// ends are where the lines of an entry end, and the blank lines behind them.
-func (s *splicer) ends(from, stop, indent int) (end, blank int) {
+// lastOf is what a value ends with.
+func lastOf(n *yaml.Node) *yaml.Node {
+	for len(n.Content) > 0 {
+		n = n.Content[len(n.Content)-1]
+	}
+	return n
+}
+
+func isBlock(n *yaml.Node) bool { return n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 }
+
+// ends are where the lines of an entry end, and the blank lines behind them. Lines of blanks that are further in than the entry
+// belong to the text in lines of its own that it ends with.
+func (s *splicer) ends(value *yaml.Node, from, stop, indent int) (end, blank int) {
+	inText := isBlock(lastOf(value))
 	end, blank = stop, stop
 	for {
 		i, _ := slices.BinarySearch(s.lines, end)
@@ -190,7 +199,7 @@ func (s *splicer) ends(from, stop, indent int) (end, blank int) {
 		}
 		line := strings.TrimRight(s.source[s.lines[i]:end], "\r\n")
 		text := strings.TrimLeft(line, " \t")
-		if text != "" && (text[0] != '#' || len(line)-len(text) > indent) {
+		if text == "" && inText && len(line) > indent || text != "" && (text[0] != '#' || len(line)-len(text) > indent) {
 			break
 		}
 		if end = s.lines[i]; text != "" {
@@ -260,7 +269,7 @@ func (s *splicer) sequence(value, wanted *yaml.Node, limit int) error {
 	}
 	from, to := starts[same], starts[len(value.Content)-tail]
 	if same < len(value.Content)-tail { // comments behind the last of them stay
-		to = s.contentEnd(starts[len(value.Content)-tail-1], to, indent)
+		to = s.contentEnd(value.Content[len(value.Content)-tail-1], starts[len(value.Content)-tail-1], to, indent)
 	} else {
 		to = from
 	}
