@@ -1,8 +1,10 @@
 package catalog_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -347,6 +349,30 @@ func TestATextGoesWithItsLastLines(t *testing.T) {
 	}
 }
 
+func TestAnEditTakesNoCommentsOfWhatStays(t *testing.T) {
+	for _, tt := range []struct{ fields, patch, want string }{
+		{"keep: # c1\n  - one # c2\nx: |\n  old\n  text\nlast: x # c3\n", `{"x":"a\n\u2028"}`, "keep: # c1\n  - one # c2\nx: \"a\\n\\L\"\nlast: x # c3\n"},
+		{"keep: 1 # c1\n... # c2\n", `{"x":1}`, "keep: 1 # c1\nx: 1\n... # c2\n"},
+		{"x: {a, b: , c: 1} # c\n", `{"x":{"c":2}}`, "x: {a, b: , c: 2} # c\n"},
+		{"x: {a, b: , c} # c\n", `{"x":{"a":"x","b":"w","c":"z"}}`, "x: {a: x, b: w, c: z} # c\n"},
+		{"x: {a, b: !!str , c: 1} # c\n", `{"x":{"c":2}}`, "x: {a: null, b: \"\", c: 2} # c\n"},
+		{"x: {\n  a: 1, # c1\n  b: 2, # c2\n  # c3\n  c: 3 # c4\n} # c5\n", `{"x":{"b":null}}`, "x: {\n  a: 1, # c1\n  # c3\n  c: 3 # c4\n} # c5\n"},
+		{"x: {\n  a: 1, # c1\n  b: 2, # c2\n  c: 3 # c3\n} # c4\n", `{"x":{"a":null}}`, "x: {\n  b: 2, # c2\n  c: 3 # c3\n} # c4\n"},
+		{"x: {\n  a: 1, # c1\n  b: 2 # c2\n} # c3\n", `{"x":{"b":null}}`, "x: {\n  a: 1, # c1\n   # c2\n} # c3\n"},
+		{"x: {\n  a: 1, # c1\n  b: 2,\n} # c2\n", `{"x":{"b":null,"c":3,"d":4}}`, "x: {\n  a: 1, # c1\n  c: 3,\n  d: 4\n} # c2\n"},
+	} {
+		out := apply(t, "products/p.yaml", required+tt.fields, catalog.Edit{Fields: json.RawMessage(tt.patch)})
+		assert.Equal(t, required+tt.want, out, "%s%s", tt.fields, tt.patch)
+	}
+	for _, file := range []string{
+		required + "x: {a: !!str x, # c\n  b: 1}\n",
+		"{" + strings.ReplaceAll(required, "\n", ", ") + "a: !!str x, # c\n  x: {b: 1}}\n",
+	} {
+		_, err := document(t, "products/p.yaml", file).Apply([]byte(file), catalog.Edit{Fields: json.RawMessage(`{"x":{"b":2}}`)})
+		assert.True(t, errs.Is(err, errs.ReasonInvalidArgument), "%s: %v", file, err)
+	}
+}
+
 func TestTextsWithoutQuotesThatDoNotChangeGetNone(t *testing.T) {
 	const file = "id: mug\nslug: mug\ntitle: Mug\nat: 2026-05-01T10:00:00\nof:\n  - 0xyz\n  - =\n  - yes\nin: [1234-56-78]\nnumber: 123456789012345678901234567890\nhuge: !!float 1e400\nsum: !!float 5\n"
 	for fields, want := range map[string]string{
@@ -424,42 +450,107 @@ var yamlParts = []string{
 	"a: 1\n", "a: plain text # comment\n", "a: 'it''s' # comment\n", "a: \"x # \\\" y\"\n", "a: |\n  # text\n\n  more\n\n", "a: |+\n  text\n\n", "a: >-\n  folded\n  text\n",
 	"a:\n  b: 1\n  # in between\n  c: {d: [1, 2], e: x}\n\n", "a:\n    b:\n        c: 1\n", "a:\n- 1\n- b: 2\n  c: 3 # x\n- [x, y]\n", "a: []\n", "a: {}\n", "a:\n", "a: ~\n",
 	"a: {b: 1, 'c': \"}\", d: [1, {e: 2}]} # flow\n", "a: [\n  1, # one\n  2\n]\n", "a: plain\n  on two lines\n", "? a\n: 1\n", "a: \"two\n  lines\"\n", "a: 日本 # 語\n", "a: 2026-01-02\n", "\"a\": 0x10\n",
+	"a: |-\n  text\n\n  \t\n", "a: |\n  text\n   \n\n", "a: >+ # kept\n  x\n\n    \t\n  y\n \n\n", "a:\n  b: |2\n     \tx\n      \n  c: 'it''s' # it's\n", "a:\n  - |-\n    x\n    \t\n  - y # it's\n", "a:\n  b: >-\n    x\n     \t\n",
+}
+
+// flowScalars are texts and numbers as they may stand between brackets.
+var flowScalars = []string{
+	"1", "~", "rock 'n roll", "it's", "a \"b", "5\" nail", "x#y", "-'x", "a:b'c", "a:'b'", "x\n  'y z", "# x\n  y", "'it''s ]'", "'} # '", "\"}\\\" # '\"", "''", "日 '本", "[]", "{}",
+}
+
+// flowSource draws a value between brackets.
+func flowSource(depth int) *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		if depth == 0 {
+			return rapid.SampledFrom(flowScalars).Draw(t, "scalar")
+		}
+		items := rapid.SliceOfN(flowSource(depth-1), 0, 3).Draw(t, "items")
+		from, to := "[", "]"
+		if rapid.Bool().Draw(t, "map") {
+			from, to = "{", "}"
+			for i := range items {
+				items[i] = []string{"b: ", "'c': ", "\"d\":"}[i] + items[i]
+			}
+			if rapid.Bool().Draw(t, "a key alone") {
+				items = append(items, rapid.SampledFrom([]string{"e", "e: ", "'e'"}).Draw(t, "key"))
+			}
+		}
+		between := rapid.SampledFrom([]string{", ", ",", " , ", ",\n  ", ", # it's ]\n  ", " # \"}\n  , "}).Draw(t, "between")
+		return from + strings.Join(items, between) + to
+	})
+}
+
+// anyText draws a text of what YAML has rules for.
+func anyText() *rapid.Generator[string] {
+	pieces := []string{"a", "b c", "\t", " ", "\n", "\n\n", "\r", "\r\n", "\u0085", "\u2028", "\u2029", "\ufeff", "\x00", "\x7f", "#", " #", ": ", ",", "'", `"`, "- ", "?", "]", "}", "|", "日", "😀", "1e5", "yes"}
+	return rapid.Map(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 6), func(of []string) string { return strings.Join(of, "") })
 }
 
 var patchValues = []any{
-	nil, "x", "true", "", "# y", "two\nlines\n", " lead", "é: ü", "'", `"`, "\u2028", "\ttab", 1.5, 2.0, true, []any{}, []any{1.0, "x"}, map[string]any{}, map[string]any{"b": 2.0},
+	"x", "true", "", "# y", "two\nlines\n", " lead", "é: ü", "'", `"`, "\u2028", "\ttab", 1.5, 2.0, true, []any{}, []any{1.0, "x"}, map[string]any{}, map[string]any{"b": 2.0},
 	map[string]any{"c": map[string]any{"d": nil, "z": "q"}, "b": nil}, map[string]any{"b": map[string]any{"c": "deep"}}, []any{map[string]any{"e": 1.0}},
-	[]any{1.0, map[string]any{"b": 2.0, "c": 3.0}, "new", []any{"x", "y"}},
+	[]any{1.0, map[string]any{"b": 2.0, "c": 3.0}, "new", []any{"x", "y"}}, map[string]any{"e": "x", "c": nil}, map[string]any{"b": nil, "z": 1.0},
+}
+
+// patchValue draws what a field is to become, nil to be gone.
+func patchValue() *rapid.Generator[any] {
+	return rapid.OneOf(
+		rapid.Just[any](nil),
+		rapid.SampledFrom(patchValues),
+		rapid.Map(anyText(), func(s string) any { return s }),
+		rapid.Map(anyText(), func(s string) any { return []any{"x", s, []any{s}} }),
+		rapid.Map(anyText(), func(s string) any { return map[string]any{s: s, "c": s} }),
+	)
 }
 
 func TestAnyEditReadsAsItWasMeantAndTouchesNoOtherField(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const own = "id: prod-1\nsku: MUG\nslug: mug\ntitle: Mug # t\ncategory: c\nprice: \"9.80\"\ncurrency: EUR\nstatus: active\n# s\ninventory_status: in_stock\n"
+		own := "id: prod-1\nsku: MUG\nslug: mug\ntitle: Mug # t\ncategory: c\nprice: \"9.80\"\ncurrency: EUR\nstatus: active\n# s\ninventory_status: in_stock\n"
 		names := []string{"k0", "k1", "k2", "k3"}
-		parts := make([]string, len(names))
+		parts, behind := make([]string, len(names)), make([]string, len(names))
+		braces := rapid.Bool().Draw(t, "braces")
 		for i, name := range names {
-			parts[i] = strings.Replace(rapid.SampledFrom(yamlParts).Draw(t, "part"), "a", name, 1)
+			switch {
+			case braces:
+				parts[i] = fmt.Sprintf("%s: %s", name, flowSource(i%3).Draw(t, "part"))
+				behind[i] = rapid.SampledFrom([]string{"", " # behind it's " + name}).Draw(t, "behind")
+			case rapid.Bool().Draw(t, "flow"):
+				parts[i] = fmt.Sprintf("%s: %s # it's\n", name, flowSource(1+i%2).Draw(t, "part"))
+			default:
+				parts[i] = strings.Replace(rapid.SampledFrom(yamlParts).Draw(t, "part"), "a", name, 1)
+			}
 			if rapid.Bool().Draw(t, "comment") {
 				parts[i] = fmt.Sprintf("# before %s\n", name) + parts[i]
 			}
 		}
 		source := own + strings.Join(parts, "")
+		if braces {
+			own = "{ # it's\n" + strings.NewReplacer("\n# s", ", # s", "Mug # t\n", "Mug, # t\n", "\n", ",\n").Replace(own)
+			source = own
+			for i := range parts {
+				source += parts[i] + []string{",", "", ",", ","}[i] + behind[i] + []string{"\n", "\n,", "\n", "\n"}[i]
+			}
+			source += "}\n"
+			own = strings.TrimSuffix(own, ",\n")
+		}
 		path, file := "products/mug.yaml", source
 		if rapid.Bool().Draw(t, "markdown") {
 			path, file = "products/mug.md", "---\n"+source+"---\nBody"
 		}
+		ends := strings.NewReplacer("\n", "\n")
 		if rapid.Bool().Draw(t, "CRLF") {
-			file = strings.ReplaceAll(file, "\n", "\r\n")
+			ends = strings.NewReplacer("\n", "\r\n")
 		}
+		file = ends.Replace(file)
 		d := document(t, path, file)
 		patch := map[string]any{}
-		for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(append(names, "k4", "k 5")), 1, 3, rapid.ID[string]).Draw(t, "changed") {
-			patch[name] = rapid.SampledFrom(patchValues).Draw(t, "value")
+		for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(append(names, "k4", "k 5", "\tk\n\u2028")), 1, 3, rapid.ID[string]).Draw(t, "changed") {
+			patch[name] = patchValue().Draw(t, "value")
 		}
 		encoded, err := json.Marshal(patch)
 		require.NoError(t, err)
 		out, err := d.Apply([]byte(file), catalog.Edit{Fields: encoded})
-		require.NoError(t, err)
+		require.NoError(t, err, "%s\n%s", file, encoded)
 		var before, after, p any
 		require.NoError(t, json.Unmarshal(d.Fields(), &before))
 		require.NoError(t, json.Unmarshal(encoded, &p))
@@ -467,21 +558,29 @@ func TestAnyEditReadsAsItWasMeantAndTouchesNoOtherField(t *testing.T) {
 		require.NoError(t, json.Unmarshal(changed.Fields(), &after))
 		require.Equal(t, patched(before, p), after, "%s\n%s\n%s", file, encoded, out)
 		require.Equal(t, d.Body, changed.Body)
+		require.False(t, bytes.ContainsAny(out, "\u0085\u2028\u2029"), "%s\n%s\n%s", file, encoded, out)
+		require.Contains(t, string(out), ends.Replace(own), "%s\n%s\n%s", file, encoded, out)
+		stays, gone := own, true
+		for _, value := range patch {
+			gone = gone && value == nil
+		}
 		for i, name := range names {
 			part := parts[i]
-			if strings.Contains(file, "\r\n") {
-				part = strings.ReplaceAll(part, "\n", "\r\n")
+			if _, ok := patch[name]; ok {
+				part, _, _ = strings.Cut(part, "\n")
+				if !strings.HasPrefix(part, "# before") {
+					part = ""
+				}
+			} else {
+				require.Contains(t, string(out), behind[i], "%s\n%s\n%s", file, encoded, out)
 			}
-			if _, ok := patch[name]; !ok {
-				require.Contains(t, string(out), strings.TrimRight(part, "\r\n"), "%s\n%s\n%s", file, encoded, out)
-			} else if strings.HasPrefix(part, "# before") {
-				require.Contains(t, string(out), part[:strings.Index(part, "\n")], "%s\n%s\n%s", file, encoded, out)
-			}
+			require.Contains(t, string(out), strings.TrimRight(ends.Replace(part), "\r\n"), "%s\n%s\n%s", file, encoded, out)
+			stays += part + "\n"
 		}
-		ownPart := own
-		if strings.Contains(file, "\r\n") {
-			ownPart = strings.ReplaceAll(own, "\n", "\r\n")
+		if gone && !braces {
+			breaks := regexp.MustCompile(`[\r\n]+`)
+			fields := strings.TrimSuffix(strings.TrimPrefix(string(out), ends.Replace("---\n")), ends.Replace("---\n")+"Body")
+			require.Equal(t, breaks.ReplaceAllString(stays, "\n"), breaks.ReplaceAllString(fields, "\n"), "%s\n%s\n%s", file, encoded, out)
 		}
-		require.Contains(t, string(out), ownPart)
 	})
 }

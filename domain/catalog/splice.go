@@ -3,7 +3,6 @@ package catalog
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,25 +15,18 @@ import (
 )
 
 // rewrite returns the source of fields with the values of the target in it. It changes as few bytes as it can: first the
-// values themselves, then whole fields, at last everything; whichever comes first that reads as the target does.
+// values themselves, then whole fields, whichever comes first that reads as the target does. It does not write all fields anew,
+// which would take the comments of those that stay.
 func rewrite(path git.TreePath, source string, root, target *yaml.Node) (string, error) {
 	for _, whole := range []bool{false, true} {
 		s := newSplicer(source, formatOf(path) == formatJSON)
 		s.whole = whole
-		if s.mapping(root, target, len(source)) != nil {
+		if s.mapping(root, target, s.documentEnd()) != nil {
 			continue
 		}
 		if out := s.apply(); readsAs(path, out, target) {
 			return out, nil
 		}
-	}
-	s := newSplicer(source, formatOf(path) == formatJSON)
-	out, err := s.value(target, 0, s.json)
-	if err != nil {
-		return "", err
-	}
-	if out = strings.TrimRight(out, "\r\n") + s.end; readsAs(path, out, target) {
-		return out, nil
 	}
 	return "", errs.New(errs.ReasonInvalidArgument, "the document cannot be edited field by field as it is written: write its file as a whole")
 }
@@ -113,6 +105,16 @@ func (s *splicer) apply() string {
 		done = c.to
 	}
 	return out.String() + s.source[done:]
+}
+
+var documentEnd = regexp.MustCompile(`(?m)^\.\.\.(\s|$)`)
+
+// documentEnd is where the fields end: at the line "..." of YAML if there is one.
+func (s *splicer) documentEnd() int {
+	if at := documentEnd.FindStringIndex(s.source); at != nil && !s.json {
+		return at[0]
+	}
+	return len(s.source)
 }
 
 func isFlow(n *yaml.Node) bool { return n.Style&yaml.FlowStyle != 0 }
@@ -212,11 +214,14 @@ func (s *splicer) ends(value *yaml.Node, from, stop, indent int) (end, blank int
 // entry changes the value of a key in a map that is so far indented, whose lines are those between two places, and whose blank
 // lines go on to a third.
 func (s *splicer) entry(key, value, wanted *yaml.Node, indent, from, to, limit int) error {
-	if !s.whole {
+	switch {
+	case !s.whole:
 		done, err := s.part(key, value, wanted, limit)
 		if done || err != nil {
 			return err
 		}
+	case len(value.Content) > 0 && len(wanted.Content) > 0 && s.mayComment(from, to): // what stays of it may have them
+		return errUnclear
 	}
 	text, err := s.pair(key, wanted, indent)
 	if err != nil {
@@ -291,24 +296,41 @@ func (s *splicer) sequence(value, wanted *yaml.Node, limit int) error {
 	return nil
 }
 
-// flowMapping changes what differs in a map between braces.
+// mayComment reports whether there may be comments between two places.
+func (s *splicer) mayComment(from, to int) bool {
+	return !s.json && strings.Contains(s.source[from:to], "#")
+}
+
+// flowMapping changes what differs in a map between braces: all of it if nothing stays, or it cannot be told where what stays
+// ends and there are no comments.
 func (s *splicer) flowMapping(current, target *yaml.Node) error {
-	survives := false
+	stays := false
 	for i := 0; i+1 < len(current.Content); i += 2 {
-		survives = survives || lookUp(target, current.Content[i].Value) != nil
+		stays = stays || lookUp(target, current.Content[i].Value) != nil
 	}
-	if !survives || s.whole {
-		end := s.flowEnd(current)
-		if end < 0 {
-			return errUnclear
+	if stays && !s.whole {
+		before := len(s.changes)
+		if s.flowMembers(current, target) == nil {
+			return nil
 		}
-		text, err := s.inline(styled(target, current))
-		if err == nil {
-			s.replace(s.at(current), end, text)
-		}
-		return err
+		s.changes = s.changes[:before]
 	}
+	from, to := s.at(current), s.flowEnd(current)
+	if to < 0 || stays && s.mayComment(from, to) {
+		return errUnclear
+	}
+	text, err := s.inline(styled(target, current))
+	if err == nil {
+		s.replace(from, to, text)
+	}
+	return err
+}
+
+// flowMembers changes the members that differ in a map between braces of which something stays.
+func (s *splicer) flowMembers(current, target *yaml.Node) error {
+	comments := s.mayComment(s.at(current), s.flowEnd(current))
 	end := 0 // that of the value before
+	comma := true
 	for i := 0; i+1 < len(current.Content); i += 2 {
 		key, value := current.Content[i], current.Content[i+1]
 		from, before := s.at(key), end
@@ -317,6 +339,10 @@ func (s *splicer) flowMapping(current, target *yaml.Node) error {
 		}
 		wanted := lookUp(target, key.Value)
 		switch {
+		case wanted == nil && comments:
+			end = s.memberEnd(current, i, end)
+			comma = i+2 < len(current.Content)
+			s.replace(from, end, "")
 		case wanted == nil && i > 0:
 			s.replace(before, end, "")
 		case wanted == nil:
@@ -331,14 +357,37 @@ func (s *splicer) flowMapping(current, target *yaml.Node) error {
 			if err != nil {
 				return err
 			}
+			if s.at(value) == end && !strings.HasSuffix(strings.TrimRightFunc(s.source[from:end], isBlank), ":") { // a key alone
+				text = ": " + text
+			}
 			s.replace(s.at(value), end, text)
 		}
 	}
-	return s.flowAdd(current, target, end)
+	return s.flowAdd(current, target, end, comma)
 }
 
-// flowAdd adds the keys of the target that a map does not have behind its last value.
-func (s *splicer) flowAdd(current, target *yaml.Node, end int) error {
+// memberEnd is where a member of a map between braces ends whose value ends at a place: the comments in its last line are its
+// own, those in the lines behind are not.
+func (s *splicer) memberEnd(current *yaml.Node, i, end int) int {
+	if i+2 == len(current.Content) {
+		rest := s.source[end:]
+		if behind, found := strings.CutPrefix(strings.TrimLeftFunc(rest, isBlank), ","); found {
+			return end + len(rest) - len(behind)
+		}
+		return end
+	}
+	next := s.at(current.Content[i+2])
+	between := s.source[end:next]
+	if line := strings.IndexByte(between, '\n'); line >= 0 {
+		if comment := strings.IndexByte(between[line:], '#'); comment >= 0 {
+			return end + line + comment
+		}
+	}
+	return next
+}
+
+// flowAdd adds the keys of the target that a map does not have behind its last value, behind a comma unless there is one.
+func (s *splicer) flowAdd(current, target *yaml.Node, end int, comma bool) error {
 	key := current.Content[len(current.Content)-2]
 	before := s.source[s.lines[key.Line-1]:s.at(key)]
 	gap := " "
@@ -358,7 +407,11 @@ func (s *splicer) flowAdd(current, target *yaml.Node, end int) error {
 		if err != nil {
 			return err
 		}
-		s.replace(end, end, ","+gap+name+": "+text)
+		if comma {
+			name = "," + gap + name
+		}
+		s.replace(end, end, name+": "+text)
+		comma = true
 	}
 	return nil
 }
@@ -391,10 +444,13 @@ func (s *splicer) valueEnd(n *yaml.Node, limit int) int {
 
 // flowEnd is [splicer.valueEnd] of what stands between brackets, where a text without quotes may go on in the next line.
 func (s *splicer) flowEnd(n *yaml.Node) int {
-	if s.json || n.Kind != yaml.ScalarNode || n.Style != 0 || n.Value == "" {
+	if s.json || n.Kind != yaml.ScalarNode || n.Style != 0 {
 		return s.valueEnd(n, len(s.source))
 	}
 	from := s.at(n)
+	if n.Value == "" { // one that is not there
+		return from
+	}
 	text := s.source[from:]
 	return from + len(strings.TrimRightFunc(text[:unquoted(text)], isBlank))
 }
@@ -505,8 +561,11 @@ func oneLine(n *yaml.Node) *yaml.Node {
 	out := bare(n)
 	if n.Kind == yaml.ScalarNode {
 		out.Style = n.Style & (yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle)
-		if strings.ContainsAny(n.Value, lineBreaks) {
+		switch {
+		case strings.ContainsAny(n.Value, lineBreaks):
 			out.Style = yaml.DoubleQuotedStyle
+		case n.Value == "" && isNull(n):
+			out.Value = "null"
 		}
 		return out
 	}
@@ -553,16 +612,6 @@ func bare(n *yaml.Node) *yaml.Node {
 // pair writes a key and its value in lines of their own.
 func (s *splicer) pair(key, value *yaml.Node, indent int) (string, error) {
 	return encode(&yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{key, value}}, indent, s.end)
-}
-
-// value writes a value as the whole of a source.
-func (s *splicer) value(n *yaml.Node, indent int, isJSON bool) (string, error) {
-	if !isJSON {
-		return encode(n, indent, s.end)
-	}
-	var out bytes.Buffer
-	err := json.Indent(&out, appendJSON(nil, n), "", "  ")
-	return out.String(), err
 }
 
 // encode writes a value in lines so far indented.
