@@ -141,15 +141,15 @@ func (s *refProcesses) finish(ctx context.Context, dir string) (finished bool, e
 // unmoved returns the changes whose refs are where they were before, and all changes with where their refs are once those have
 // moved.
 func (s *refProcesses) unmoved(ctx context.Context, dir string, changes []repository.RefChange) (left, now []repository.RefChange, err error) {
-	out, err := s.runner.Output(ctx, dir, command.Git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/", "refs/tags/"), nil)
+	lines, err := listRefs(ctx, s.runner, dir, command.Git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/", "refs/tags/"))
 	if err != nil {
 		return nil, nil, err
 	}
 	at := map[string]git.ObjectID{}
-	for line := range strings.Lines(string(out)) {
-		id, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+	for _, line := range lines {
+		id, name, _ := strings.Cut(line, " ")
 		if at[name], err = git.ParseObjectID(id); err != nil {
-			return nil, nil, errs.Wrap(err, errs.ReasonRepositoryCorrupt, "the repository's refs cannot be read")
+			return nil, nil, errs.Wrap(err, errs.ReasonRepositoryCorrupt, refsUnreadable)
 		}
 	}
 	for _, c := range changes {

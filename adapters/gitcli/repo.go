@@ -135,13 +135,16 @@ func (s *Store) openRepo(ctx context.Context, id git.RepositoryID, dir string) (
 		}
 		r.ownPolicy.Store(&policy)
 	}
+	refs, tags, err := loadUnpeeled(ctx, s.runner, dir)
+	if err != nil {
+		return nil, err
+	}
 	reader, err := s.pool.Open(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
 	r.objects = &objects{repository: s.opened.Add(1), format: format, cache: s.cache, reader: reader}
-	refs, err := loadRefs(ctx, s.runner, dir, r.objects)
-	if err != nil {
+	if err := addTags(ctx, refs, r.objects, tags); err != nil {
 		reader.Close(err)
 		return nil, err
 	}

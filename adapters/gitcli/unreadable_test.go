@@ -52,7 +52,7 @@ func TestWhatCannotBeReadAtTheStartKeepsNoOtherRepositoryFromBeingServed(t *test
 	}{
 		"the repository":                 {func(_, shop string) string { return shop }, errs.ReasonUnsafeRepository, true},
 		"its metadata":                   {func(_, shop string) string { return filepath.Join(shop, "gitstore.json") }, errs.ReasonUnsafeRepository, true},
-		"a directory in it":              {func(_, shop string) string { return filepath.Join(shop, "objects", "pack") }, errs.ReasonInternal, false},
+		"a directory in it":              {func(_, shop string) string { return filepath.Join(shop, "objects", "pack") }, errs.ReasonUnsafeRepository, false},
 		"the directory it is in":         {func(_, shop string) string { return filepath.Dir(shop) }, errs.ReasonUnsafeRepository, true},
 		"the directory above that":       {func(_, shop string) string { return filepath.Dir(filepath.Dir(shop)) }, errs.ReasonUnsafeRepository, true},
 		"what is left of another one":    {func(root, _ string) string { return filepath.Join(root, "tmp", "delete-1") }, "", false},

@@ -3,6 +3,7 @@ package gitcli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -477,7 +478,8 @@ func (w *writer) moveRefsSurely(ctx context.Context, d *draft, together bool, st
 		if err = w.moveRefs(ctx, d, together, stored); err == nil {
 			return moved, nil
 		}
-		switch done = w.outcome(ctx, d, together); done {
+		var unread error
+		switch done, unread = w.outcome(ctx, d, together); done {
 		case untouched:
 			if err := dropIntent(w.repo.dir); err != nil {
 				return unknown, err
@@ -488,7 +490,7 @@ func (w *writer) moveRefsSurely(ctx context.Context, d *draft, together bool, st
 			continue
 		case unknown:
 			if !together {
-				return unknown, err
+				return unknown, cmp.Or(unread, err)
 			}
 			finished, failure := w.repo.store.refs.finish(ctx, w.repo.dir)
 			if failure != nil || !finished {
@@ -537,16 +539,17 @@ const (
 	moved
 )
 
-// outcome clears the locks that a killed process left, reads the refs, and compares them with the transaction.
-func (w *writer) outcome(ctx context.Context, d *draft, together bool) outcome {
+// outcome clears the locks that a killed process left, reads the refs, and compares them with the transaction. It fails with why
+// they cannot be read.
+func (w *writer) outcome(ctx context.Context, d *draft, together bool) (outcome, error) {
 	logger := w.repo.store.logger
 	if err := removeRefLocks(w.repo.dir); err != nil {
 		logger.ErrorContext(ctx, "ref locks cannot be removed", "repository", w.repo.id.String(), "error", err)
 	}
 	refs, err := loadRefs(ctx, w.repo.store.runner, w.repo.dir, w.repo.objects)
 	if err != nil {
-		logger.ErrorContext(ctx, "refs cannot be read", "repository", w.repo.id.String(), "error", err)
-		return unknown
+		logger.ErrorContext(ctx, "refs cannot be read", "repository", w.repo.id.String(), "error", err, "cause", errors.Unwrap(err))
+		return unknown, err
 	}
 	changes := netChanges(d.changes)
 	var made []repository.RefChange
@@ -562,17 +565,17 @@ func (w *writer) outcome(ctx context.Context, d *draft, together bool) outcome {
 	}
 	switch {
 	case len(made) == len(changes):
-		return moved
+		return moved, nil
 	case len(made) > 0 && together: // the intent says which are left
-		return unknown
+		return unknown, nil
 	case len(made) > 0:
 		w.leave(ctx, made)
-		return unknown
+		return unknown, nil
 	}
 	if elsewhere {
 		w.adopt(ctx, &refs)
 	}
-	return untouched
+	return untouched, nil
 }
 
 // adopt shows refs that somebody else has moved, and has it told.
