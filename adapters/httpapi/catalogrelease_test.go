@@ -96,9 +96,9 @@ func TestAReleaseThatNobodyValidatedIsNotRolledBackTo(t *testing.T) {
 
 func TestAReleaseIsRepeatedForOneRequestAlone(t *testing.T) {
 	w := openShop(t, soundShop())
-	const id = `,"request_id":"6f9619ff-8b86-d011-b42d-00cf4fc964ff"`
-	for version, more := range map[string]string{"1.0.0": "", "1.1.0": `,"changes":[{"action":"patch","kind":"Product","id":"a","document":{"price":"9.00"}}]`} {
-		body := `{"version":"` + version + `"` + more + id + "}"
+	const of0, of1 = `,"request_id":"6f9619ff-8b86-d011-b42d-00cf4fc964f0"`, `,"request_id":"6f9619ff-8b86-d011-b42d-00cf4fc964f1"`
+	for version, more := range map[string]string{"1.0.0": of0, "1.1.0": `,"changes":[{"action":"patch","kind":"Product","id":"a","document":{"price":"9.00"}}]` + of1} {
+		body := `{"version":"` + version + `"` + more + "}"
 		first := w.post(releases, body).wants(http.StatusCreated).json()
 		w.patch(shopCatalog+"/products/b", `{"title":"After `+version+`"}`).wants(http.StatusOK)
 		head := w.head()
@@ -109,6 +109,32 @@ func TestAReleaseIsRepeatedForOneRequestAlone(t *testing.T) {
 		w.post(releases, strings.Replace(body, `"version"`, `"message":"Another","version"`, 1)).problem(http.StatusConflict, "REQUEST_ID_REUSED")
 		w.post(releases, `{"version":"`+version+`"}`).problem(http.StatusConflict, "REF_EXISTS").field("version")
 	}
+}
+
+func TestARequestIDIsThatOfOneReleaseAlone(t *testing.T) {
+	w := openShop(t, soundShop())
+	request := func(n int) string { return fmt.Sprintf(`"request_id":"6f9619ff-8b86-d011-b42d-00cf4fc964f%d"`, n) }
+	const deletes = `"changes":[{"action":"delete","kind":"Note","id":"n1"}],`
+	w.post(releases, `{"version":"1.0.0",`+request(0)+`}`).wants(http.StatusCreated)
+	w.post(releases, `{"version":"1.1.0",`+deletes+request(1)+`}`).wants(http.StatusCreated)
+	w.post(releases+"/1.0.0/rollback", `{"version":"1.2.0",`+request(2)+`}`).wants(http.StatusCreated)
+	w.patch(shopCatalog+"/products/a?request_id=6f9619ff-8b86-d011-b42d-00cf4fc964f3", `{"price":"9.00"}`).wants(http.StatusOK)
+	for body, path := range map[string]string{
+		`{"version":"2.0.0",` + request(0) + `}`:                                                             releases,
+		`{"version":"2.0.0",` + request(1) + `}`:                                                             releases,
+		`{"version":"2.0.0",` + deletes + request(1) + `}`:                                                   releases,
+		`{"version":"1.1.0","changes":[{"action":"delete","kind":"Note","id":"nobody"}],` + request(1) + `}`: releases,
+		`{"version":"2.0.0",` + request(2) + `}`:                                                             releases,
+		`{"version":"2.0.1",` + request(2) + `}`:                                                             releases + "/1.0.0/rollback",
+		`{"version":"2.0.2",` + request(0) + `}`:                                                             releases + "/1.0.0/rollback",
+		`{"version":"2.0.0",` + deletes + request(3) + `}`:                                                   releases,
+	} {
+		w.post(path, body).problem(http.StatusConflict, "REQUEST_ID_REUSED").field("request_id")
+	}
+	if got := w.get(releases).items("version"); strings.Join(got, " ") != "1.2.0 1.1.0 1.0.0" {
+		t.Errorf("the releases are %q", got)
+	}
+	w.post(releases, `{"version":"2.0.0",`+request(4)+`}`).wants(http.StatusCreated)
 }
 
 func TestAReleaseOfAnInvalidDocumentIsRefusedAndSaysWhy(t *testing.T) {

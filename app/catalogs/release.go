@@ -39,7 +39,8 @@ type ReleaseResult struct {
 }
 
 // Release makes an annotated tag of a catalog that nothing is wrong with, and before it a commit if there are changes: both
-// become visible at once, or nothing happens. With a request id a retry returns the first release. It fails with
+// become visible at once, or nothing happens. With a request id a retry returns the first release, and one of another version is
+// refused with REQUEST_ID_REUSED, as far as that release is one of the highest 1000. It fails with
 // INVALID_DOCUMENT as an [*InvalidDocumentsError] for any problem that the catalog has; INVALID_ARGUMENT for what is no
 // version; REF_EXISTS if there is a release of that version; and as [Follower.Write] and [ports.Committer.PublishRelease] do.
 func (f *Follower) Release(ctx context.Context, id git.RepositoryID, r Release) (ReleaseResult, error) {
@@ -119,9 +120,37 @@ func (d *desk) release(ctx context.Context, r Release) (ports.ReleaseResult, err
 		}
 		result, err := d.publish(ctx, base, tag, r)
 		if made != nil || !errs.Is(err, errs.ReasonRefMoved) || r.Commit.ExpectedHead.IsSet() || attempt == maxAttempts {
-			return result, err
+			return result, d.orReused(ctx, r, made, err)
 		}
 	}
+}
+
+// orReused returns why a release is refused: for its request id, if that is of a release or a commit that was made. What was made
+// once is not refused when it is made again on the same.
+func (d *desk) orReused(ctx context.Context, r Release, made *ports.TagInfo, err error) error {
+	if r.Commit.RequestID == "" || err == nil || !isRefusal(err) || errs.Is(err, errs.ReasonRequestIDReused) {
+		return err
+	}
+	if made != nil {
+		return reusedFor(r.Commit.RequestID, made.Ref.Name)
+	}
+	if len(r.Changes) == 0 {
+		return err
+	}
+	_, committed, lost := d.baseOfRequest(ctx, r.Commit)
+	switch {
+	case lost != nil:
+		return lost
+	case committed:
+		return reusedFor(r.Commit.RequestID, r.Commit.Branch)
+	}
+	return err
+}
+
+// reusedFor refuses a request id that something else was made for on a ref.
+func reusedFor(requestID string, ref git.RefName) error {
+	return errs.InvalidField(errs.ReasonRequestIDReused, "request_id", "request id %q was used for a different request, on %q: take a new one", requestID, ref.Short()).
+		WithMeta(errs.MetaRef, ref.String())
 }
 
 func parseVersion(s string) (version.Version, error) {
@@ -159,12 +188,13 @@ func ofVersion(v version.Version) ports.LatestTagQuery {
 }
 
 // madeBefore returns the release of a version that was made for the same request, nil if there is no release of it. It fails
-// with REF_EXISTS if there is another.
+// with REF_EXISTS if there is another, and with REQUEST_ID_REUSED if one of the highest releases was made for the request that has
+// another version.
 func (d *desk) madeBefore(ctx context.Context, v version.Version, requestID string) (*ports.TagInfo, error) {
 	tag, err := d.feed.repo.LatestTag(ctx, ofVersion(v))
 	switch {
 	case errs.Is(err, errs.ReasonRefNotFound):
-		return nil, nil //nolint:nilnil // there is none
+		return nil, d.unused(ctx, requestID)
 	case err != nil:
 		return nil, err
 	case requestID != "" && tag.Annotated != nil && rules.RequestIDOf(tag.Annotated) == requestID:
@@ -172,6 +202,23 @@ func (d *desk) madeBefore(ctx context.Context, v version.Version, requestID stri
 	}
 	return nil, errs.New(errs.ReasonRefExists, fmt.Sprintf("version %s is released as the tag %q: choose a higher one", v, tag.Ref.Name.Short()),
 		errs.MetaField, "version", errs.MetaRef, tag.Ref.Name.String(), errs.MetaActual, tag.Ref.Target.String())
+}
+
+// unused fails with REQUEST_ID_REUSED if one of the highest [ports.MaxPageSize] releases was made for a request.
+func (d *desk) unused(ctx context.Context, requestID string) error {
+	if requestID == "" {
+		return nil
+	}
+	tags, err := d.feed.repo.ListTags(ctx, ports.Page{Size: ports.MaxPageSize})
+	if err != nil {
+		return err
+	}
+	for _, tag := range tags.Items {
+		if tag.Annotated != nil && rules.RequestIDOf(tag.Annotated) == requestID {
+			return reusedFor(requestID, tag.Ref.Name)
+		}
+	}
+	return nil
 }
 
 // released is the catalog that is released, or that the changes are made on.
