@@ -17,11 +17,11 @@ import (
 )
 
 var (
-	// errLinks is why a push is refused that brings what commits over the API cannot bring either.
+	// errLinks is why a ref is refused that brings what commits over the API cannot bring either.
 	errLinks = errs.New(errs.ReasonInvalidMode, "symbolic links and submodules are not taken here")
-	// errDeep is why a push is refused that brings files which could not be asked for.
+	// errDeep is why a ref is refused that brings files which could not be asked for.
 	errDeep = errs.New(errs.ReasonInvalidPath, "paths are taken of 64 components and 4096 bytes at most")
-	// errWide is why a push is refused that brings a directory which would cost its readers too much.
+	// errWide is why a ref is refused that brings a directory which would cost its readers too much.
 	errWide = errs.New(errs.ReasonPackTooLarge, fmt.Sprintf("directories are taken of %d entries at most: use several", git.MaxTreeEntries))
 )
 
@@ -35,43 +35,93 @@ const (
 	// maxBases is with how many of its parents a merge is compared, and with how many others in its place a tree that comes again
 	// and again. What it has of more of them counts as brought.
 	maxBases = 16
+	// maxTreeChecks is how often the trees of a push are looked at, each time without those of the refs at fault that were found before.
+	maxTreeChecks = 4
 )
 
-// checkTrees refuses a push that brings paths which are too long or too deep to be read, directories of too many entries and,
-// if it may bring no links, symbolic links and submodules: whoever checks them out may be led elsewhere. It looks at every commit that comes, not at
-// where the refs will be alone, and of it at what differs from its parents: merges are held to what none of them has. Each tree
-// that comes is read once where none lies at several depths or takes the place of several others, and a few times at most, so
-// directories that are named again and again cost nothing.
+// checkTrees refuses the refs that bring paths which are too long or too deep to be read, directories of too many entries and,
+// if the push may bring no links, symbolic links and submodules: whoever checks them out may be led elsewhere. It looks at every commit
+// that comes, not at where the refs will be alone, and of it at what differs from its parents: merges are held to what none of them has.
+// Each tree that comes is read once where none lies at several depths or takes the place of several others, and a few times at most, so
+// directories that are named again and again cost nothing. A tree that several commits bring is held against the first of them alone:
+// so after refs were refused the others are looked at anew, without them.
 func (p *push) checkTrees(ctx context.Context, q *quarantine, links bool) error {
 	if q == nil {
 		return nil
 	}
 	trees := *q.objects
 	trees.cache, trees.maxEntries = newObjectCache(treeCache), git.MaxTreeEntries
-	check := &treeCheck{ctx: ctx, commits: q.objects, trees: &trees, links: links, seed: maphash.MakeSeed(), seen: map[git.ObjectID]looks{}}
+	check := &treeCheck{ctx: ctx, commits: q.objects, trees: &trees, links: links, seed: maphash.MakeSeed()}
+	for left := maxTreeChecks; left > 0; left-- {
+		var ids []git.ObjectID
+		for _, c := range p.req.commands {
+			if c.refused == nil && !c.update.New.IsZero() {
+				ids = append(ids, c.update.New)
+			}
+		}
+		if len(ids) == 0 {
+			break
+		}
+		check.seen, check.faults = map[git.ObjectID]looks{}, map[git.ObjectID]error{}
+		if err := check.reach(p.repo.store.runner, q, ids); err != nil {
+			return err
+		}
+		if len(check.faults) == 0 {
+			break
+		}
+		if err := p.blame(ctx, q, check.faults, left == 1); err != nil {
+			return err
+		}
+	}
+	if more := check.total - len(check.told); more > 0 {
+		check.told = append(check.told, fmt.Sprintf("... and %d more", more))
+	}
+	p.reply.say(check.told...)
+	return nil
+}
+
+// blame refuses the commands that lead to commits at fault and, if it is the last time, the others.
+func (p *push) blame(ctx context.Context, q *quarantine, faults map[git.ObjectID]error, last bool) error {
+	var others error
+	for i := range p.req.commands {
+		c := &p.req.commands[i]
+		if c.refused != nil || c.update.New.IsZero() {
+			continue
+		}
+		commit, _, err := q.objects.Peel(ctx, c.update.New)
+		if err != nil {
+			return err
+		}
+		if c.refused = faults[commit]; c.refused != nil {
+			others = errs.New(errs.ReasonOf(c.refused), "other refs of the push bring what is not taken here: push this one by itself")
+		}
+	}
+	for i := range p.req.commands {
+		if c := &p.req.commands[i]; last && c.refused == nil && !c.update.New.IsZero() {
+			c.refused = others
+		}
+	}
+	return nil
+}
+
+// reach looks at all that the ids lead to and the refs of the repository do not.
+func (t *treeCheck) reach(runner *command.Runner, q *quarantine, ids []git.ObjectID) error {
 	var some []git.ObjectID
 	commits := &lineWriter{each: func(line string) error {
 		id, err := git.ParseObjectID(line)
 		if some = append(some, id); err != nil || len(some) < maxAhead {
 			return err
 		}
-		err = check.look(some)
+		err = t.look(some)
 		some = some[:0]
 		return err
 	}}
 	// Parents come first: what a commit has of them was looked at.
-	err := p.repo.store.runner.Exchange(ctx, q.dir, command.Git("rev-list", "--stdin", "--topo-order", "--reverse").Bounded(), q.news(p.newIDs()), commits)
-	if err == nil {
-		err = check.look(some)
-	}
-	if err != nil || check.refused == nil {
+	err := runner.Exchange(t.ctx, q.dir, command.Git("rev-list", "--stdin", "--topo-order", "--reverse").Bounded(), q.news(ids), commits)
+	if err != nil {
 		return err
 	}
-	if more := check.total - len(check.told); more > 0 {
-		check.told = append(check.told, fmt.Sprintf("... and %d more", more))
-	}
-	p.reply.say(check.told...)
-	return check.refused
+	return t.look(some)
 }
 
 // treeCheck looks at commits.
@@ -85,10 +135,10 @@ type treeCheck struct {
 	// seen are the trees that have been, and will be, looked at.
 	seen map[git.ObjectID]looks
 	seed maphash.Seed
-	// refused is why the push is, and told are the first of total reasons.
-	refused error
-	told    []string
-	total   int
+	// faults are what is wrong with commits or with what they go on from, and told are the first of total reasons.
+	faults map[git.ObjectID]error
+	told   []string
+	total  int
 }
 
 // place is where a tree lies in a commit. A push may have a million.
@@ -161,11 +211,13 @@ func (t *treeCheck) look(ids []git.ObjectID) error {
 	if err := t.commits.fetch(t.ctx, ids); err != nil {
 		return err
 	}
-	for _, id := range ids {
+	parents := make([][]git.ObjectID, len(ids))
+	for i, id := range ids {
 		c, err := t.commits.Commit(t.ctx, id)
 		if err != nil {
 			return err
 		}
+		parents[i] = c.Parents
 		root := place{commit: new(id), tree: c.Tree}
 		for _, id := range c.Parents[:min(len(c.Parents), maxBases)] {
 			parent, err := t.commits.Commit(t.ctx, id)
@@ -192,7 +244,21 @@ func (t *treeCheck) look(ids []git.ObjectID) error {
 			}
 		}
 	}
+	if len(t.faults) > 0 {
+		t.inherit(ids, parents)
+	}
 	return nil
+}
+
+// inherit has commits at fault that go on from others which are.
+func (t *treeCheck) inherit(ids []git.ObjectID, parents [][]git.ObjectID) {
+	for i, id := range ids {
+		for _, parent := range parents[i] {
+			if why := t.faults[parent]; why != nil && t.faults[id] == nil {
+				t.faults[id] = why
+			}
+		}
+	}
 }
 
 // come keeps a place to be looked at, unless all that could be found there was found.
@@ -297,8 +363,8 @@ func linkOf(e git.TreeEntry) string {
 }
 
 func (t *treeCheck) refuse(commit git.ObjectID, why error, what string) {
-	if t.refused == nil {
-		t.refused = why
+	if t.faults[commit] == nil {
+		t.faults[commit] = why
 	}
 	t.total++
 	if len(t.told) < maxComplaints {

@@ -421,6 +421,64 @@ func TestSymbolicLinksAndSubmodulesAreNotPushed(t *testing.T) {
 	require.Contains(t, report, "ok refs/heads/main\n")
 }
 
+func TestARefIsTakenThoughAnotherOfThePushBringsWhatIsNotTaken(t *testing.T) {
+	p := &handmade{}
+	file := p.add(git.BlobObject, "x")
+	with := p.tree(git.TreeEntry{Name: "a", Mode: git.ModeRegular, ID: file}, git.TreeEntry{Name: "up", Mode: git.ModeSymlink, ID: file})
+	wideTree := p.tree(wide(file, git.MaxTreeEntries+1)...)
+	first := p.commit(p.tree(git.TreeEntry{Name: "a", Mode: git.ModeRegular, ID: file}))
+	plain := p.commit(p.tree(git.TreeEntry{Name: "b", Mode: git.ModeRegular, ID: file}), first)
+	link := p.commit(with, first)
+	late := p.commit(p.tree(git.TreeEntry{Name: "c", Mode: git.ModeRegular, ID: file}), link)
+	same := p.commit(with, plain) // what is wrong with it is found before, at another commit
+	same = p.commit(p.within(with, 1, "e"), same)
+	crowded := p.commit(wideTree, first)
+	deep := p.commit(p.within(with, 70, "d"), first)
+	tag := p.add(git.TagObject, string((&git.Tag{Target: late, TargetType: git.CommitObject, Name: "t", Tagger: git.Signature{Name: "A", Email: "a@example.com", When: time.Unix(1_700_000_000, 0)}, Message: "t\n"}).Encode()))
+	moves := []string{
+		move("refs/heads/plain", git.ObjectID{}, plain), move("refs/heads/link", git.ObjectID{}, link), move("refs/heads/late", git.ObjectID{}, late),
+		move("refs/heads/same", git.ObjectID{}, same), move("refs/heads/crowded", git.ObjectID{}, crowded), move("refs/heads/deep", git.ObjectID{}, deep),
+		move("refs/tags/late", git.ObjectID{}, tag), move("refs/heads/first", git.ObjectID{}, first),
+	}
+	s := newPushShop(t, gitcli.Options{})
+	_, report := s.push(p.pack(), "", slices.Clone(moves)...)
+	const links, paths, entries = "symbolic links and submodules are not taken here", "paths are taken of 64 components and 4096 bytes at most", "directories are taken of 50000 entries at most: use several"
+	for ref, want := range map[string]string{"heads/link": links, "heads/late": links, "heads/same": links, "heads/crowded": entries, "heads/deep": paths, "tags/late": links} {
+		require.Contains(t, report, "ng refs/"+ref+" "+want+"\n")
+		require.False(t, s.has("refs/"+ref), ref)
+	}
+	for _, ref := range []string{"heads/plain", "heads/first"} {
+		require.Contains(t, report, "ok refs/"+ref+"\n")
+		require.True(t, s.has("refs/"+ref), ref)
+	}
+
+	s = newPushShop(t, gitcli.Options{})
+	_, report = s.push(p.pack(), "atomic", slices.Clone(moves)...)
+	require.NotContains(t, report, "ok refs/")
+	require.Contains(t, report, "ng refs/heads/link "+links+"\n")
+	require.False(t, s.has("refs/heads/plain"))
+}
+
+// Each time the trees are looked at, one more of such commits is found.
+func TestWhichOfManyRefsAreAtFaultIsFoundOutAFewTimes(t *testing.T) {
+	p := &handmade{}
+	file := p.add(git.BlobObject, "x")
+	with := p.tree(git.TreeEntry{Name: "up", Mode: git.ModeSymlink, ID: file})
+	moves := []string{move("refs/heads/plain", git.ObjectID{}, p.commit(p.tree(git.TreeEntry{Name: "a", Mode: git.ModeRegular, ID: file})))}
+	for i := range 10 {
+		other := p.add(git.BlobObject, fmt.Sprint(i))
+		head := p.commit(p.tree(git.TreeEntry{Name: "d", Mode: git.ModeDirectory, ID: with}, git.TreeEntry{Name: "z", Mode: git.ModeRegular, ID: other}))
+		moves = append(moves, move(fmt.Sprintf("refs/heads/%d", i), git.ObjectID{}, head))
+	}
+	s := newPushShop(t, gitcli.Options{})
+	_, report := s.push(p.pack(), "", slices.Clone(moves)...)
+	require.Equal(t, 4, strings.Count(report, " symbolic links and submodules are not taken here\n"))
+	require.Equal(t, 7, strings.Count(report, " other refs of the push bring what is not taken here: push this one by itself\n"))
+	require.NotContains(t, report, "ok refs/")
+	_, report = s.push(p.pack(), "", moves[0])
+	require.Contains(t, report, "ok refs/heads/plain\n")
+}
+
 // handmade is a pack that no git would make.
 type handmade struct {
 	bytes.Buffer
