@@ -35,6 +35,8 @@ type call struct {
 	// query holds parameters that are declared and of their type.
 	query url.Values
 	body  *body
+	// hold is what the JSON of the body takes.
+	hold jsonHold
 	// duplex reports that the answer may go out while the body still comes in.
 	duplex bool
 	// receipt is of the call of the store that the whole answer is at least as new as; nil if there was none.

@@ -192,7 +192,7 @@ func (a *api) createRelease(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.openJSON(maxChangesJSON, "commit the changes before the release"); err != nil {
+	if err := c.openWhole(maxChangesJSON, "commit the changes before the release"); err != nil {
 		return err
 	}
 	var in newReleaseJSON

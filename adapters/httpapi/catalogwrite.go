@@ -272,7 +272,7 @@ func (c *call) documentCommit() (req ports.CommitFiles, err error) {
 
 // readDocument reads the body into a change.
 func (c *call) readDocument(change *catalogs.DocumentChange, l documentList) error {
-	if err := c.openJSON(maxDocumentJSON, "a document has 1 MiB at most"); err != nil {
+	if err := c.openWhole(maxDocumentJSON, "a document has 1 MiB at most"); err != nil {
 		return err
 	}
 	raw, err := io.ReadAll(c.body)
@@ -478,7 +478,7 @@ func (a *api) changeDocuments(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.openJSON(maxChangesJSON, "make several commits"); err != nil {
+	if err := c.openWhole(maxChangesJSON, "make several commits"); err != nil {
 		return err
 	}
 	var in changesJSON

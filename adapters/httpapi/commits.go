@@ -105,7 +105,7 @@ func (a *api) createCommit(c *call) error {
 	if err := c.openJSON(a.opts.MaxBody, "make several commits, or have the operator raise the limit"); err != nil {
 		return err
 	}
-	stream := newCommitStream(c.body, a.opts)
+	stream := newCommitStream(c.body, a.opts, &c.hold)
 	req, err := stream.header()
 	if err != nil {
 		return c.body.blame(err)

@@ -2,11 +2,9 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -22,7 +20,7 @@ const (
 	// smallActions is how many bytes of actions are kept even if branch and message came before them, so that a small
 	// commit may have its members in any order.
 	smallActions = 1 << 20
-	// maxActionOverhead is what an action may take besides its content.
+	// maxActionOverhead is what an action may take besides its content: two paths of 4096 bytes, escaped in full, fit.
 	maxActionOverhead = 64 << 10
 )
 
@@ -34,12 +32,15 @@ const (
 // after the commit was begun would come too late.
 type commitStream struct {
 	opts Options
-	src  *lookahead
-	dec  *jsontext.Decoder
+	hold *jsonHold
+	// contents takes them out of what src gives to dec.
+	contents *contentReader
+	src      *lookahead
+	dec      *jsontext.Decoder
 	// members are the members other than actions, as a JSON object that is not closed.
 	members bytes.Buffer
 	// kept are actions that were read along with the header.
-	kept []jsontext.Value
+	kept []rawAction
 	// begun reports that the array of actions has come, and open that it was not read to its end.
 	begun, open bool
 	count       int
@@ -47,11 +48,33 @@ type commitStream struct {
 	failure error
 }
 
-func newCommitStream(body io.Reader, opts Options) *commitStream {
-	src := &lookahead{source: body}
+// rawAction is an action as it came, without its contents, of which it should have one at most.
+type rawAction struct {
+	json     jsontext.Value
+	contents []*heldContent
+}
+
+func (a rawAction) size() (size int64) {
+	size = int64(len(a.json))
+	for _, c := range a.contents {
+		size += c.size
+	}
+	return size
+}
+
+func (a rawAction) release() {
+	for _, c := range a.contents {
+		c.release()
+	}
+}
+
+// newCommitStream counts in hold what it keeps of the body; the caller releases it.
+func newCommitStream(body io.Reader, opts Options, hold *jsonHold) *commitStream {
+	contents := &contentReader{source: body, hold: hold, limit: maxHeader, exceeded: memberTooLong("")}
+	src := &lookahead{source: contents, hold: hold}
 	// What is read here is read again, strictly; to remember every name of an unbounded object would cost memory.
 	src.dec = jsontext.NewDecoder(src, jsontext.AllowDuplicateNames(true))
-	return &commitStream{opts: opts, src: src, dec: src.dec}
+	return &commitStream{opts: opts, hold: hold, contents: contents, src: src, dec: src.dec}
 }
 
 // header reads up to the point where all but the actions is known. It fails with INVALID_ARGUMENT, INVALID_REF_NAME,
@@ -80,10 +103,10 @@ func (s *commitStream) header() (ports.CommitFiles, error) {
 func (s *commitStream) begin() error {
 	if s.dec.PeekKind() == '{' {
 		_, err := s.dec.ReadToken()
-		return jsonError("", err)
+		return s.jsonError(err)
 	}
 	if _, err := s.dec.ReadToken(); err != nil {
-		return jsonError("", err)
+		return s.jsonError(err)
 	}
 	return errs.New(errs.ReasonInvalidArgument, "the body has to be a JSON object")
 }
@@ -92,7 +115,7 @@ func (s *commitStream) begin() error {
 func (s *commitStream) member() (bool, error) {
 	name, err := s.dec.ReadToken()
 	if err != nil {
-		return false, jsonError("", err)
+		return false, s.jsonError(err)
 	}
 	if name.Kind() == '}' {
 		return false, s.end()
@@ -105,7 +128,7 @@ func (s *commitStream) member() (bool, error) {
 	defer s.src.allow(maxHeader, memberTooLong(""))
 	value, err := s.dec.ReadValue()
 	if err != nil {
-		return false, jsonError("", err)
+		return false, s.jsonError(err)
 	}
 	return true, s.addMember(key, value)
 }
@@ -113,6 +136,10 @@ func (s *commitStream) member() (bool, error) {
 func (s *commitStream) addMember(name string, value jsontext.Value) error {
 	if s.members.Len()+len(name)+len(value) > maxHeader {
 		return memberTooLong(name)
+	}
+	// Their text, and then their values.
+	if err := s.hold.take(2 * int64(len(name)+len(value))); err != nil {
+		return err
 	}
 	separator := byte(',')
 	if s.members.Len() == 0 {
@@ -138,6 +165,16 @@ func (s *commitStream) end() error {
 	case errors.Is(err, io.EOF):
 		return nil
 	}
+	return s.jsonError(err)
+}
+
+// jsonError is [jsonError] of what the decoder found, as far behind the beginning of the body as it is there.
+func (s *commitStream) jsonError(err error) error {
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		moved := *e
+		moved.ByteOffset += s.contents.removed
+		err = &moved
+	}
 	return jsonError("", err)
 }
 
@@ -160,7 +197,7 @@ func (s *commitStream) keepActions() error {
 		return errs.InvalidField(errs.ReasonInvalidArgument, "actions", `"actions" has to be an array`)
 	}
 	if _, err := s.dec.ReadToken(); err != nil {
-		return jsonError("", err)
+		return s.jsonError(err)
 	}
 	h, err := s.parseMembers()
 	if err != nil {
@@ -172,13 +209,17 @@ func (s *commitStream) keepActions() error {
 	}
 	for {
 		action, err := s.nextAction(!known, room)
-		if err != nil || action == nil {
+		if err != nil || action.json == nil {
 			return err
 		}
-		room -= int64(len(action))
+		room -= action.size()
 		switch {
 		case room >= 0:
-			s.kept = append(s.kept, action.Clone())
+			if err := s.hold.take(int64(len(action.json))); err != nil {
+				return err
+			}
+			action.json = action.json.Clone()
+			s.kept = append(s.kept, action)
 		case !known:
 			return headerLate(s.opts.MaxBufferedActions)
 		default: // nothing more is read before it is used, so it need not be copied
@@ -188,22 +229,32 @@ func (s *commitStream) keepActions() error {
 	}
 }
 
-// nextAction reads an action, nil at the end of the array. If the header has yet to come, it may take up to room bytes.
-func (s *commitStream) nextAction(headerless bool, room int64) (jsontext.Value, error) {
-	s.src.allow(2*s.opts.MaxActionContent+maxActionOverhead, tooLong("an action", 2*s.opts.MaxActionContent+maxActionOverhead, "actions"))
-	if headerless && room < s.src.limit {
-		s.src.limit, s.src.exceeded = room, headerLate(s.opts.MaxBufferedActions)
+// nextAction reads an action; at the end of the array it has no JSON. If the header has yet to come, it may take up to room bytes.
+func (s *commitStream) nextAction(headerless bool, room int64) (rawAction, error) {
+	s.contents.at = s.count
+	s.contents.allow(s.opts.MaxActionContent, contentTooLong(s.count, s.opts.MaxActionContent))
+	s.src.allow(maxActionOverhead, errs.InvalidField(errs.ReasonBodyTooLarge, "actions",
+		"an action takes more than %d bytes besides its content: leave out what is not needed", maxActionOverhead))
+	if headerless {
+		late := headerLate(s.opts.MaxBufferedActions)
+		if room < s.contents.limit {
+			s.contents.allow(room, late)
+		}
+		if room < s.src.limit {
+			s.src.allow(room, late)
+		}
 	}
 	defer s.src.allow(maxHeader, memberTooLong(""))
+	defer s.contents.allow(maxHeader, memberTooLong(""))
 	if s.dec.PeekKind() == ']' {
 		_, err := s.dec.ReadToken()
-		return nil, jsonError("", err)
+		return rawAction{}, s.jsonError(err)
 	}
 	action, err := s.dec.ReadValue()
 	if s.count++; s.count > ports.MaxActions {
-		return nil, errs.InvalidField(errs.ReasonTooManyActions, "actions", "a commit has at most %d actions: make several", ports.MaxActions)
+		return rawAction{}, errs.InvalidField(errs.ReasonTooManyActions, "actions", "a commit has at most %d actions: make several", ports.MaxActions)
 	}
-	return action, jsonError("", err)
+	return rawAction{action, s.contents.take()}, s.jsonError(err)
 }
 
 func headerLate(limit int64) error {
@@ -214,14 +265,14 @@ func headerLate(limit int64) error {
 // changes yields the actions as changes, each read when it is asked for.
 func (s *commitStream) changes(yield func(git.Change, error) bool) {
 	for i, action := range s.kept {
-		s.kept[i] = nil
+		s.kept[i] = rawAction{}
 		if !s.yield(yield, i, action) {
 			return
 		}
 	}
 	for s.open {
 		action, err := s.nextAction(false, 0)
-		if err == nil && action == nil {
+		if err == nil && action.json == nil {
 			s.open = false
 			err = s.closing()
 		}
@@ -244,7 +295,8 @@ func (s *commitStream) blame(err error) error {
 	return err
 }
 
-func (s *commitStream) yield(yield func(git.Change, error) bool, i int, action jsontext.Value) bool {
+func (s *commitStream) yield(yield func(git.Change, error) bool, i int, action rawAction) bool {
+	defer action.release()
 	change, err := s.change(fmt.Sprintf("actions[%d]", i), action)
 	if err != nil {
 		s.failure = err
@@ -258,7 +310,7 @@ func (s *commitStream) yield(yield func(git.Change, error) bool, i int, action j
 func (s *commitStream) closing() error {
 	name, err := s.dec.ReadToken()
 	if err != nil {
-		return jsonError("", err)
+		return s.jsonError(err)
 	}
 	if name.Kind() == '}' {
 		return s.end()
@@ -268,17 +320,17 @@ func (s *commitStream) closing() error {
 }
 
 // change reads one action; at names it in errors.
-func (s *commitStream) change(at string, raw jsontext.Value) (git.Change, error) {
+func (s *commitStream) change(at string, raw rawAction) (git.Change, error) {
 	var in actionJSON
-	if err := json.Unmarshal(raw, &in, strict); err != nil {
+	if err := json.Unmarshal(raw.json, &in, strict); err != nil {
 		return git.Change{}, jsonError(at, err)
 	}
 	change, err := in.change(at)
 	if err != nil {
 		return git.Change{}, err
 	}
-	if change.Size > s.opts.MaxActionContent {
-		return git.Change{}, tooLong("the content of "+at, s.opts.MaxActionContent, at)
+	for _, c := range raw.contents {
+		change.Content, change.Size = c.reader(), c.size
 	}
 	return change, errs.InField(change.Validate(), at)
 }
@@ -309,10 +361,7 @@ func (in *actionJSON) setContent(at string, change *git.Change) error {
 	switch {
 	case in.Content != nil && in.ContentBase64 != nil:
 		return errs.InvalidField(errs.ReasonInvalidAction, at+".content_base64", "%s has both content and content_base64: give one", at)
-	case in.Content != nil:
-		change.Content, change.Size = strings.NewReader(*in.Content), int64(len(*in.Content))
-	case in.ContentBase64 != nil:
-		change.Content, change.Size = bytes.NewReader(in.ContentBase64), int64(len(in.ContentBase64))
+	case in.Content != nil, in.ContentBase64 != nil: // it was taken out
 	case change.Action == git.ActionCreate || change.Action == git.ActionUpdate || change.Action == git.ActionUpsert:
 		return missing(at, "content")
 	case change.Action == git.ActionMove && in.From == "":
@@ -327,9 +376,9 @@ func missing(at, member string) error {
 	return errs.InvalidField(errs.ReasonInvalidAction, at+"."+member, "%s has no %s", at, member)
 }
 
-func tooLong(what string, limit int64, field string) error {
-	return errs.InvalidField(errs.ReasonBodyTooLarge, field,
-		"%s takes more than %d bytes: send a large file by a PUT of its own", what, limit)
+func contentTooLong(action int, limit int64) error {
+	at := fmt.Sprintf("actions[%d]", action)
+	return errs.InvalidField(errs.ReasonBodyTooLarge, at, "the content of %s takes more than %d bytes: send a large file by a PUT of its own", at, limit)
 }
 
 // memberTooLong is for the members of a commit other than actions, which have one limit together.
@@ -342,8 +391,11 @@ func memberTooLong(name string) error {
 // lookahead stops a decoder from taking in more of one value than fits memory.
 type lookahead struct {
 	source io.Reader
-	dec    *jsontext.Decoder
-	read   int64
+	hold   *jsonHold
+	// counted is what the decoder's buffer takes, which never shrinks.
+	counted int64
+	dec     *jsontext.Decoder
+	read    int64
 	// limit is how far reading may be ahead of what the decoder returned.
 	limit    int64
 	exceeded error
@@ -356,34 +408,29 @@ func (l *lookahead) Read(p []byte) (int, error) {
 	if ahead > l.limit {
 		return 0, l.exceeded
 	}
+	if buffer := 2 * ahead; buffer > l.counted {
+		if err := l.hold.take(buffer - l.counted); err != nil {
+			return 0, err
+		}
+		l.counted = buffer
+	}
 	n, err := l.source.Read(p[:min(int64(len(p)), l.limit-ahead+1)])
 	l.read += int64(n)
 	return n, err
 }
 
-// base64Content is read from standard base64 with padding (RFC 4648, section 4), without any other character.
+// base64Content stands for standard base64 with padding (RFC 4648, section 4), without any other character, of which a [contentReader]
+// has left an empty string.
 type base64Content []byte
 
-// UnmarshalJSON fails on what is not base64 to the letter.
+// UnmarshalJSON refuses all but a string; null is none.
 func (c *base64Content) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
+	switch string(b) {
+	case "null":
+		return nil
+	case `""`:
+		*c = base64Content{}
 		return nil
 	}
-	if b[0] != '"' {
-		return &json.SemanticError{}
-	}
-	text := b[1 : len(b)-1]
-	if bytes.IndexByte(text, '\\') >= 0 {
-		var err error
-		if text, err = jsontext.AppendUnquote(nil, b); err != nil {
-			return err
-		}
-	}
-	if bytes.ContainsAny(text, "\r\n") {
-		return &json.SemanticError{}
-	}
-	content := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
-	n, err := base64.StdEncoding.Strict().Decode(content, text)
-	*c = content[:n]
-	return err
+	return &json.SemanticError{}
 }

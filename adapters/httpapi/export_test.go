@@ -46,6 +46,9 @@ func ForgedToken(handler http.Handler, r *http.Request, t page.Token) string {
 // Drains is how many bodies are read although their answers have gone.
 func Drains(handler http.Handler) int64 { return handler.(*api).drains.Load() }
 
+// JSONMemory is how many bytes of JSON bodies are counted.
+func JSONMemory(handler http.Handler) int64 { return handler.(*api).json.used.Load() }
+
 // MaxDrains and MaxDrained are the bounds of that.
 const (
 	MaxDrains  = maxDrains

@@ -88,7 +88,7 @@ func (rt *route) failures() failures {
 		f.add(errs.ReasonInvalidPageSize, errs.ReasonInvalidPageToken)
 	}
 	if rt.spec.body != nil {
-		f.add(errs.ReasonBodyTooLarge)
+		f.add(errs.ReasonBodyTooLarge, errs.ReasonQueueFull)
 		f.as(http.StatusUnsupportedMediaType, errs.ReasonInvalidArgument)
 		f.as(http.StatusRequestTimeout, errs.ReasonDeadlineExceeded)
 		f.as(http.StatusBadRequest, errs.ReasonCanceled)

@@ -3,7 +3,9 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
@@ -28,6 +31,9 @@ func FuzzCommitStream(f *testing.F) {
 		`{"actions":[{"action":"upsert","path":"é","content_base64":"AAEC\/w=="}],"message":"\ud83d\ude00","branch":"a/b"}`,
 		`{"branch":"main","message":"m","actions":[{"action":"move","path":"a","from":"b"},{"action":"chmod","path":"c","executable":true}],"dry_run":true}`,
 		`{"branch":"main","message":"m","author":{"name":"A","email":"a@b","time":"2026-01-31T09:00:00Z"},"expected_head":"","actions":[{}]}`,
+		`{"branch":"main","message":"m","actions":[{"content":"é😀\n\"\ud83d\ude00\\\u00e9aé😀","path":"a","action":"create"},{"action":"create","path":"b","cont\u0065nt_base64":"AAECAwQFBgcICQoLDA0ODxAREg=="}]}`,
+		`{"branch":"main","message":"m","actions":[{"action":"create","path":"a","content":"a","content":"b"}],"x":[{"content":"c"}]}`,
+		`{"branch":"main","message":"m","actions":[{"action":"create","path":"a","content_base64":"AAEC","content":{"content":"c"}}]}`,
 		`{"branch":"main","branch":"x"}`, "{\"branch\":\"\xff\"}", `{"branch":"main","message":"m","actions":[{"action":"create","path":"a","content":"\ud800"}]}`,
 		`{"branch":"main","message":"m","actions":[` + strings.Repeat(`{"action":"delete","path":"a"},`, 40) + `null]}`,
 	} {
@@ -35,7 +41,8 @@ func FuzzCommitStream(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		opts := Options{MaxActionContent: 64, MaxBufferedActions: 256}.withDefaults()
-		s := newCommitStream(iotestReader{bytes.NewReader(body)}, opts)
+		hold := jsonHold{memory: &jsonMemory{limit: 1 << 20}}
+		s := newCommitStream(iotestReader{bytes.NewReader(body)}, opts, &hold)
 		req, err := s.header()
 		if err != nil {
 			mustBeRefusal(t, err)
@@ -72,6 +79,40 @@ func FuzzCommitStream(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestContentsComeWholeHoweverTheyAreDivided(t *testing.T) {
+	text := strings.Repeat("aé\U0001f600\n\"\\\u2028", 20<<10) // several windows and blocks
+	plain, err := json.Marshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	escaped := []byte{'"'}
+	for _, unit := range utf16.Encode([]rune(text)) {
+		escaped = fmt.Appendf(escaped, `\u%04x`, unit)
+	}
+	escaped = append(escaped, '"')
+	encoded := `"` + base64.StdEncoding.EncodeToString([]byte(text)) + `"`
+	for member, values := range map[string][]string{"content": {string(plain), string(escaped)}, "content_base64": {encoded, strings.ReplaceAll(encoded, "/", `\/`)}} {
+		for _, value := range values {
+			body := `{"branch":"main","message":"m","actions":[{"` + member + `":` + value + `,"action":"create","path":"f"}]}`
+			for name, r := range map[string]io.Reader{"whole": strings.NewReader(body), "in parts": iotestReader{strings.NewReader(body)}} {
+				hold := jsonHold{memory: &jsonMemory{limit: 64 << 20}}
+				s := newCommitStream(r, Options{}.withDefaults(), &hold)
+				if _, err := s.header(); err != nil {
+					t.Fatalf("%s %s: %v", member, name, err)
+				}
+				for change, err := range s.changes {
+					if err != nil {
+						t.Fatalf("%s %s: %v", member, name, err)
+					}
+					if contentOf(t, change) != text {
+						t.Errorf("%s %s is not what was sent: %.100s", member, name, value)
+					}
+				}
+			}
+		}
+	}
 }
 
 // iotestReader gives a few bytes at a time, as a network may.

@@ -103,6 +103,7 @@ func (a *api) postGraphQL(c *call) error {
 	if err := c.body.open(c.r.Header, maxGraphQL, "make several requests"); err != nil {
 		return err
 	}
+	c.body.weight = wholeJSON
 	raw, err := io.ReadAll(c.body)
 	if err != nil {
 		return c.body.blame(errs.From(err))

@@ -44,6 +44,9 @@ type Options struct {
 	MaxActionContent int64
 	// MaxBufferedActions is how many bytes of actions a JSON commit may send before its branch and message; 0 is 64 MiB.
 	MaxBufferedActions int64
+	// MaxJSONMemory is how many bytes the JSON bodies of all requests may hold in memory together, decoded, but for small ones, which may
+	// take twice as much; 0 is one and a half of MaxActionContent, and 96 MiB at least.
+	MaxJSONMemory int64
 	// Events serves /v1/events as Server-Sent Events; nil does not.
 	Events ports.EventSource
 	// EventSocket serves the requests to /v1/events that ask for a WebSocket. Their query parameters are known and of
@@ -83,6 +86,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxBody, 1<<30)
 	setDefault(&o.MaxActionContent, 64<<20)
 	setDefault(&o.MaxBufferedActions, 64<<20)
+	setDefault(&o.MaxJSONMemory, max(o.MaxActionContent/2*3, 96<<20))
 	setDefault(&o.MaxEventStreams, 5000)
 	setDefault(&o.IdleTimeout, time.Minute)
 	setDefault(&o.RequestTimeout, time.Minute)
@@ -99,7 +103,8 @@ func setDefault[T ~int64](value *T, fallback T) {
 // anything that cleans or redirects them. It panics if the options' Registerer holds the metrics already.
 func New(store ports.RepositoryStore, opts Options) http.Handler {
 	a := &api{store: store, opts: opts.withDefaults(), encoded: &encodedDocuments{}}
-	a.metrics = newMetrics(a.opts.Registerer)
+	a.json.limit = a.opts.MaxJSONMemory
+	a.metrics = newMetrics(a.opts.Registerer, &a.json)
 	if a.opts.Catalogs != nil {
 		a.graphql = graphqlapi.New(store, a.opts.Catalogs, bodies{})
 	}
@@ -130,6 +135,7 @@ type api struct {
 	opts    Options
 	metrics *metrics
 	streams atomic.Int64
+	json    jsonMemory
 	// drains are the bodies that are read although their answers have gone.
 	drains   atomic.Int64
 	encoded  *encodedDocuments

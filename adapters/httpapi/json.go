@@ -44,10 +44,16 @@ func (c *call) openJSON(limit int64, advice string) error {
 	return c.body.open(c.r.Header, limit, advice)
 }
 
+// openWhole is [call.openJSON] for a body that is then read whole, and fails with QUEUE_FULL while it is read if other requests hold too much.
+func (c *call) openWhole(limit int64, advice string) error {
+	c.body.weight = wholeJSON
+	return c.openJSON(limit, advice)
+}
+
 // decode reads the whole body as one JSON value. It fails with INVALID_ARGUMENT, which names the member at fault, and
 // as the body does.
 func (c *call) decode(v any) error {
-	if err := c.openJSON(maxJSON, "make it smaller"); err != nil {
+	if err := c.openWhole(maxJSON, "make it smaller"); err != nil {
 		return err
 	}
 	return c.body.blame(jsonError("", json.UnmarshalRead(c.body, v, withoutNull)))

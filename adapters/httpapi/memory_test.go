@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -136,4 +137,103 @@ func TestACommitOfManyActionsHoldsOneAtATime(t *testing.T) {
 		t.Errorf("the store received %d actions", count)
 	}
 	h.staysBelow(t, 64<<20)
+}
+
+// largeAction is a commit of one file of size bytes, whose text is made while it is sent.
+func largeAction(size int64, member string) io.Reader {
+	body := strings.NewReader(`{"branch":"main","message":"m","actions":[{"action":"create","` + member + `":"`)
+	return io.MultiReader(body, io.LimitReader(letters{}, size), strings.NewReader(`","path":"f"}]}`))
+}
+
+// letters are text, and base64 of as many bytes as three quarters of it have.
+type letters struct{}
+
+func (letters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'A'
+	}
+	return len(p), nil
+}
+
+func TestALargeActionIsHeldOnce(t *testing.T) {
+	for member, text := range map[string]int64{"content": large, "content_base64": large / 3 * 4} {
+		t.Run(member, func(t *testing.T) {
+			h := newHeap()
+			defer debug.SetGCPercent(debug.SetGCPercent(10))
+			c := serve(t, stub{commit: func(changes iter.Seq2[git.Change, error]) (ports.CommitResult, error) {
+				for change, err := range changes {
+					if err != nil {
+						return ports.CommitResult{}, err
+					}
+					if n, err := h.drain(change.Content); err != nil || n != change.Size {
+						return ports.CommitResult{}, fmt.Errorf("%d bytes of %d: %w", n, change.Size, err)
+					}
+				}
+				return ports.CommitResult{Commit: git.SHA1.HashObject(git.BlobObject, nil)}, nil
+			}}, httpapi.Options{})
+			c.do(http.MethodPost, shop+"/commits", largeAction(text, member)).wants(http.StatusCreated)
+			h.staysBelow(t, large+large/4)
+		})
+	}
+}
+
+// Each commit holds its action until it is let go on, so that all would be in memory at once.
+func TestWhatJSONHoldsInMemoryIsBounded(t *testing.T) {
+	const size, limit = 16 << 20, 40 << 20
+	h := newHeap()
+	defer debug.SetGCPercent(debug.SetGCPercent(10))
+	held, proceed := make(chan struct{}), make(chan struct{})
+	c := serve(t, stub{commit: func(changes iter.Seq2[git.Change, error]) (ports.CommitResult, error) {
+		for change, err := range changes {
+			if err != nil {
+				return ports.CommitResult{}, err
+			}
+			if change.Size == size {
+				held <- struct{}{}
+				<-proceed
+			}
+			h.sample()
+		}
+		return ports.CommitResult{Commit: git.SHA1.HashObject(git.BlobObject, nil)}, nil
+	}}, httpapi.Options{MaxJSONMemory: limit})
+	commit := func() answer { return c.do(http.MethodPost, shop+"/commits", largeAction(size, "content")) }
+	done := make(chan answer)
+	for range limit / size {
+		go func() { done <- commit() }()
+		<-held
+	}
+	for range 8 {
+		refused := commit().problem(http.StatusServiceUnavailable, "QUEUE_FULL")
+		if refused.header.Get("Retry-After") == "" {
+			t.Error("a refused commit is not told when to come back")
+		}
+	}
+	c.do(http.MethodPost, shop+"/commits", largeAction(1<<20, "content")).wants(http.StatusCreated)
+	h.staysBelow(t, limit+limit/2)
+
+	proceed <- struct{}{}
+	(<-done).wants(http.StatusCreated)
+	go func() { done <- commit() }()
+	<-held
+	for range limit / size {
+		proceed <- struct{}{}
+		(<-done).wants(http.StatusCreated)
+	}
+	if n := httpapi.JSONMemory(c.server.Config.Handler); n != 0 {
+		t.Errorf("%d bytes are counted when nothing is held", n)
+	}
+}
+
+func TestSmallJSONIsBoundedAsWell(t *testing.T) {
+	c := serve(t, newStore(t), httpapi.Options{MaxJSONMemory: 64 << 10})
+	body := `{"id":"shop","default_branch":"` + strings.Repeat("x", 512<<10) + `"}`
+	c.post("/v1/repositories", body).problem(http.StatusServiceUnavailable, "QUEUE_FULL")
+	c.post("/v1/repositories", `{"id":"shop"}`).wants(http.StatusCreated)
+	c.post(shop+"/commits", `{"branch":"main","message":"m","actions":[{"action":"create","path":"f","content":"x"}]}`).wants(http.StatusCreated)
+	for _, broken := range []string{`{"branch":"main"`, `{"branch":"main","message":"m","actions":[{"action":"create","path":"f","content":"x`, `[]`} {
+		c.post(shop+"/commits", broken).problem(http.StatusBadRequest, "INVALID_ARGUMENT")
+	}
+	if n := httpapi.JSONMemory(c.server.Config.Handler); n != 0 {
+		t.Errorf("%d bytes are counted when nothing is held", n)
+	}
 }

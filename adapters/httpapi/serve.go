@@ -34,6 +34,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	c := a.begin(w, r)
 	err := a.dispatch(c)
+	c.hold.release()
 	c.beInTime()
 	if err != nil && c.isOverdue() {
 		err = context.Cause(c.r.Context())
@@ -92,12 +93,13 @@ func (a *api) begin(w http.ResponseWriter, r *http.Request) *call {
 	host, _, _ := net.SplitHostPort(r.RemoteAddr) // "" is nobody in particular
 	ctx, cancel := context.WithCancelCause(ports.WithCaller(requestid.With(r.Context(), id), host))
 	r = r.WithContext(ctx)
-	c := &call{w: newRecorder(w, a.opts.IdleTimeout), r: r, id: id, position: a.opts.Position, cancel: cancel}
+	c := &call{w: newRecorder(w, a.opts.IdleTimeout), r: r, id: id, position: a.opts.Position, cancel: cancel, hold: jsonHold{memory: &a.json}}
 	c.w.onHeader = func() {
 		c.beInTime()
 		c.nameCursor()
 	}
 	c.body = newBody(w, r, a.opts.IdleTimeout)
+	c.body.hold = &c.hold
 	return c
 }
 
@@ -257,8 +259,12 @@ type metrics struct {
 	streams    prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, memory *jsonMemory) *metrics {
 	f := promauto.With(reg)
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gitstore_http_json_bytes",
+		Help: "Bytes of memory that the JSON bodies of requests take.",
+	}, func() float64 { return float64(memory.used.Load()) })
 	return &metrics{
 		operations: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gitstore_graphql_operations_total",

@@ -101,6 +101,9 @@ type body struct {
 	// advice is what to do about a body above the limit.
 	advice   string
 	received int64
+	// hold counts weight bytes for each that is read, if that is not 0.
+	hold   *jsonHold
+	weight int64
 	// failure is why the body could not be read to its end: what comes back from a store that was fed by it may be
 	// only a consequence.
 	failure error
@@ -140,6 +143,11 @@ func (b *body) Read(p []byte) (int, error) {
 	b.received += int64(n)
 	if b.left -= time.Since(begin); b.received >= b.due {
 		b.left, b.due = b.idle, b.received+bodyPart
+	}
+	if b.weight > 0 {
+		if b.failure = b.hold.take(b.weight * int64(n)); b.failure != nil {
+			return 0, b.failure
+		}
 	}
 	switch {
 	case err == io.EOF:

@@ -26,6 +26,7 @@ type settings struct {
 
 	MaxBody          int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest body of a request that writes a file or a commit."`
 	MaxActionContent int64         `group:"limits" type:"size" default:"64MiB" min:"1KiB" max:"1GiB" help:"Largest content of one action of a JSON commit, decoded."`
+	MaxJSONMemory    int64         `name:"max-json-memory" group:"limits" type:"size" default:"0" min:"0" max:"1TiB" help:"Most memory that the JSON of all requests takes at a time, contents of actions decoded; what is more is refused. Requests of up to 1 MiB together may take twice as much. 0 is one and a half of --max-action-content, and 96MiB at least."`
 	BodyIdleTimeout  time.Duration `group:"limits" default:"1m" min:"1s" max:"1h" help:"How long a client may take to send 64 KiB of its request, or what is left of it. To take as much of an answer it has twice that."`
 	RequestTimeout   time.Duration `group:"limits" default:"1m" min:"1s" max:"1h" help:"How long a read of repositories and catalogs may take until its answer begins, and a query of GraphQL; git clients and watchers of events have their time."`
 
@@ -50,6 +51,9 @@ func (s *settings) Validate() (err error) {
 	if s.targets, err = catalogs.ParseTargets(config.List(s.Catalogs)); err != nil {
 		return fmt.Errorf("--catalogs: %w", err)
 	}
+	if least := s.MaxActionContent + 1<<20; s.MaxJSONMemory > 0 && s.MaxJSONMemory < least {
+		return fmt.Errorf("--max-json-memory: an action of --max-action-content would never fit: use %d at least, or 0", least)
+	}
 	return nil
 }
 
@@ -63,6 +67,7 @@ func (s *settings) api() httpapi.Options {
 	return httpapi.Options{
 		MaxBody:          s.MaxBody,
 		MaxActionContent: s.MaxActionContent,
+		MaxJSONMemory:    s.MaxJSONMemory,
 		IdleTimeout:      s.BodyIdleTimeout,
 		RequestTimeout:   s.RequestTimeout,
 		MaxEventStreams:  int64(s.EventsConnections),
