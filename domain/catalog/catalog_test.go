@@ -149,6 +149,8 @@ func TestProblemsSayWhereAndWhat(t *testing.T) {
 		"an alias":           {strings.Replace(mug, "slug: mug", "slug: &a mug\nx: *a", 1), ":4:7 slug MALFORMED"},
 		"a merge":            {strings.Replace(mug, "slug: mug", "slug: mug\n<<: {a: b}", 1), ":5:1  MALFORMED"},
 		"a tag":              {strings.Replace(mug, "slug: mug", "slug: mug\nx: !!binary aGk=", 1), ":5:4 x MALFORMED"},
+		"a tag of a key":     {strings.Replace(mug, "slug: mug", "slug: mug\n!!python/object:os.system x: 1", 1), ":5:1 x MALFORMED"},
+		"a key's own tag":    {strings.Replace(mug, "slug: mug", "slug: mug\nx: [{!go y: 1}]", 1), ":5:6 x[0].y MALFORMED"},
 		"a tag of one's own": {strings.Replace(mug, "slug: mug", "slug: mug\nx: !go a", 1), ":5:4 x MALFORMED"},
 		"a map for a key":    {strings.Replace(mug, "slug: mug", "slug: mug\n? {a: b}\n: c", 1), "MALFORMED"},
 		"too deep":           {strings.Replace(mug, "slug: mug", "slug: mug\nx: "+strings.Repeat("[", 100)+strings.Repeat("]", 100), 1), "MALFORMED"},

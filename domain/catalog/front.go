@@ -150,6 +150,8 @@ func (f front) checkMap(p git.TreePath, n *yaml.Node, field string, depth int) *
 			return f.at(p, key, clip(field), ReasonMalformed, "a key is not plain text")
 		case key.ShortTag() == "!!merge":
 			return f.at(p, key, clip(field), ReasonMalformed, `the merge key "<<" is not taken: write the fields out`)
+		case !plainTags[key.ShortTag()]:
+			return f.at(p, key, clip(name), ReasonMalformed, "the tag %.40q is not taken", key.ShortTag())
 		case seen[key.Value]:
 			return f.at(p, key, clip(name), ReasonMalformed, "the key %.80q is there twice", key.Value)
 		}
