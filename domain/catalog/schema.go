@@ -284,9 +284,9 @@ func appendJSON(b []byte, n *yaml.Node) []byte {
 }
 
 func appendText(b []byte, s string) []byte {
-	text, err := json.Marshal(s)
-	if err != nil {
-		return append(b, `""`...) // no string fails
-	}
-	return append(b, text...)
+	out := bytes.NewBuffer(b)
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false) // files show it
+	_ = e.Encode(s)        // no string fails
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
