@@ -32,7 +32,7 @@ type Edit struct {
 // The content has to be the file that the document was read from. Apply fails with INVALID_ARGUMENT if Fields is no JSON
 // object, or there is a Body where the file has none. What is wrong with the outcome is for [Build] to find.
 func (d *Document) Apply(content []byte, e Edit) ([]byte, error) {
-	wanted, err := readObject(e.Fields)
+	wanted, err := readObject(d.Path, e.Fields)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +70,8 @@ func (d *Document) Apply(content []byte, e Edit) ([]byte, error) {
 	return out, nil
 }
 
-// readObject reads a JSON object into the nodes of YAML.
-func readObject(object json.RawMessage) (*yaml.Node, error) {
+// readObject reads a JSON object into the nodes of YAML, to be written to a file.
+func readObject(path git.TreePath, object json.RawMessage) (*yaml.Node, error) {
 	f := front{source: string(object)}
 	root, problem := f.readJSON(git.TreePath{})
 	switch {
@@ -80,12 +80,35 @@ func readObject(object json.RawMessage) (*yaml.Node, error) {
 	case root.Kind != yaml.MappingNode:
 		return nil, errs.InvalidField(errs.ReasonInvalidArgument, "fields", "the fields are no JSON object")
 	}
+	if formatOf(path) != formatJSON {
+		pointNumbers(root)
+	}
 	return root, nil
+}
+
+// pointNumbers writes the numbers of a value that have an exponent with a point and a sign: without them, readers of YAML 1.1
+// take them for texts.
+func pointNumbers(n *yaml.Node) {
+	for _, item := range n.Content {
+		pointNumbers(item)
+	}
+	i := strings.IndexAny(n.Value, "eE")
+	if !isNumber(n) || i < 0 {
+		return
+	}
+	mantissa, sign, exponent := n.Value[:i], n.Value[i:i+1], n.Value[i+1:]
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
+	}
+	if !strings.ContainsAny(exponent[:1], "+-") {
+		sign += "+"
+	}
+	n.Value = mantissa + sign + exponent
 }
 
 // Format returns the file of a new document with the fields, in their order, and the body. It fails as [Document.Apply] does.
 func Format(path git.TreePath, e Edit) ([]byte, error) {
-	fields, err := readObject(e.Fields)
+	fields, err := readObject(path, e.Fields)
 	if err != nil {
 		return nil, err
 	}
