@@ -30,7 +30,7 @@ type documentInputJSON struct {
 	Path   string     `json:"path,omitempty" doc:"The file of a new document; without it one that follows from slug or id. A document stays in its file."`
 	BlobID string     `json:"blob_id,omitempty" doc:"The blob that the file must be, if it is given and not empty."`
 	Fields fieldsJSON `json:"fields,omitempty" doc:"The other fields of the front matter."`
-	Body   string     `json:"body,omitempty" doc:"The Markdown behind the front matter. Left out, it stays."`
+	Body   string     `json:"body,omitempty" doc:"The Markdown behind the front matter. Left out, it stays. Line breaks in front of it are not kept."`
 }
 
 type productInputJSON struct {
@@ -50,7 +50,7 @@ type productInputJSON struct {
 	Path            string      `json:"path,omitempty" doc:"The file of a new document; without it one that follows from slug or id. A document stays in its file."`
 	BlobID          string      `json:"blob_id,omitempty" doc:"The blob that the file must be, if it is given and not empty."`
 	Fields          fieldsJSON  `json:"fields,omitempty" doc:"The other fields of the front matter."`
-	Body            string      `json:"body,omitempty" doc:"The Markdown behind the front matter. Left out, it stays."`
+	Body            string      `json:"body,omitempty" doc:"The Markdown behind the front matter. Left out, it stays. Line breaks in front of it are not kept."`
 }
 
 type categoryInputJSON struct {
@@ -63,7 +63,7 @@ type categoryInputJSON struct {
 	Path     string     `json:"path,omitempty" doc:"The file of a new document; without it one that follows from slug or id. A document stays in its file."`
 	BlobID   string     `json:"blob_id,omitempty" doc:"The blob that the file must be, if it is given and not empty."`
 	Fields   fieldsJSON `json:"fields,omitempty" doc:"The other fields of the front matter."`
-	Body     string     `json:"body,omitempty" doc:"The Markdown behind the front matter. Left out, it stays."`
+	Body     string     `json:"body,omitempty" doc:"The Markdown behind the front matter. Left out, it stays. Line breaks in front of it are not kept."`
 }
 
 type collectionInputJSON struct {
@@ -75,7 +75,7 @@ type collectionInputJSON struct {
 	Path     string     `json:"path,omitempty" doc:"The file of a new document; without it one that follows from slug or id. A document stays in its file."`
 	BlobID   string     `json:"blob_id,omitempty" doc:"The blob that the file must be, if it is given and not empty."`
 	Fields   fieldsJSON `json:"fields,omitempty" doc:"The other fields of the front matter."`
-	Body     string     `json:"body,omitempty" doc:"The Markdown behind the front matter. Left out, it stays."`
+	Body     string     `json:"body,omitempty" doc:"The Markdown behind the front matter. Left out, it stays. Line breaks in front of it are not kept."`
 }
 
 // toldMembers are those of documents that say where they are or what follows from the rest: they are taken and do nothing.

@@ -1109,7 +1109,7 @@ input ProductInput {
   path: String
   "The other fields of the front matter: an object. New ones are written in the order of their names."
   fields: JSON
-  "The Markdown behind the front matter. Left out, it stays."
+  "The Markdown behind the front matter. Left out, it stays. Line breaks in front of it are not kept."
   body: String
 }
 
@@ -1151,7 +1151,7 @@ input CategoryInput {
   path: String
   "The other fields of the front matter: an object. New ones are written in the order of their names."
   fields: JSON
-  "The Markdown behind the front matter. Left out, it stays."
+  "The Markdown behind the front matter. Left out, it stays. Line breaks in front of it are not kept."
   body: String
 }
 
@@ -1171,7 +1171,7 @@ input CollectionInput {
   path: String
   "The other fields of the front matter: an object. New ones are written in the order of their names."
   fields: JSON
-  "The Markdown behind the front matter. Left out, it stays."
+  "The Markdown behind the front matter. Left out, it stays. Line breaks in front of it are not kept."
   body: String
 }
 
@@ -1191,7 +1191,7 @@ input OtherDocumentInput {
   path: String
   "The other fields of the front matter: an object. New ones are written in the order of their names."
   fields: JSON
-  "The Markdown behind the front matter. Left out, it stays."
+  "The Markdown behind the front matter. Left out, it stays. Line breaks in front of it are not kept."
   body: String
 }
 
