@@ -274,9 +274,13 @@ func (a *api) diffCatalogs(c *call) error {
 	if err != nil {
 		return err
 	}
+	kind := catalog.Kind(c.query.Get("kind"))
+	if err := catalog.CheckKind(kind, from.Snapshot, to.Snapshot); err != nil {
+		return err
+	}
 	out := diffPage{FromCommitID: from.Commit().String(), ToCommitID: to.Commit().String(), Items: []documentDiffJSON{}}
 	last, size := cur.Token, 0
-	for place, d := range catalogs.Diff(c.r.Context(), from.Snapshot, to.Snapshot, catalog.Kind(c.query.Get("kind")), cur.Token) {
+	for place, d := range catalogs.Diff(c.r.Context(), from.Snapshot, to.Snapshot, kind, cur.Token) {
 		for _, f := range d.Fields {
 			size += len(f.Old) + len(f.New)
 		}

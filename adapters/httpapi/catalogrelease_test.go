@@ -223,6 +223,21 @@ func TestTwoReleasesAreComparedByDocumentsAndFields(t *testing.T) {
 	}
 }
 
+func TestAComparisonTakesAKindThatOneOfItsSidesKnows(t *testing.T) {
+	w := openShop(t, soundShop())
+	w.post(releases, `{"version":"1.0.0"}`).wants(http.StatusCreated)
+	w.edit(map[string]string{"schemas/Poem.schema.json": `{}`, "poems/p.md": "---\nkind: Poem\nid: p\n---\n"})
+	w.post(releases, `{"version":"1.1.0"}`).wants(http.StatusCreated)
+	for _, sides := range []string{"from=v1.0.0&to=v1.1.0", "from=v1.1.0&to=v1.0.0"} {
+		if got := w.get(shopCatalog + "/diff?kind=Poem&" + sides).wants(http.StatusOK).items("id"); strings.Join(got, " ") != "p" {
+			t.Errorf("%s: %q", sides, got)
+		}
+	}
+	const of = `{ diff(repository: "shop", from: "v1.0.0", kind: "KIND") { nodes { kind } } }`
+	w.gql(strings.Replace(of, "KIND", "Poem", 1), nil).data()
+	w.gql(strings.Replace(of, "KIND", "Nope", 1), nil).code("INVALID_ARGUMENT")
+}
+
 func TestBadReleasesAreRefused(t *testing.T) {
 	w := openShop(t, soundShop())
 	w.post(releases, `{"version":"1.0.0"}`).wants(http.StatusCreated)
@@ -254,6 +269,7 @@ func TestBadReleasesAreRefused(t *testing.T) {
 		{"comparison with nothing", "GET", shopCatalog + "/diff?to=main", "", 400, "INVALID_ARGUMENT", "from", nil},
 		{"comparison with an unknown release", "GET", shopCatalog + "/diff?from=v9.9.9", "", 404, "REF_NOT_FOUND", "", nil},
 		{"comparison with a malformed revision", "GET", shopCatalog + "/diff?from=v1.0.0&to=a..b", "", 400, "INVALID_REVISION", "to", nil},
+		{"comparison of an unknown kind", "GET", shopCatalog + "/diff?from=v1.0.0&kind=Nope", "", 400, "INVALID_ARGUMENT", "kind", nil},
 		{"token of another comparison", "GET", shopCatalog + "/diff?from=v1.0.0&page_token=x", "", 400, "INVALID_PAGE_TOKEN", "page_token", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -73,6 +73,14 @@ func Diff(ctx context.Context, from, to *Snapshot, kind Kind, after DiffPlace) i
 	}
 }
 
+// CheckKind fails with INVALID_ARGUMENT for a kind, but for "", that neither of two catalogs knows.
+func CheckKind(kind Kind, from, to *Snapshot) error {
+	if kind == "" || from.Knows(kind) || to.Knows(kind) {
+		return nil
+	}
+	return to.unknownKind(kind)
+}
+
 // compare finds out how the two sides differ, and reports whether they do.
 func (d *DocumentDiff) compare() bool {
 	switch {

@@ -372,6 +372,9 @@ func (s *session) diff(ctx context.Context, repository, from string, to *string,
 	if err != nil {
 		return nil, err
 	}
+	if err := catalog.CheckKind(kind, older.Snapshot, newer.Snapshot); err != nil {
+		return nil, err
+	}
 	edges, info := fill(w, catalogs.Diff(ctx, older.Snapshot, newer.Snapshot, kind, w.from))
 	if err := ctx.Err(); err != nil {
 		return nil, errs.From(err)
