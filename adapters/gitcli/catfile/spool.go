@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -19,9 +20,9 @@ const maxHeld = 64 << 10
 // Content returns n bytes of the blob id from offset on, which the caller knows to be there. Nothing is asked of git
 // before the first Read, and how slowly the content is read holds no process: git writes it as fast as it can into
 // memory or into a file without a name, from where it is read while git is still writing. Who reads the same part at the
-// same time reads the same file.
+// same time reads the same file. If the disk takes nothing, the process waits for the reader.
 //
-// Its methods are not to be called concurrently, and the caller closes it. Read fails with STORAGE_FULL, with QUEUE_FULL
+// Its methods are not to be called concurrently, and the caller closes it. Read fails with QUEUE_FULL
 // if no process becomes free or too much waits on the disk already, and as [Reader.Infos] does.
 func (r *Reader) Content(ctx context.Context, id git.ObjectID, offset, n int64) io.ReadCloser {
 	return &content{ctx: ctx, part: spoolKey{r, id, offset, n}}
@@ -31,7 +32,9 @@ type content struct {
 	ctx    context.Context
 	part   spoolKey
 	source io.ReadCloser
-	err    error
+	// at is how much was read.
+	at  int64
+	err error
 }
 
 // Read implements [io.Reader].
@@ -41,13 +44,34 @@ func (c *content) Read(b []byte) (int, error) {
 	}
 	if c.err == nil && c.source == nil {
 		c.source, c.err = c.open()
+		c.withoutDisk()
 	}
-	if c.err != nil {
-		return 0, c.err
+	for c.err == nil {
+		var n int
+		n, c.err = c.source.Read(b)
+		c.at += int64(n)
+		if n > 0 || !c.withoutDisk() {
+			return n, c.err
+		}
 	}
-	var n int
-	n, c.err = c.source.Read(b)
-	return n, c.err
+	return 0, c.err
+}
+
+// withoutDisk has the rest read from a process of its own, if the disk is why it could not be read, and reports whether it can.
+func (c *content) withoutDisk() bool {
+	if !diskRefused(c.err) {
+		return false
+	}
+	if c.source != nil {
+		_ = c.source.Close()
+	}
+	c.source, c.err = c.part.from(c.ctx, c.at)
+	return c.err == nil
+}
+
+// diskRefused reports whether the disk takes nothing: it is full, read-only, or fails.
+func diskRefused(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO)
 }
 
 func (c *content) open() (io.ReadCloser, error) {
@@ -85,6 +109,21 @@ type spoolKey struct {
 	reader    *Reader
 	id        git.ObjectID
 	offset, n int64
+}
+
+// from reads the part from an offset on, from a process that waits for whoever reads.
+func (k spoolKey) from(ctx context.Context, at int64) (io.ReadCloser, error) {
+	_, s, err := k.reader.stream(ctx, ctx, k.id)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, s, k.offset+at); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(s, k.n-at), s}, nil
 }
 
 // copyTo reads the part from a process, for which it waits as long as wait lasts, and gives the process back.
