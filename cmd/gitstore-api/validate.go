@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/cmd/internal/service"
@@ -32,11 +33,11 @@ func validate(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
 		_, _ = io.WriteString(stdout, validateUsage)
 		return service.ExitOK
-	case len(args) == 1 && args[0] != "":
-		dir = args[0]
-	case len(args) > 1:
+	case len(args) > 1, len(args) == 1 && strings.HasPrefix(args[0], "-"):
 		_, _ = io.WriteString(stderr, validateUsage)
 		return service.ExitUsage
+	case len(args) == 1 && args[0] != "":
+		dir = args[0]
 	}
 	snapshot, err := readDirectory(ctx, dir)
 	if err != nil {
@@ -52,11 +53,22 @@ func validate(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	for _, n := range snapshot.Counts() {
 		documents += n
 	}
-	_, _ = fmt.Fprintf(stderr, "%d documents, %d problems\n", documents, problems)
+	_, _ = fmt.Fprintf(stderr, "%s, %s\n", counted(documents, "document"), counted(problems, "problem"))
+	if documents+problems == 0 {
+		_, _ = fmt.Fprintln(stderr, "hint: there is no catalog below this directory: name the one that holds products/, categories/ and the like")
+	}
 	if problems > 0 {
 		return service.ExitFailure
 	}
 	return service.ExitOK
+}
+
+// counted is a number of things.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 func readDirectory(ctx context.Context, dir string) (*catalog.Snapshot, error) {

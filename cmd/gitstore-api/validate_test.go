@@ -55,6 +55,34 @@ func TestTheHookOfTheGuideKeepsABrokenDocumentFromBeingCommitted(t *testing.T) {
 	require.NoError(t, err)
 	out, err = git("commit", "--quiet", "--message=Mended")
 	require.NoError(t, err, out)
+
+	require.NoError(t, os.Symlink("tea.md", filepath.Join(dir, "categories/link.md")))
+	_, err = git("add", ".")
+	require.NoError(t, err)
+	out, err = git("commit", "--quiet", "--message=Link")
+	require.Error(t, err)
+	assert.Contains(t, out, "categories/link.md\nsymbolic links and submodules are not taken by a push\n")
+}
+
+func TestAValidationSaysWhatItRead(t *testing.T) {
+	empty, broken := t.TempDir(), t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(broken, "categories"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(broken, "categories", "tea.md"), []byte("---\nid: tea\nslug: tea\n---\n"), 0o600))
+	for _, tt := range []struct {
+		args []string
+		code int
+		told string
+	}{
+		{[]string{broken}, 1, "0 documents, 1 problem\n"},
+		{[]string{empty}, 0, "0 documents, 0 problems\nhint: there is no catalog below this directory: name the one that holds products/, categories/ and the like\n"},
+		{[]string{"--foo"}, 2, validateUsage},
+		{[]string{"-v"}, 2, validateUsage},
+		{[]string{"a", "b"}, 2, validateUsage},
+	} {
+		var out, told strings.Builder
+		assert.Equal(t, tt.code, validate(t.Context(), tt.args, &out, &told), "%q", tt.args)
+		assert.Equal(t, tt.told, told.String(), "%q", tt.args)
+	}
 }
 
 func TestTheSampleCatalogHasNoProblems(t *testing.T) {
