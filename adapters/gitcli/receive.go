@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
@@ -248,6 +249,8 @@ func (p *push) answer(ctx context.Context, in io.Reader, err error) error {
 		switch {
 		case err != nil:
 			p.refused[i] = err
+		case errs.Is(why, errs.ReasonRefMoved): // what programs are told to do is no advice for who has a clone
+			p.refused[i] = errs.Wrap(why, errs.ReasonRefMoved, "ref "+strconv.Quote(p.req.commands[i].name)+" is not where it was expected: fetch, rebase or merge, and push again")
 		case why != nil:
 			p.refused[i] = p.concealed(ctx, why)
 		}

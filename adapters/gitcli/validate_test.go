@@ -216,7 +216,7 @@ func TestWhileAPushIsValidatedOthersWrite(t *testing.T) {
 	})})
 	head, pack := elsewhere(t, "x")
 	_, report := s.push(pack, "", move("refs/heads/main", git.ObjectID{}, head), move("refs/heads/x", git.ObjectID{}, head))
-	require.Contains(t, report, `ng refs/heads/main ref "refs/heads/main" is not where it was expected`)
+	require.Contains(t, report, `ng refs/heads/main ref "refs/heads/main" is not where it was expected: fetch, rebase or merge, and push again`+"\n")
 	require.Contains(t, report, "ok refs/heads/x\n")
 }
 
@@ -234,7 +234,7 @@ func TestWhatWasNotValidatedIsNotTakenWhereARefMovesBack(t *testing.T) {
 	second = commit(t, s.repo, upsert(path(t, "b.md"), "2")).Commit
 	head, pack := elsewhere(t, "bad")
 	_, report := s.push(pack, "", move("refs/heads/main", first, head), move("refs/heads/x", git.ObjectID{}, head))
-	require.Contains(t, report, `ng refs/heads/main ref "refs/heads/main" is not where it was expected`)
+	require.Contains(t, report, `ng refs/heads/main ref "refs/heads/main" is not where it was expected: fetch, rebase or merge, and push again`+"\n")
 	require.Contains(t, report, "ok refs/heads/x\n")
 }
 
