@@ -55,17 +55,22 @@ func (a *api) gitRoutes() []*route {
 			}},
 			fails: []errs.Reason{errs.ReasonMethodNotFound},
 		}, a.gitReceivePack),
-		newRoute(http.MethodPost, "/git/{repository}/info/lfs/{path...}", spec{
-			id: "gitLFS", group: group, summary: "Git LFS, which is not served", template: "/git/{repository}.git/info/lfs/{path}",
-			description: "Files of any size are pushed as they are. The answer is the error of Git LFS that says so.",
-			instead:     "it changes nothing", text: true, answers: map[int]content{http.StatusNotFound: {mediaType: lfsType, value: lfsJSON{}}},
-			refused: true, fails: []errs.Reason{errs.ReasonInvalidRepositoryID, errs.ReasonMethodNotFound},
-		}, a.refuseLFS),
+		a.lfsRoute(http.MethodPost, "gitLFS", "it changes nothing"),
+		a.lfsRoute(http.MethodGet, "getGitLFS", ""),
 		newRoute(http.MethodGet, "/git/{repository}/{path...}", spec{
 			id: "getGitFile", group: group, summary: "Files of the dumb protocol, which is not served", template: "/git/{repository}.git/{path}",
 			text: true, answers: map[int]content{}, refused: true, fails: []errs.Reason{errs.ReasonPermissionDenied},
 		}, func(*call) error { return errDumb }),
 	}
+}
+
+func (a *api) lfsRoute(method, id, instead string) *route {
+	return newRoute(method, "/git/{repository}/info/lfs/{path...}", spec{
+		id: id, group: "Git", summary: "Git LFS, which is not served", template: "/git/{repository}.git/info/lfs/{path}",
+		description: "Files of any size are pushed as they are. The answer is the error of Git LFS that says so.",
+		instead:     instead, text: true, answers: map[int]content{http.StatusNotFound: {mediaType: lfsType, value: lfsJSON{}}},
+		refused: true, fails: []errs.Reason{errs.ReasonInvalidRepositoryID, errs.ReasonMethodNotFound},
+	}, a.refuseLFS)
 }
 
 var errDumb = errs.New(errs.ReasonPermissionDenied, "this server speaks Git's smart HTTP protocol alone: use git itself, version 1.6.6 or newer, "+

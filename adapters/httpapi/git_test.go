@@ -408,10 +408,16 @@ func TestARequestOfGitIsLoggedByWhoHasToDoSomething(t *testing.T) {
 		{errs.ReasonQueueFull, "", 503, "WARN"},
 		{errs.ReasonUnavailable, "", 503, "ERROR"},
 		{errs.ReasonInternal, "", 500, "ERROR"},
+		{errs.ReasonDeadlineExceeded, "", 504, "ERROR"},
+		{errs.ReasonDeadlineExceeded, "", 504, "WARN"}, // it gave way to others of its class
 	} {
+		fails := errs.New(tt.reason, "push fewer")
+		if tt.reason == errs.ReasonDeadlineExceeded && tt.level == "WARN" {
+			fails = fails.WithMeta("class", "pack")
+		}
 		log := &logged{}
 		c := serve(t, newStore(t), httpapi.Options{
-			Packs: &packs{answer: tt.answer, fails: errs.New(tt.reason, "push fewer")}, Logger: slog.New(slog.NewJSONHandler(log, nil)),
+			Packs: &packs{answer: tt.answer, fails: fails}, Logger: slog.New(slog.NewJSONHandler(log, nil)),
 		})
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.server.URL+uploadPath, strings.NewReader("0000"))
 		require.NoError(t, err)
@@ -432,8 +438,12 @@ func TestARequestOfGitIsLoggedByWhoHasToDoSomething(t *testing.T) {
 
 func TestGitLFSIsToldThatItIsNotServed(t *testing.T) {
 	c := serveGit(t, &packs{})
-	for _, path := range []string{"objects/batch", "locks/verify"} {
-		a := c.post("/git/shop.git/info/lfs/"+path, `{"operation":"upload","objects":[]}`, header("Content-Type", "application/vnd.git-lfs+json")).wants(http.StatusNotFound)
+	const lfs = "/git/shop.git/info/lfs/"
+	json := header("Content-Type", "application/vnd.git-lfs+json")
+	for _, a := range []answer{
+		c.post(lfs+"objects/batch", `{"operation":"upload","objects":[]}`, json), c.post(lfs+"locks/verify", `{}`, json), c.get(lfs + "locks"),
+	} {
+		a.wants(http.StatusNotFound)
 		assert.Equal(t, "application/vnd.git-lfs+json", a.header.Get("Content-Type"))
 		assert.Contains(t, a.json()["message"], "Git LFS is not served")
 		assert.Contains(t, a.json()["message"], `git lfs migrate export --include="*" --everything: it rewrites the history`)

@@ -239,16 +239,18 @@ func (a *api) account(c *call, err error, took time.Duration) {
 	a.opts.Logger.LogAttrs(context.WithoutCancel(c.r.Context()), level, "http request", attrs...)
 }
 
-// levelOf is the level of a request that failed here: what only asks for more than there is calls for nobody to look.
+// levelOf is the level of a request that failed here: what only asks for more than there is, or was too slow while others waited for
+// its place among the calls of a class, calls for nobody to look.
 func levelOf(err error) slog.Level {
-	if err != nil {
-		switch errs.KindOf(err) {
-		case errs.Invalid, errs.TooLarge, errs.Exhausted:
-			return slog.LevelWarn
-		default:
-		}
+	if err == nil {
+		return slog.LevelError
 	}
-	return slog.LevelError
+	switch e := errs.From(err); {
+	case e.Kind == errs.Invalid, e.Kind == errs.TooLarge, e.Kind == errs.Exhausted, e.Kind == errs.Deadline && e.Meta["class"] != "":
+		return slog.LevelWarn
+	default:
+		return slog.LevelError
+	}
 }
 
 type metrics struct {
