@@ -200,7 +200,7 @@ func (s *callStream) SendMsg(m any) error {
 	}
 	s.call.place.begin()
 	defer s.call.place.end()
-	return wire.DecodeError(s.ServerStream.SendMsg(m))
+	return ofClient(s.ServerStream.SendMsg(m))
 }
 
 // dataIn is how many bytes of a client a message holds: contents, and in a commit what is to be done as well.
@@ -246,12 +246,20 @@ func receive(from func(any) error, m any) error {
 	if err := from(&r); errors.Is(err, io.EOF) {
 		return err
 	} else if err != nil {
-		return wire.DecodeError(err) // for whoever adds to it, and knows nothing of gRPC
+		return ofClient(err) // for whoever adds to it, and knows nothing of gRPC
 	}
 	if r.err != nil {
 		return errs.Wrap(r.err, errs.ReasonInvalidArgument, "the request is not a message of this call: it is cut off, not UTF-8 where text is due, or nested too deep")
 	}
 	return nil
+}
+
+// ofClient is [wire.DecodeError] for what a stream fails with on this end, where it is not the service that cannot be reached.
+func ofClient(err error) error {
+	if _, known := errors.AsType[*errs.Error](err); !known && status.Code(err) == codes.Unavailable {
+		return errs.Wrap(err, errs.ReasonUnavailable, "the connection to the client has ended")
+	}
+	return wire.DecodeError(err)
 }
 
 // tellBadRequests returns the service with unary methods whose request comes from [receive], and whose interceptors see
