@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -85,8 +86,10 @@ func TestRefsThatCannotBeReadAreNotTakenForDeleted(t *testing.T) {
 // worksAgain waits until a repository can be read.
 func worksAgain(t *testing.T, s *gitcli.Store) {
 	t.Helper()
-	_, err := s.Repository(shopID(t)).GetFile(t.Context(), git.Head(), path(t, "a.md"))
-	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := s.Repository(shopID(t)).GetFile(t.Context(), git.Head(), path(t, "a.md"))
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestARefOfWhichABatchFindsAnEmptyFileIsNotMovedAndNotLost(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 )
 
@@ -66,8 +67,11 @@ func (s *Store) watch() {
 				s.lookout.use(r)
 			default:
 				begin := time.Now()
-				r.look(s.ctx, begin)
+				err := r.look(s.ctx, begin)
 				r.lookAgain = time.Now().Add(lookRest * time.Since(begin))
+				if err != nil {
+					s.giveUp(r, err)
+				}
 			}
 		}
 	}
@@ -75,10 +79,11 @@ func (s *Store) watch() {
 
 // look compares the refs in memory with those in the directory if that has changed since the last look, by whomever. Where
 // somebody else has moved one, readers see it from then on, and it is told of. The files are read while others write: what is in doubt after
-// that is read once more in a writer's turn.
-func (r *repo) look(ctx context.Context, now time.Time) {
+// that is read once more in a writer's turn. It fails if they cannot be read and the repository is to be closed: git, which reads the files, would
+// show its clients that they are gone. Nobody writes to it any more then.
+func (r *repo) look(ctx context.Context, now time.Time) error {
 	if r.seen != nil && maps.EqualFunc(r.seen, r.times(maps.Keys(r.seen)), time.Time.Equal) {
-		return
+		return nil
 	}
 	before := r.refs.Load()
 	seen, err := r.refTimes(now)
@@ -89,28 +94,33 @@ func (r *repo) look(ctx context.Context, now time.Time) {
 	doubts := doubtful(found, before, r.refs.Load())
 	if err == nil && len(doubts) == 0 {
 		r.seen = seen
-		return
+		return nil
 	}
 	r.exclusive.Lock()
 	defer r.exclusive.Unlock()
 	if r.writer.closedWith() != nil || r.writer.unfinished.Load() {
-		return // it is deleted, or the next write finds out where the refs are
+		return nil // it is deleted, or the next write finds out where the refs are
 	}
 	if err == nil && r.areAsKnown(doubts) {
 		r.seen = seen
-		return
+		return nil
 	}
 	refs, err := loadRefs(ctx, r.store.runner, r.dir, r.objects)
 	if err != nil {
+		if reason := errs.ReasonOf(err); reason == errs.ReasonRepositoryCorrupt || reason == errs.ReasonUnsafeRepository {
+			r.writer.close(err)
+			return err
+		}
 		if ctx.Err() == nil {
 			r.store.logger.WarnContext(ctx, "refs cannot be compared with the directory", "repository", r.id.String(), "error", err)
 		}
-		return
+		return nil
 	}
 	r.seen = seen
 	if !refs.equal(*r.refs.Load()) {
 		r.writer.adopt(ctx, &refs)
 	}
+	return nil
 }
 
 // doubtful returns the refs that were found to be neither where they were before nor where they were after.

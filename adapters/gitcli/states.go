@@ -34,7 +34,6 @@ func (s *Store) States(ctx context.Context, ids ...git.RepositoryID) iter.Seq2[e
 			case !h.present.Load(): // it was deleted meanwhile
 				continue
 			default:
-				s.logger.ErrorContext(ctx, "the refs of a repository cannot be read", "repository", h.id.String(), "error", err)
 				state = event.RepositoryState{ID: h.id, Unreadable: true}
 			}
 			if !yield(state, nil) {
@@ -45,7 +44,7 @@ func (s *Store) States(ctx context.Context, ids ...git.RepositoryID) iter.Seq2[e
 			if !s.isNameless(id) {
 				continue
 			}
-			s.logger.ErrorContext(ctx, "the metadata of a repository could not be read at the start", "repository", id.String())
+			_ = s.absent(ctx, id) // which logs why
 			if !yield(event.RepositoryState{ID: id, Unreadable: true}, nil) {
 				return
 			}
@@ -100,10 +99,10 @@ func (s *Store) state(ctx context.Context, h *handle) (event.RepositoryState, er
 		return r.state(), nil
 	}
 	m, err := readMetadata(h.dir)
-	if err != nil {
-		return event.RepositoryState{}, err
+	var refs map[git.RefName]git.ObjectID
+	if err == nil {
+		refs, err = readRefFiles(h.dir)
 	}
-	refs, err := readRefFiles(h.dir)
 	if err == nil && h.opened() == nil { // else somebody may have written to it, and the files be of several moments
 		return event.RepositoryState{ID: h.id, CreatedAt: m.CreatedAt, Refs: refs}, nil
 	}

@@ -162,6 +162,9 @@ type Store struct {
 	handles btree.Map[string, *handle]
 	closed  bool
 
+	// complaints are what was logged last of each repository that cannot be opened: a line for each call would say no more.
+	complaints sync.Map
+
 	// nameless are the directories that did not tell at the start whose they are, or which repositories are in them. It does
 	// not change after that.
 	nameless map[string]struct{}
@@ -177,11 +180,26 @@ type handle struct {
 
 	mu   sync.Mutex
 	repo *repo
+	// opening is the attempt to open it that is under way or failed not long ago, nil if there is none.
+	opening *opening
 	// ended is why the repository is not to be opened any more; nil while it is.
 	ended error
 	// aside is where it was moved when it was deleted, while that is not on the disk yet.
 	aside string
 }
+
+// opening is one attempt to open a repository. All who want the repository meanwhile wait for it.
+type opening struct {
+	// done is closed when it has ended.
+	done chan struct{}
+	// err is what it failed with, nil if it did not.
+	err error
+	// failed is when that was.
+	failed time.Time
+}
+
+// openAgainAfter is how long it takes until a repository that could not be opened is tried again.
+const openAgainAfter = time.Second
 
 func newHandle(id git.RepositoryID, dir string) *handle {
 	return &handle{id: id, dir: dir, deleting: semaphore.NewWeighted(1)}
@@ -354,11 +372,15 @@ func (s *Store) Close() error {
 
 var errDraining = errs.New(errs.ReasonDraining, "the service is shutting down: try again on another one or later")
 
+// close ends what is open, and waits for who is opening it.
 func (h *handle) close(err error) {
 	h.mu.Lock()
-	r := h.repo
-	h.repo, h.ended = nil, err
+	r, o := h.repo, h.opening
+	h.repo, h.opening, h.ended = nil, nil, err
 	h.mu.Unlock()
+	if o != nil {
+		<-o.done
+	}
 	if r != nil {
 		r.close(err)
 	}
@@ -456,25 +478,106 @@ func (s *Store) repo(ctx context.Context, id git.RepositoryID) (*repo, error) {
 	if !ok {
 		return nil, s.absent(ctx, id)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case h.ended != nil:
-		return nil, h.ended
-	case !h.present.Load():
-		return nil, repositoryNotFound(id)
-	}
-	if h.repo == nil {
-		// Not in the caller's time: the next one would begin anew.
-		r, err := s.openRepo(s.ctx, id, h.dir)
+	for {
+		r, o, err := s.openedOrOpening(h)
 		if err != nil {
-			s.logger.ErrorContext(ctx, "a repository cannot be opened", "repository", id.String(), "error", err, "cause", errors.Unwrap(err))
 			return nil, err
 		}
-		h.repo = r
+		if r != nil {
+			s.lookout.use(r)
+			return r, nil
+		}
+		select {
+		case <-o.done:
+			if o.err != nil {
+				return nil, o.err
+			}
+		case <-ctx.Done():
+			return nil, errs.From(ctx.Err())
+		}
 	}
-	s.lookout.use(h.repo)
-	return h.repo, nil
+}
+
+// openedOrOpening returns the repository if it is open, and else the attempt to open it, which it begins if there is none.
+func (s *Store) openedOrOpening(h *handle) (*repo, *opening, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch o := h.opening; {
+	case h.ended != nil:
+		return nil, nil, h.ended
+	case !h.present.Load():
+		return nil, nil, repositoryNotFound(h.id)
+	case h.repo != nil:
+		return h.repo, nil, nil
+	case o != nil && (o.failed.IsZero() || time.Since(o.failed) < openAgainAfter):
+		return nil, o, nil
+	}
+	end, err := s.begin()
+	if err != nil {
+		return nil, nil, err
+	}
+	o := &opening{done: make(chan struct{})}
+	h.opening = o
+	go func() { // not in the caller's time: the next one would begin anew
+		defer end()
+		r, err := s.openRepo(s.ctx, h.id, h.dir)
+		s.endOpening(h, o, r, err)
+	}()
+	return nil, o, nil
+}
+
+// endOpening makes known what came of an attempt.
+func (s *Store) endOpening(h *handle, o *opening, r *repo, err error) {
+	defer close(o.done)
+	h.mu.Lock()
+	ended := h.ended
+	switch {
+	case ended != nil:
+		o.err = ended
+	case err != nil:
+		o.err, o.failed = err, time.Now()
+	default:
+		h.repo, h.opening = r, nil
+	}
+	h.mu.Unlock()
+	switch {
+	case ended != nil && r != nil:
+		r.close(ended)
+	case ended == nil && err != nil:
+		s.complain(s.ctx, h.id, err)
+	case ended == nil:
+		s.complaints.Delete(h.id.String())
+	}
+}
+
+// complain logs why a repository cannot be opened, unless that was logged.
+func (s *Store) complain(ctx context.Context, id git.RepositoryID, err error) {
+	cause := errors.Unwrap(err)
+	what := fmt.Sprint(err, cause)
+	if before, _ := s.complaints.Swap(id.String(), what); before != what {
+		s.logger.ErrorContext(ctx, "a repository cannot be opened", "repository", id.String(), "error", err, "cause", cause)
+	}
+}
+
+// giveUp closes a repository that cannot be read any more and has no writer, and has it compared with what was told of it when it can be.
+func (s *Store) giveUp(r *repo, err error) {
+	s.mu.Lock()
+	h, ok := s.handles.Get(r.id.String())
+	s.mu.Unlock()
+	if !ok {
+		return
+	}
+	h.mu.Lock()
+	is, o := h.repo == r, &opening{done: make(chan struct{})}
+	if is {
+		h.repo, h.opening = nil, o
+	}
+	h.mu.Unlock()
+	if is {
+		r.close(err)
+		s.endOpening(h, o, nil, err)
+		s.opts.Observer.Unsure(r.id)
+	}
 }
 
 // absent returns why a repository that was not found cannot be used: there is none, or it could not be read at the start.
@@ -486,7 +589,7 @@ func (s *Store) absent(ctx context.Context, id git.RepositoryID) error {
 	if err == nil {
 		err = unsafeRepository(id, errors.New("it could not be read at the start: restart the service"))
 	}
-	s.logger.ErrorContext(ctx, "a repository cannot be opened", "repository", id.String(), "error", err, "cause", errors.Unwrap(err))
+	s.complain(ctx, id, err)
 	return err
 }
 
@@ -619,6 +722,7 @@ func (s *Store) drop(h *handle) {
 	s.mu.Lock()
 	s.handles.Delete(h.id.String())
 	s.mu.Unlock()
+	s.complaints.Delete(h.id.String())
 }
 
 // create builds the repository aside and moves it into place complete, so that there is never half a repository.
