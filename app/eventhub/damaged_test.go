@@ -47,12 +47,11 @@ func TestADamagedRepositoryKeepsNobodyFromTheStateOfTheOthers(t *testing.T) {
 			hub := eventhub.New(log, store, eventhub.Options{Heartbeat: time.Millisecond})
 			running(t, func(ctx context.Context) { _ = hub.Follow(ctx, log) })
 			s := subscribe(t, eventhub.Verify(hub, store, 20*time.Millisecond), ports.Subscription{Resync: true})
-			r, ok := s.notice().(event.Resync)
-			require.True(t, ok)
-			require.True(t, r.Last())
 			told := map[string]bool{}
-			for _, repo := range r.Repositories {
-				told[repo.ID.String()] = repo.Unreadable
+			for _, r := range s.resync() {
+				for _, repo := range r.Repositories {
+					told[repo.ID.String()] = repo.Unreadable
+				}
 			}
 			assert.Equal(t, map[string]bool{"a": false, "b": true, "c": false}, told)
 

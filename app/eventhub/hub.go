@@ -21,7 +21,8 @@ import (
 type Options struct {
 	// Buffer is how many events are kept in memory. 0 is 4096.
 	Buffer int
-	// Heartbeat is after how long without any other notice a subscriber is told its cursor. 0 is 15 s.
+	// Heartbeat is after how long without any other notice a subscriber is told its cursor, or what there is of a resync. 0
+	// is 15 s.
 	Heartbeat time.Duration
 	// Retry is the pause before a feed that failed is asked again. It doubles while the feed brings nothing, up to 20 times
 	// as long. 0 is 250 ms.

@@ -17,6 +17,7 @@ import (
 	"github.com/gitstore-dev/gitstore/app/eventhub"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
+	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
 	"github.com/gitstore-dev/gitstore/ports/eventstest/memlog"
 )
@@ -380,4 +381,52 @@ func TestWaitForKnowsAJournalThatTheFeedHasNotToldOfYet(t *testing.T) {
 	running(t, func(ctx context.Context) { arrived <- h.WaitFor(ctx, at) })
 	close(slow.stalled)
 	assert.NoError(t, <-arrived)
+}
+
+// slow is a store that takes its time to list the refs of a repository.
+type slow struct {
+	ports.RepositoryStore
+	takes time.Duration
+}
+
+func (s slow) Repository(id git.RepositoryID) ports.GitRepository {
+	return slowRepository{s.RepositoryStore.Repository(id), s.takes}
+}
+
+type slowRepository struct {
+	ports.GitRepository
+	takes time.Duration
+}
+
+func (r slowRepository) ListRefs(ctx context.Context, q ports.RefQuery) (iter.Seq2[git.Ref, error], error) {
+	<-time.After(r.takes)
+	return r.GitRepository.ListRefs(ctx, q)
+}
+
+func TestWhoAwaitsALongResyncHearsOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const repositories = 100
+		w := newWorld(t, memlog.New(), eventhub.Options{})
+		for i := range repositories {
+			w.repository(t, fmt.Sprintf("r%d", i), "main")
+		}
+		hub := eventhub.New(w.log, slow{w.store, 2 * time.Second}, eventhub.Options{})
+		running(t, func(ctx context.Context) { _ = hub.Follow(ctx, w.log) })
+		s := subscribe(t, hub, ports.Subscription{Resync: true})
+		told := map[git.RepositoryID]int{}
+		last, ended := time.Now(), false
+		for !ended {
+			r, ok := s.notice().(event.Resync)
+			require.True(t, ok)
+			assert.Less(t, time.Since(last), 30*time.Second)
+			last, ended = time.Now(), r.Last()
+			for _, repo := range r.Repositories {
+				told[repo.ID]++
+			}
+		}
+		assert.Len(t, told, repositories)
+		for id, n := range told {
+			assert.Equal(t, 1, n, id.String())
+		}
+	})
 }

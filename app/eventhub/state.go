@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
@@ -41,13 +42,17 @@ func tellState(parts iter.Seq2[part, error], end event.Cursor, tell func(event.N
 }
 
 // state yields the repositories and refs that the filter selects, in parts that are not empty. A repository that is
-// deleted meanwhile is left out, or what is left of it.
-func state(ctx context.Context, store ports.RepositoryStore, f event.Filter) iter.Seq2[part, error] {
+// deleted meanwhile is left out, or what is left of it. A part ends with the repository in which it has taken as long as
+// patience, 0 for any time: to open thousands of repositories takes minutes, and who hears nothing gives up.
+func state(ctx context.Context, store ports.RepositoryStore, f event.Filter, patience time.Duration) iter.Seq2[part, error] {
 	return func(yield func(part, error) bool) {
-		b := partBuilder{yield: yield, bare: len(f.Types) > 0 && !slices.Contains(f.Types, event.TypeRefUpdated)}
+		b := partBuilder{yield: yield, patience: patience, began: time.Now(), bare: len(f.Types) > 0 && !slices.Contains(f.Types, event.TypeRefUpdated)}
 		for id, err := range repositories(ctx, store, f) {
 			if err == nil {
 				err = b.list(ctx, store.Repository(id), id, f.Refs)
+			}
+			if err == nil {
+				err = b.hurry()
 			}
 			if err == errStopped { //nolint:errorlint // it is never wrapped
 				return
@@ -105,7 +110,11 @@ type partBuilder struct {
 	yield func(part, error) bool
 	// bare leaves the refs out.
 	bare bool
+	// patience is how long a part may take, 0 for any time.
+	patience time.Duration
 
+	// began is when the part was begun.
+	began       time.Time
 	part        part
 	refs, bytes int
 }
@@ -168,14 +177,30 @@ func (b *partBuilder) open(id git.RepositoryID, refs, bytes int) error {
 		bytes += bytesOfRepository
 	}
 	if len(b.part) > 0 && (b.refs+refs > maxPartRefs || b.bytes+bytes > maxPartBytes) {
-		if !b.yield(b.part, nil) {
-			return errStopped
+		if err := b.end(); err != nil {
+			return err
 		}
-		b.part, b.refs, b.bytes, isOpen = nil, 0, 0, false
+		isOpen = false
 	}
 	if !isOpen {
 		b.part = append(b.part, event.RepositoryRefs{ID: id})
 	}
 	b.refs, b.bytes = b.refs+refs, b.bytes+bytes
+	return nil
+}
+
+// hurry ends a part that took too long.
+func (b *partBuilder) hurry() error {
+	if b.patience == 0 || len(b.part) == 0 || time.Since(b.began) < b.patience {
+		return nil
+	}
+	return b.end()
+}
+
+func (b *partBuilder) end() error {
+	if !b.yield(b.part, nil) {
+		return errStopped
+	}
+	b.part, b.refs, b.bytes, b.began = nil, 0, 0, time.Now()
 	return nil
 }

@@ -229,7 +229,8 @@ func (s *subscriber) resync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := tellState(state(ctx, s.hub.store, s.filter), bounds.Newest, s.tell); err != nil {
+	// A part is told when the next one is complete.
+	if err := tellState(state(ctx, s.hub.store, s.filter, s.hub.opts.Heartbeat/2), bounds.Newest, s.tell); err != nil {
 		return err
 	}
 	s.at, s.caughtUp, s.awaited = bounds.Newest, false, false

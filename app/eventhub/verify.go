@@ -153,7 +153,7 @@ func (a *audit) look(ctx context.Context, yield func(event.Notice, error) bool) 
 func (a *audit) list(ctx context.Context) (iter.Seq2[part, error], refs, error) {
 	var parts []part
 	present, unreadable := refs{}, []git.RepositoryID(nil)
-	for p, err := range state(ctx, a.store, a.filter) {
+	for p, err := range state(ctx, a.store, a.filter, 0) {
 		if err != nil {
 			return nil, nil, err
 		}
