@@ -107,8 +107,9 @@ func parsePresent(field string) (git.ObjectID, error) {
 // dropIntent removes the intent, if there is one, for good: one that came back would undo what came after it. After an error nothing is
 // written to the repository before its directory is on the disk, which [refProcesses.rewrite] sees to.
 func dropIntent(dir string) error {
-	if err := os.Remove(filepath.Join(dir, intentFile)); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
+	name := filepath.Join(dir, intentFile)
+	if err := os.Remove(name); err != nil {
+		if _, gone := os.Lstat(name); errors.Is(gone, fs.ErrNotExist) { // a file system that is read-only does not say so
 			return nil
 		}
 		return disk.Error(err)

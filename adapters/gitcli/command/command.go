@@ -288,8 +288,8 @@ func (p *child) reap() {
 }
 
 // Output runs the command in the bare repository dir to its end and returns what it printed. A failure is an *errs.Error:
-// CANCELED or DEADLINE_EXCEEDED if the context ended, STORAGE_FULL for a disk without room, else INTERNAL; what git
-// said is logged and not part of it.
+// CANCELED or DEADLINE_EXCEEDED if the context ended, STORAGE_FULL for a disk without room, UNAVAILABLE for one that is
+// read-only, else INTERNAL; what git said is logged and not part of it.
 func (r *Runner) Output(ctx context.Context, dir string, c Command, stdin io.Reader) ([]byte, error) {
 	p := r.prepare(ctx, dir, c)
 	p.Stdin = stdin
@@ -322,6 +322,9 @@ func (r *Runner) failure(ctx context.Context, c Command, err error, p *child) er
 func (r *Runner) describe(c Command, err error, p *child) error {
 	if diskFull(p.said.String(), func() uint64 { return disk.Available(p.Dir) }) {
 		return errs.New(errs.ReasonStorageFull, "the disk is full: free some space and try again")
+	}
+	if strings.Contains(p.said.String(), "Read-only file system") {
+		return disk.ReadOnly(fmt.Errorf("git %s: %w", c.args[0], err))
 	}
 	if why := outOfBounds(p.said.String(), err, r.memory); c.bounded && why != "" {
 		advice := "push the history in parts, the oldest commits first"

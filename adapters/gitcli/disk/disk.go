@@ -16,7 +16,7 @@ import (
 )
 
 // Error makes a failure of the file system a domain error: STORAGE_FULL for a disk without room, which a caller can wait
-// out, INTERNAL for any other. Errors that are domain errors already stay as they are; nil stays nil.
+// out, UNAVAILABLE for one that takes no writes at all, INTERNAL for any other. Errors that are domain errors already stay as they are; nil stays nil.
 func Error(err error) error {
 	var domain *errs.Error
 	switch {
@@ -24,8 +24,15 @@ func Error(err error) error {
 		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return errs.Wrap(err, errs.ReasonStorageFull, "the disk is full: free some space and try again")
+	case errors.Is(err, syscall.EROFS):
+		return ReadOnly(err)
 	}
 	return errs.Wrap(err, errs.ReasonInternal, "the storage failed")
+}
+
+// ReadOnly is what writes fail with where the file system takes none, as one does that met a disk that fails.
+func ReadOnly(cause error) error {
+	return errs.Wrap(cause, errs.ReasonUnavailable, "the disk is read-only: reads go on, and writes when the operator has mended it")
 }
 
 // SyncDir puts the names in a directory on the disk; no git command does. Names that were created, changed or removed
