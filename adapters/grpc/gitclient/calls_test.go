@@ -211,13 +211,13 @@ func TestOnlyWhatIsSafeIsRepeated(t *testing.T) {
 		{"listing", 2, errs.ReasonUnavailable, 3, ""},
 		{"commit with a request id", 2, errs.ReasonUnavailable, 3, ""},
 		{"commit with a request id", 9, errs.ReasonUnavailable, 4, errs.ReasonUnavailable},
-		{"commit with a request id", 1, errs.ReasonQueueFull, 2, ""},
-		{"commit with a request id", 9, errs.ReasonQueueFull, 2, errs.ReasonQueueFull},
+		{"commit with a request id", 1, errs.ReasonQueueFull, 1, errs.ReasonQueueFull},
 		{"commit with a request id", 1, errs.ReasonStorageFull, 1, errs.ReasonStorageFull},
 		{"commit without a request id", 1, errs.ReasonQueueFull, 1, errs.ReasonQueueFull},
 		{"commit without a request id", 2, errs.ReasonUnavailable, 1, errs.ReasonUnavailable},
 		{"streamed commit with a request id", 2, errs.ReasonUnavailable, 1, errs.ReasonUnavailable},
 		{"release with a request id", 2, errs.ReasonUnavailable, 3, ""},
+		{"release with a request id", 1, errs.ReasonQueueFull, 1, errs.ReasonQueueFull},
 		{"creation of a branch", 1, errs.ReasonUnavailable, 1, errs.ReasonUnavailable},
 	} {
 		t.Run(fmt.Sprintf("%s that fails %d times with %s", tt.call, tt.failures, tt.reason), func(t *testing.T) {

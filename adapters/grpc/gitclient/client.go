@@ -55,8 +55,8 @@ type Options struct {
 // Store is a [ports.RepositoryStore] that lives in another process. Beside the errors of the port its methods fail with
 // UNAVAILABLE when the service cannot be reached, which they tell within the time of the call, and MESSAGE_TOO_LARGE.
 // Reads that fail with UNAVAILABLE are repeated a few times with backoff, and so are commits of one small file and
-// releases that have a request id. Those that fail with QUEUE_FULL are repeated as well: once, after the time that the
-// service asks for, or if it refused them before it received them, like those that found no service. A call without a deadline gets the one of its operation.
+// releases that have a request id. Reads that fail with QUEUE_FULL are repeated as well: once, after the time that the
+// service asks for, or if it refused them before it received them, like those that found no service. Writes are not. A call without a deadline gets the one of its operation.
 type Store struct {
 	conn *grpc.ClientConn
 	// healthConn is apart: a connection with as many calls under way as the service allows makes the next one wait.
@@ -117,7 +117,7 @@ func dialOptions(opts Options) []grpc.DialOption {
 	}
 }
 
-// Retries of a call that failed with UNAVAILABLE. One that found a full queue is repeated once, when the service says.
+// Retries of a call that failed with UNAVAILABLE. A read that found a full queue is repeated once, when the service says.
 const (
 	maxAttempts    = 4
 	retryBackoff   = 100 * time.Millisecond

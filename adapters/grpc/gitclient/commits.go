@@ -147,37 +147,21 @@ func (c *commit) commitOne(ctx context.Context) (ports.CommitResult, error) {
 	return answer(m.GetResult(), err, wire.DecodeCommitResult)
 }
 
-// repeated makes a call that its request id makes safe to repeat, and repeats it while it fails with UNAVAILABLE, and
-// once after QUEUE_FULL. gRPC's own retries would repeat calls without an id as well. The context has the deadline that
-// all attempts share.
+// repeated makes a call that its request id makes safe to repeat, and repeats it while it fails with UNAVAILABLE: gRPC's own retries
+// would repeat calls without an id as well. What the service refuses as there is too much is left to the caller, who knows whether it is
+// still worth the load. The context has the deadline that all attempts share.
 func repeated[M any](ctx context.Context, requestID string, call func() (M, error)) (M, error) {
 	for attempt := 1; ; attempt++ {
 		m, err := call()
-		if err == nil || requestID == "" {
-			return m, err
-		}
-		pause, again := pauseAfter(err, attempt)
-		if !again {
+		if err == nil || requestID == "" || attempt == maxAttempts || errs.KindOf(wire.DecodeError(err)) != errs.Unavailable {
 			return m, err
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(rand.N(min(retryBackoff<<(attempt-1), maxRetryDelay))): //nolint:gosec // jitter is no secret
 		case <-ctx.Done():
 			return m, err
 		}
 	}
-}
-
-// pauseAfter returns how long to wait after the attempt failed, and whether to try again at all.
-func pauseAfter(err error, attempt int) (pause time.Duration, again bool) {
-	switch e := errs.From(wire.DecodeError(err)); {
-	case e.Kind == errs.Unavailable && attempt < maxAttempts:
-		return rand.N(min(retryBackoff<<(attempt-1), maxRetryDelay)), true //nolint:gosec // jitter is no secret
-	case e.Reason == errs.ReasonQueueFull && attempt == 1:
-		delay := wire.RetryDelay(err)
-		return delay + rand.N(delay+1), true //nolint:gosec // so that not all come back together
-	}
-	return 0, false
 }
 
 // PublishRelease implements [ports.Committer]. The changes travel in one message: more than fits is MESSAGE_TOO_LARGE.
