@@ -344,6 +344,9 @@ func TestATextGoesWithItsLastLines(t *testing.T) {
 		{"x:\n  - |-\n    a\n    \t\n  - b\n", `{"x":["c","b"]}`, "x:\n  - c\n  - b\n"},
 		{"x:\n  - |-\n    a\n    \t\n", `{"x":["c"]}`, "x:\n  - c\n"},
 		{"x: a\n \t\n", `{"x":"b"}`, "x: b\n \t\n"},
+		{"x: |\n  a\n\n# c\nk: [[]] # d\n", `{"x":"b\n\n","k":{"b":2}}`, "x: |+\n  b\n\n# c\nk: {b: 2} # d\n"},
+		{"x:\n  - 1 # c\n  - 2\n\n", `{"x":[1,"b\n\n"]}`, "x:\n  - 1 # c\n  - |+\n    b\n\n"},
+		{"x:\n  m: 1 # c\n\n", `{"x":{"o":"b\n\n"}}`, "x:\n  m: 1 # c\n\n  o: |+\n    b\n\n"},
 	} {
 		out := apply(t, "products/p.yaml", required+tt.fields+"last: x\n", catalog.Edit{Fields: json.RawMessage(tt.patch)})
 		assert.Equal(t, required+tt.want+"last: x\n", out, "%s%s", tt.fields, tt.patch)

@@ -132,9 +132,12 @@ func (s *splicer) mapping(current, target *yaml.Node, limit int) error {
 			stop = s.lines[current.Content[i+2].Line-1]
 		}
 		from := s.lines[key.Line-1]
-		to := s.contentEnd(value, from, stop, current.Column-1)
-		last = s.behind(value, from, stop, current.Column-1)
 		wanted := lookUp(target, key.Value)
+		to := s.contentEnd(value, wanted, from, stop, current.Column-1)
+		last = max(s.behind(value, from, stop, current.Column-1), to)
+		if i+2 == len(current.Content) && len(target.Content) > 0 && keepsBlank(target.Content[len(target.Content)-1]) {
+			_, last = s.ends(value, from, stop, current.Column-1)
+		}
 		switch {
 		case wanted == nil:
 			s.replace(from, to, "")
@@ -161,10 +164,10 @@ func (s *splicer) mapping(current, target *yaml.Node, limit int) error {
 }
 
 // contentEnd is where the lines of an entry end that begins at from, in a map that is so far indented: blank lines and comments
-// behind it that are not further in are not its own.
-func (s *splicer) contentEnd(value *yaml.Node, from, stop, indent int) int {
+// behind it that are not further in are not its own, unless it is to be one, or nil, that would take the blank lines.
+func (s *splicer) contentEnd(value, wanted *yaml.Node, from, stop, indent int) int {
 	end, blank := s.ends(value, from, stop, indent)
-	if s.whole { // the blank lines may be the end of a text that keeps them
+	if s.whole || wanted != nil && keepsBlank(wanted) { // the blank lines may be the end of a text that keeps them
 		return blank
 	}
 	return end
@@ -173,7 +176,7 @@ func (s *splicer) contentEnd(value *yaml.Node, from, stop, indent int) int {
 // behind is where the next entry goes behind one that begins at from: a text that keeps the blank lines behind it keeps them.
 func (s *splicer) behind(value *yaml.Node, from, stop, indent int) int {
 	end, blank := s.ends(value, from, stop, indent)
-	if text := lastOf(value); s.whole || isBlock(text) && (text.Value == "\n" || strings.HasSuffix(text.Value, "\n\n")) {
+	if s.whole || isBlock(lastOf(value)) && keepsBlank(value) {
 		return blank
 	}
 	return end
@@ -185,6 +188,12 @@ func lastOf(n *yaml.Node) *yaml.Node {
 		n = n.Content[len(n.Content)-1]
 	}
 	return n
+}
+
+// keepsBlank reports whether a value ends with a text that keeps the blank lines behind it if it is written in lines of its own.
+func keepsBlank(n *yaml.Node) bool {
+	text := lastOf(n).Value
+	return text == "\n" || strings.HasSuffix(text, "\n\n")
 }
 
 func isBlock(n *yaml.Node) bool { return n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 }
@@ -262,7 +271,11 @@ func (s *splicer) sequence(value, wanted *yaml.Node, limit int) error {
 		starts = append(starts, s.lines[item.Line-1])
 	}
 	indent := value.Column - 1
-	starts = append(starts, s.behind(value.Content[len(value.Content)-1], starts[len(starts)-1], limit, indent))
+	end := s.behind(value.Content[len(value.Content)-1], starts[len(starts)-1], limit, indent)
+	if keepsBlank(wanted) {
+		_, end = s.ends(value, starts[len(starts)-1], limit, indent)
+	}
+	starts = append(starts, end)
 	same := 0
 	for same < min(len(value.Content), len(wanted.Content)) && equal(value.Content[same], wanted.Content[same]) {
 		same++
@@ -274,7 +287,11 @@ func (s *splicer) sequence(value, wanted *yaml.Node, limit int) error {
 	}
 	from, to := starts[same], starts[len(value.Content)-tail]
 	if same < len(value.Content)-tail { // comments behind the last of them stay
-		to = s.contentEnd(value.Content[len(value.Content)-tail-1], starts[len(value.Content)-tail-1], to, indent)
+		var behind *yaml.Node
+		if same < len(wanted.Content)-tail {
+			behind = wanted.Content[len(wanted.Content)-tail-1]
+		}
+		to = s.contentEnd(value.Content[len(value.Content)-tail-1], behind, starts[len(value.Content)-tail-1], to, indent)
 	} else {
 		to = from
 	}
