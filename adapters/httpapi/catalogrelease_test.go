@@ -238,6 +238,16 @@ func TestAComparisonTakesAKindThatOneOfItsSidesKnows(t *testing.T) {
 	w.gql(strings.Replace(of, "KIND", "Nope", 1), nil).code("INVALID_ARGUMENT")
 }
 
+func TestWhatIsWrongWithAVersionIsSaid(t *testing.T) {
+	w := openShop(t, soundShop())
+	for version, says := range map[string]string{"99999999999999999999.0.0": "a number that is too large", "1.0": "no Semantic Version", "1.0.0-01": "no Semantic Version"} {
+		a := w.post(releases, `{"version":"`+version+`"}`).problem(http.StatusBadRequest, "INVALID_ARGUMENT").field("version")
+		if detail := a.json()["detail"].(string); !strings.Contains(detail, says) {
+			t.Errorf("%s: %s", version, detail)
+		}
+	}
+}
+
 func TestBadReleasesAreRefused(t *testing.T) {
 	w := openShop(t, soundShop())
 	w.post(releases, `{"version":"1.0.0"}`).wants(http.StatusCreated)

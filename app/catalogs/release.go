@@ -3,6 +3,7 @@ package catalogs
 import (
 	"context"
 	"fmt"
+	"regexp"
 
 	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -153,8 +154,14 @@ func reusedFor(requestID string, ref git.RefName) error {
 		WithMeta(errs.MetaRef, ref.String())
 }
 
+// tooLargeNumber matches what would be a version if its numbers were smaller: they have 64 bits.
+var tooLargeNumber = regexp.MustCompile(`^v?([0-9]+\.){0,2}[1-9][0-9]{19,}([.+-]|$)`)
+
 func parseVersion(s string) (version.Version, error) {
 	v, ok := version.Parse(s)
+	if !ok && tooLargeNumber.MatchString(s) {
+		return v, errs.InvalidField(errs.ReasonInvalidArgument, "version", "the version %.80q has a number that is too large: use 19 digits at most", s)
+	}
 	if !ok {
 		return v, errs.InvalidField(errs.ReasonInvalidArgument, "version", "%.80q is no Semantic Version, such as 1.4.0 or 2.0.0-rc.1", s)
 	}

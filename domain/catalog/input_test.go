@@ -185,6 +185,19 @@ func TestSchemasAreJSONWithoutDoubleKeys(t *testing.T) {
 	assert.Equal(t, []string{"schemas/Person.schema.json:2:2 type INVALID_SCHEMA"}, problems(s))
 }
 
+func TestAPriceThatIsTooLongIsToldAsThat(t *testing.T) {
+	for price, says := range map[string]string{`"9999999999999999"`: "more than 15 digits", "9999999999999999": "more than 15 digits", `"1.0000001"`: "more than 6 behind it", `"-1"`: "no decimal number", "x": "no decimal number"} {
+		s := build(map[string]string{"categories/coffee.md": coffee, "products/mug.md": strings.Replace(mug, `"9.80"`, price, 1)})
+		var got []string
+		for p := range s.Problems() {
+			got = append(got, p.Message)
+		}
+		if assert.Len(t, got, 1, price) {
+			assert.Contains(t, got[0], says)
+		}
+	}
+}
+
 func TestTheProblemsOfADocumentAreBounded(t *testing.T) {
 	const most = 50
 	many := strings.TrimSuffix(strings.Repeat("x,", 20_000), ",")

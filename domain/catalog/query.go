@@ -178,7 +178,7 @@ func (q *Query) check(s *Snapshot) error {
 	}
 	for _, price := range []struct{ name, amount string }{{"price_min", q.PriceMin}, {"price_max", q.PriceMax}} {
 		if price.amount != "" && !decimalPattern.MatchString(price.amount) {
-			return errs.InvalidField(errs.ReasonInvalidArgument, price.name, `%s is no decimal number, such as "13.50"`, price.name)
+			return errs.InvalidField(errs.ReasonInvalidArgument, price.name, "%s %s", price.name, noAmount(price.amount))
 		}
 	}
 	for _, c := range q.Where {

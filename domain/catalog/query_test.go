@@ -111,6 +111,7 @@ func TestAQueryOfWhatIsNotThereIsRefused(t *testing.T) {
 		{catalog.Query{Where: []catalog.FieldCondition{{Field: "tag", Operator: "=", Value: "Ada"}}}, "filter", `is it "tags"`},
 		{catalog.Query{Sort: []catalog.FieldOrder{{Field: "supplier"}}}, "sort", `no Product has a field "supplier": there are id, slug, title`},
 		{catalog.Query{PriceMin: "1e3"}, "price_min", "no decimal number"},
+		{catalog.Query{PriceMax: strings.Repeat("9", 26)}, "price_max", "more than 15 digits"},
 		{catalog.Query{PriceMax: "-1"}, "price_max", "no decimal number"},
 		{catalog.Query{Text: strings.Repeat("x ", 51)}, "q", "more than 50"},
 		{catalog.Query{Tags: make([]string, 51)}, "tag", "more than 50"},

@@ -427,6 +427,14 @@ func (r *reader) url(m *yaml.Node, field string) string {
 
 var decimalPattern = regexp.MustCompile(`^(0|[1-9][0-9]{0,14})(\.[0-9]{1,6})?$`)
 
+// noAmount says why a text is none that [decimalPattern] takes.
+func noAmount(s string) string {
+	if n, ok := plainNumber(s); ok && !n.negative && (len(n.whole) > 15 || len(n.fraction) > 6) {
+		return `has more than 15 digits in front of the point, or more than 6 behind it`
+	}
+	return `is no decimal number, such as "13.50"`
+}
+
 // price reads an amount, which is a decimal number and never a float, and its currency.
 func (r *reader) price(m *yaml.Node) (amount, code string) {
 	code = r.text(m, "currency", true)
@@ -440,7 +448,7 @@ func (r *reader) price(m *yaml.Node) (amount, code string) {
 		return "", code
 	}
 	if tag := n.ShortTag(); n.Kind != yaml.ScalarNode || tag != "!!str" && tag != "!!int" && tag != "!!float" || !decimalPattern.MatchString(n.Value) {
-		r.problem(n, "price", ReasonInvalidPrice, `the price %.40q is no decimal number, such as "13.50"`, n.Value)
+		r.problem(n, "price", ReasonInvalidPrice, "the price %.40q %s", n.Value, noAmount(n.Value))
 		return "", code
 	}
 	_, decimals, _ := strings.Cut(n.Value, ".")
