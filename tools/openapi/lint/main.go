@@ -25,7 +25,7 @@ var left = map[string]string{
 }
 
 // refusing are the operations that are there to refuse what git may ask for, and so have no answer of success.
-var refusing = regexp.MustCompile("`(gitLFS|getGitFile)`")
+var refusing = regexp.MustCompile("`(gitLFS|getGitLFS|getGitFile)`")
 
 func main() {
 	found, err := check(context.Background(), os.Stdin)
