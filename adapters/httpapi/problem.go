@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/domain/errs"
@@ -88,8 +89,10 @@ func statusOf(err error) int {
 	return kindStatus[e.Kind]
 }
 
-// retryAfter is the least wait, in seconds, before a request that met a limit or an outage is worth repeating.
-const retryAfter = "1"
+// retryAfter is after how many seconds a request that met a limit or an outage is worth repeating.
+func retryAfter(err error) string {
+	return strconv.Itoa(int(max(errs.ReasonOf(err).RetryAfter(), time.Second).Seconds()))
+}
 
 func (c *call) writeProblem(err error) {
 	status := statusOf(err)
@@ -99,7 +102,7 @@ func (c *call) writeProblem(err error) {
 	}
 	h.Set("Cache-Control", "no-store")
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
-		h.Set("Retry-After", retryAfter)
+		h.Set("Retry-After", retryAfter(err))
 	}
 	if s, ok := errors.AsType[*statusError](err); ok {
 		maps.Copy(h, s.header)

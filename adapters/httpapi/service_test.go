@@ -197,8 +197,15 @@ func TestTheStatusFollowsFromTheReason(t *testing.T) {
 	} {
 		fails = fmt.Errorf("wrapped: %w", errs.New(reason, "no"))
 		a := c.get("/v1/repositories").problem(want, string(reason))
-		if retry := a.header.Get("Retry-After") != ""; retry != (want == 503 || want == 429) {
-			t.Errorf("%s: Retry-After %q", reason, a.header.Get("Retry-After"))
+		retryAfter := ""
+		switch {
+		case reason == errs.ReasonStorageFull:
+			retryAfter = "30"
+		case want == 503 || want == 429:
+			retryAfter = "1"
+		}
+		if got := a.header.Get("Retry-After"); got != retryAfter {
+			t.Errorf("%s: Retry-After %q, want %q", reason, got, retryAfter)
 		}
 	}
 	fails = context.DeadlineExceeded

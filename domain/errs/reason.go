@@ -1,6 +1,9 @@
 package errs
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Reason identifies one failure for programs. Its text is part of the contract: it is never changed or reused.
 type Reason string
@@ -206,6 +209,19 @@ var reasonKinds = map[Reason]Kind{
 
 // Kind returns the Kind that every error of this reason has; an unknown reason is Internal.
 func (r Reason) Kind() Kind { return reasonKinds[r] }
+
+// RetryAfter returns how long to wait before a call that failed for the reason is worth repeating, where that is the way on, as it
+// is for the Kinds Exhausted and Unavailable; 0 if it never is. A full disk takes somebody who makes room on it.
+func (r Reason) RetryAfter() time.Duration {
+	switch {
+	case r == ReasonMessageTooLarge:
+		return 0
+	case r == ReasonStorageFull:
+		return 30 * time.Second
+	default:
+		return time.Second
+	}
+}
 
 // Reasons returns every Reason, sorted.
 func Reasons() []Reason {

@@ -71,7 +71,7 @@ func detail(e *errs.Error, msg string) protoadapt.MessageV1 {
 			{Type: text(string(e.Reason)), Subject: text(subject(e.Meta)), Description: msg},
 		}}
 	case errs.Exhausted, errs.Unavailable:
-		if delay := retryDelay(e.Reason); delay > 0 {
+		if delay := e.Reason.RetryAfter(); delay > 0 {
 			return &errdetails.RetryInfo{RetryDelay: durationpb.New(delay)}
 		}
 	}
@@ -100,17 +100,6 @@ func subject(meta map[string]string) string {
 		}
 	}
 	return ""
-}
-
-// retryDelay returns when a call is worth another try; 0 is never.
-func retryDelay(reason errs.Reason) time.Duration {
-	switch reason {
-	case errs.ReasonMessageTooLarge:
-		return 0
-	case errs.ReasonStorageFull:
-		return 30 * time.Second
-	}
-	return time.Second
 }
 
 // RetryDelay returns after which time the status of a failed call says that it is worth another try; 0 is never.
