@@ -18,7 +18,7 @@ var webFiles embed.FS
 
 // webPolicy lets the web page run the scripts that come with it and ask this API, and show pictures of documents, which
 // may be anywhere. Nothing that a repository holds can run.
-const webPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: https:; " +
+const webPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: http: https:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // webTypes are the media types by the ending of a name: what the machine's own tables say does not count.

@@ -13,7 +13,8 @@ export async function branchOf(repository, signal) {
   return status?.view.match(/^head:(.+)/)?.[1] ?? info.default_branch;
 }
 
-const columns = { Product: ["sku", "price", "status", "inventory_status"], Category: ["parent", "position"], Collection: [] };
+// Kinds have any names, those of an object's own members too.
+const columns = { __proto__: null, Product: ["sku", "price", "status", "inventory_status"], Category: ["parent", "position"], Collection: [] };
 
 const cell = (d, name) => (name === "price" ? [d.price, " ", d.currency].filter(Boolean) : String(d[name] ?? ""));
 

@@ -5,6 +5,7 @@ import { refusal } from "./releases.js";
 
 // A new document of a kind has these fields to fill in.
 const starts = {
+  __proto__: null,
   Product: { id: "", slug: "", title: "", sku: "", category: "", price: "", currency: "", status: "draft", inventory_status: "in_stock", tags: [], images: [], links: [], fields: {}, body: "" },
   Category: { id: "", slug: "", title: "", parent: "", position: 0, fields: {}, body: "" },
   Collection: { id: "", slug: "", title: "", products: [], fields: {}, body: "" },
@@ -29,7 +30,7 @@ export function mayLeave() {
 }
 
 /** form edits a document, or makes a new one if it has no id. What is saved is checked by the service before it is committed. */
-export async function form(repository, { kind, id, at = "" }, signal) {
+export async function form(repository, { kind = "Product", id, at = "" }, signal) {
   const status = await unlessEmpty(repository, get(below(repository, "catalog"), { at }, { signal }), {}, signal);
   // Edits go to a branch: the one that is shown, else the one that the service chooses.
   const branch = status.ref?.startsWith("refs/heads/") ? status.ref.slice(11) : await branchOf(repository, signal);
