@@ -9,7 +9,6 @@ import (
 	"iter"
 	"log/slog"
 	"math/rand/v2"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,7 +26,6 @@ import (
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
-	"github.com/gitstore-dev/gitstore/adapters/httpapi"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -703,61 +701,6 @@ func TestRepositoryIsMaintainedBeforeItHasTooManyPacks(t *testing.T) {
 	commit(t, again.Repository(shopID(t)), upsert(path(t, "a.md"), "again"))
 	require.NoError(t, again.Close())
 	assert.Zero(t, again.Stats().Maintenances, "what was maintained is maintained again")
-}
-
-func TestClonesAndFetchesAreWholeWhileTheRepositoryIsMaintained(t *testing.T) {
-	const clients, clones = 3, 4
-	s := openStore(t, t.TempDir())
-	r := createShop(t, s)
-	server := httptest.NewServer(httpapi.New(s, httpapi.Options{Packs: s}))
-	defer server.Close()
-	noise := rand.NewChaCha8([32]byte{})
-	change := func(i int) {
-		content := make([]byte, 16<<10)
-		_, _ = noise.Read(content) // it never fails
-		commit(t, r, upsert(path(t, fmt.Sprintf("%d/%d.bin", i%5, i)), string(content)))
-	}
-	for i := range 20 {
-		change(i)
-	}
-
-	failed := make(chan error, clients)
-	var cloning sync.WaitGroup
-	for range clients {
-		dir := t.TempDir()
-		cloning.Go(func() {
-			var err error
-			for i := 0; i < clones && err == nil; i++ {
-				err = cloneAndFetch(t, server.URL+"/git/shop.git", filepath.Join(dir, strconv.Itoa(i)))
-			}
-			failed <- err
-		})
-	}
-	defer cloning.Wait()
-	for i, ended := 20, 0; ended < clients; i++ {
-		change(i)
-		if i%4 == 0 {
-			require.NoError(t, s.Maintain(t.Context(), shopID(t)))
-		}
-		select {
-		case err := <-failed:
-			require.NoError(t, err)
-			ended++
-		default:
-		}
-	}
-	require.Greater(t, s.Stats().Maintenances, int64(clones))
-}
-
-// cloneAndFetch makes a clone that is whole, and fetches what came meanwhile.
-func cloneAndFetch(t *testing.T, url, dir string) error {
-	_, err := gitcmd.Try(t, "clone", "--quiet", "--mirror", url, dir)
-	for _, args := range [][]string{{"fsck"}, {"rev-parse", "--verify", "main~19"}, {"fetch", "--quiet"}, {"fsck"}} {
-		if err == nil {
-			_, err = gitcmd.Try(t, append([]string{"--git-dir=" + dir}, args...)...)
-		}
-	}
-	return err
 }
 
 func TestARepositoryIsMaintainedAfterTheOneThatIsJustNow(t *testing.T) {
