@@ -341,6 +341,8 @@ func TestRefusalsOfBodiesSayWhatCanBeDone(t *testing.T) {
 		{c.post("/v1/repositories", `{"id":"a"`), "", "at byte 9"},
 		{c.post("/v1/repositories", `{"ID":"a"}`), "ID", "there are id, "},
 		{c.post(shop+"/commits", ``), "", "the body is empty"},
+		{c.post(shop+"/commits", `{"branch":"main","message":"m","actions":[{"action":"create","path":"a","content":"\x"}]}`), "actions[0].content",
+			"the body is not valid JSON: invalid escape sequence"},
 		{c.post(shop+"/commits", `{"mesage":"a"}`), "mesage", "is unknown: there are branch, "},
 	} {
 		got := tt.answer.field(tt.field).json()["detail"].(string)

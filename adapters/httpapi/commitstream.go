@@ -171,6 +171,9 @@ func (s *commitStream) end() error {
 // jsonError is [jsonError] of what the decoder found, as far behind the beginning of the body as it is there.
 func (s *commitStream) jsonError(err error) error {
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		if inContent, ok := errors.AsType[*jsontext.SyntacticError](e.Err); ok { // which the decoder could not read
+			e = inContent
+		}
 		moved := *e
 		moved.ByteOffset += s.contents.removed
 		err = &moved
