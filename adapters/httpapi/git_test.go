@@ -220,7 +220,7 @@ func begunPush(t *testing.T, c *client, length int64) (net.Conn, *bufio.Reader) 
 	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: %d\r\n\r\nbegun", receivePath, length)
 	require.NoError(t, err)
 	answer := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(answer, nil)
+	resp, err := http.ReadResponse(answer, nil) //nolint:bodyclose // it ends with the connection
 	require.NoError(t, err)
 	told := make([]byte, len("000f\x03push later0000"))
 	_, err = io.ReadFull(resp.Body, told)
