@@ -863,6 +863,7 @@ func TestRepositoryIsRepackedHoweverSeldomItIsWrittenToBeforeItIsClosed(t *testi
 		for i := range 10 {
 			commit(t, s.Repository(shopID(t)), upsert(path(t, "a.md"), fmt.Sprint(round, i)))
 		}
+		require.Eventually(t, func() bool { return !s.Maintaining() }, time.Minute, time.Millisecond) // closing breaks it off
 		require.NoError(t, s.Close())
 	}
 	packs, err := filepath.Glob(filepath.Join(repositoryDir(t, root), "objects", "pack", "*.pack"))
