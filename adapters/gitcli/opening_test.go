@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/domain/errs"
-	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -129,14 +127,7 @@ exec git "$@"
 
 func TestAnOpenRepositoryWhoseRefsCannotBeReadIsClosedUntilTheyCan(t *testing.T) {
 	root := t.TempDir()
-	var doubts atomic.Int64
-	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, Observer: observer(func(e event.Event) {
-		if _, ok := e.(unsure); ok {
-			doubts.Add(1)
-		}
-	})})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	s, doubts := openDoubted(t, root)
 	r := createShop(t, s)
 	commit(t, r, upsert(path(t, "a.md"), "one"))
 	known := states(t, s)

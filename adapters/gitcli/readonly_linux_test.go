@@ -3,9 +3,7 @@ package gitcli_test
 import (
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,33 +13,12 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/testkit/mounts"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
-// ownMounts reports whether this process may mount. If not, the test is run in another process, with mounts of its own, and is done here.
-func ownMounts(t *testing.T) bool {
-	t.Helper()
-	const env = "GITSTORE_TEST_OWN_MOUNTS"
-	if os.Getenv(env) != "" {
-		return true
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), env+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-	}
-	out, err := cmd.CombinedOutput()
-	if cmd.Process == nil {
-		t.Skipf("a process cannot have mounts of its own here: %v", err)
-	}
-	require.NoError(t, err, "%s", out)
-	return false
-}
-
 func TestWritesToAReadOnlyFileSystemFailAndReadsGoOn(t *testing.T) {
-	if !ownMounts(t) {
+	if !mounts.Own(t) {
 		return
 	}
 	dir := t.TempDir()

@@ -1145,9 +1145,9 @@ func TestARefThatWasMovedBehindTheServiceIsNoticedByTheNextWrite(t *testing.T) {
 	assert.Equal(t, 1, doubts, "nobody was told that a ref had moved")
 }
 
-func TestReadersSeeARefThatWasMovedBehindTheService(t *testing.T) {
-	root := t.TempDir()
-	var doubts atomic.Int64
+// openDoubted opens a store and counts how often it is unsure of a repository.
+func openDoubted(t *testing.T, root string) (*gitcli.Store, *atomic.Int64) {
+	doubts := new(atomic.Int64)
 	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, Observer: observer(func(e event.Event) {
 		if _, ok := e.(unsure); ok {
 			doubts.Add(1)
@@ -1155,10 +1155,16 @@ func TestReadersSeeARefThatWasMovedBehindTheService(t *testing.T) {
 	})})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	return s, doubts
+}
+
+func TestReadersSeeARefThatWasMovedBehindTheService(t *testing.T) {
+	root := t.TempDir()
+	s, doubts := openDoubted(t, root)
 	r := createShop(t, s)
 	first := commit(t, r, upsert(path(t, "a.md"), "one")).Commit
 	head := commit(t, r, upsert(path(t, "a.md"), "two")).Commit
-	_, err = r.CreateBranch(t.Context(), ports.CreateBranch{Name: value[git.RefName](t)(git.BranchRef("x/side")), Target: git.Head()})
+	_, err := r.CreateBranch(t.Context(), ports.CreateBranch{Name: value[git.RefName](t)(git.BranchRef("x/side")), Target: git.Head()})
 	require.NoError(t, err)
 	doubts.Store(0)
 	require.Never(t, func() bool { return doubts.Load() > 0 }, 5*time.Second, 100*time.Millisecond, "what the service wrote is told of as if others had")
