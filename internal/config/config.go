@@ -44,7 +44,7 @@ type Common struct {
 	LogFormat string `group:"logs" default:"json" enum:"json,text" help:"Format of the log on standard error."`
 
 	DrainDelay   time.Duration `group:"stop" default:"0s" min:"0s" max:"5m" help:"How long to go on serving after SIGTERM while health says no, for load balancers to notice."`
-	DrainTimeout time.Duration `group:"stop" default:"20s" min:"1s" max:"1h" help:"How long calls under way may take to end before they are broken off."`
+	DrainTimeout time.Duration `group:"stop" default:"10s" min:"1s" max:"1h" help:"How long calls under way may take to end before they are broken off."`
 }
 
 // Base returns the common settings of a struct that embeds them.

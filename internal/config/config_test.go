@@ -52,7 +52,7 @@ func TestDefaultsHoldWhereNothingIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := settings{HTTPListen: "127.0.0.1:8080", GitAddress: "127.0.0.1:50051", MaxBody: 1 << 30, Workers: 4, Name: "GitStore"}
-	want.LogLevel, want.LogFormat, want.DrainTimeout = "info", "json", 20*time.Second
+	want.LogLevel, want.LogFormat, want.DrainTimeout = "info", "json", 10*time.Second
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
