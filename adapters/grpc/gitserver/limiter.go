@@ -140,8 +140,8 @@ func (ls limiters) register(reg prometheus.Registerer) {
 }
 
 // limiter admits the calls of one class. It bounds those at work and those that wait, of all repositories and of each.
-// Repositories take turns, the callers of one do so among themselves, and the calls of one caller are served in the order they came. It
-// is safe for concurrent use.
+// Callers take turns, over all repositories and within each, and so do the repositories of one caller; the calls of a caller to one
+// repository are served in the order they came. It is safe for concurrent use.
 //
 // A semaphore (golang.org/x/sync) knows neither queues with an end nor shares. What a call at work costs is one look-up
 // under the lock as it begins and one as it ends, and no memory.
@@ -159,8 +159,12 @@ type limiter struct {
 	running, idle, waiting int
 	// lanes are the repositories that have calls at work or waiting.
 	lanes map[string]*lane
-	// turns are the lanes that could go on if the class could, the next one first. It is empty while there is room.
+	// turns are the lanes that could go on if the class could, of those whose first calls are of one caller the next one first. It
+	// is empty while there is room.
 	turns []*lane
+	// callers are those who wait, over all lanes, and round is that of the last turn.
+	callers map[string]*caller
+	round   int
 	// spare are lanes to use again.
 	spare []*lane
 	// holders are the calls at work whose pace counts.
@@ -174,7 +178,7 @@ type lane struct {
 	running, idle int
 	// waiters are *waiter, ordered by their rounds, the one that came first in front.
 	waiters list.List
-	// callers are those who wait, and round is that of the last turn.
+	// callers are those who wait in it, and round is that of its last turn.
 	callers map[string]*caller
 	round   int
 	// turns is how many turns those have had that waited since last nobody did, turned when the last was, or the first began to
@@ -191,7 +195,7 @@ func newLimiter(class string, work, open, queue, sharePercent int, wait time.Dur
 	share := func(n int) int { return max(n*sharePercent/100, 1) }
 	return &limiter{
 		class: class, max: work, share: share(work), open: open, openShare: share(open), queue: queue, queueShare: share(queue),
-		wait: wait, lanes: map[string]*lane{},
+		wait: wait, lanes: map[string]*lane{}, callers: map[string]*caller{},
 		holders: map[*pace]struct{}{},
 	}
 }
@@ -219,14 +223,14 @@ func (l *limiter) enterWithin(ctx context.Context, repository string, wait time.
 		l.mu.Unlock()
 		return nil, l.refuse(tooMany)
 	}
-	if at.of != nil {
-		l.drop(at.of)
-		at.of.displaced = true
-		close(at.of.turn)
-	}
 	w := &waiter{lane: ln, turn: make(chan struct{}), since: time.Now(), who: who, round: at.round}
 	l.queueUp(w, at.ahead)
 	l.makeDue(ln)
+	if at.of != nil {
+		at.of.displaced = true
+		close(at.of.turn)
+		l.remove(at.of)
+	}
 	l.mu.Unlock()
 	return l.await(ctx, w, wait)
 }
@@ -272,8 +276,8 @@ type placeInQueue struct {
 }
 
 // placeFor finds the place of one more call in its lane's queue. Where that is full, or the last one would wait in vain, the last call of
-// the caller who has most gives way to one who has fewer; where the queue of all is full, that of the repository that has most.
-// Else there is none.
+// the caller who has most gives way to one who has fewer; where the queue of all is full, the last one of whoever has most in it, and
+// else that of the repository that has most, unless its caller would have fewer than this one then. Else there is none.
 func (l *limiter) placeFor(ln *lane, who string, wait time.Duration) (at placeInQueue, ok bool) {
 	at.round, at.ahead = ln.roundOf(who)
 	n := ln.waiters.Len()
@@ -290,8 +294,11 @@ func (l *limiter) placeFor(ln *lane, who string, wait time.Duration) (at placeIn
 				longest = other
 			}
 		}
+		most, mine := l.busiest(), l.waitingOf(who)
 		switch {
-		case longest.waiters.Len() > n+1:
+		case l.waitingOf(most) > mine+1:
+			at.of = l.lastOf(most)
+		case longest.waiters.Len() > n+1 && (last(longest).who == who || last(longest).anywhere.waiting > mine):
 			at.of = last(longest)
 		case at.ahead < n:
 			at.of = last(ln)
@@ -309,7 +316,40 @@ func (ln *lane) isLate(ahead int, wait time.Duration) bool {
 	return ln.waiters.Len() > 0 && (time.Since(first(ln).since) > soon || ln.turns >= knownTurns && time.Duration(ahead+1)*ln.turnTime > soon)
 }
 
-// caller is who has calls that wait for turns in a lane: so many, the last one in this round.
+// busiest returns the caller who has most calls in the queue, which is not empty.
+func (l *limiter) busiest() (who string) {
+	for other, c := range l.callers {
+		if c.waiting > l.waitingOf(who) {
+			who = other
+		}
+	}
+	return who
+}
+
+func (l *limiter) waitingOf(who string) int {
+	if c := l.callers[who]; c != nil {
+		return c.waiting
+	}
+	return 0
+}
+
+// lastOf returns the last call of a caller who waits, in the lane in which they have most.
+func (l *limiter) lastOf(who string) *waiter {
+	var in *lane
+	for _, ln := range l.lanes {
+		if c := ln.callers[who]; c != nil && (in == nil || c.waiting > in.callers[who].waiting) {
+			in = ln
+		}
+	}
+	e := in.waiters.Back()
+	for e.Value.(*waiter).who != who { //nolint:forcetypeassert // there is nothing else in it
+		e = e.Prev()
+	}
+	return e.Value.(*waiter) //nolint:forcetypeassert // as above
+}
+
+// caller is who has calls that wait for turns: so many. Within a lane the last one has its turn in this round, over all lanes the next
+// one.
 type caller struct{ waiting, round int }
 
 // roundOf returns the round in which one more call of a caller has its turn, and how many calls come before it. In each round each
@@ -347,6 +387,12 @@ func (l *limiter) queueUp(w *waiter, ahead int) {
 	c.waiting++
 	c.round = w.round
 	l.waiting++
+	w.anywhere = l.callers[w.who]
+	if w.anywhere == nil {
+		w.anywhere = &caller{round: l.round + 1}
+		l.callers[w.who] = w.anywhere
+	}
+	w.anywhere.waiting++
 }
 
 // drop takes a call out of its queue.
@@ -360,6 +406,20 @@ func (l *limiter) drop(w *waiter) {
 	} else if c.round == w.round {
 		c.round-- // the one before is the last now
 	}
+	if w.anywhere.waiting--; w.anywhere.waiting == 0 {
+		delete(l.callers, w.who)
+	}
+}
+
+// remove is drop for a call whose turn did not come, and forgets what is left of nothing.
+func (l *limiter) remove(w *waiter) {
+	ln := w.lane
+	l.drop(w)
+	if ln.due && ln.waiters.Len() == 0 {
+		ln.due = false
+		l.turns = slices.DeleteFunc(l.turns, func(other *lane) bool { return other == ln })
+	}
+	l.tidy(ln)
 }
 
 // callerOf is for whom a call is made: who the client says, else the host that the client is on.
@@ -397,9 +457,10 @@ type waiter struct {
 	displaced bool
 	since     time.Time
 	place     *list.Element
-	// who is the caller, round the one in which the call has its turn.
-	who   string
-	round int
+	// who is the caller, round the one in which the call has its turn in its lane, anywhere what the caller has over all lanes.
+	who      string
+	round    int
+	anywhere *caller
 }
 
 func first(ln *lane) *waiter { return ln.waiters.Front().Value.(*waiter) } //nolint:forcetypeassert // there is nothing else in it
@@ -488,16 +549,25 @@ func (l *limiter) goOn(ln *lane) {
 	}
 }
 
-// next begins the first call of the lane whose turn it is, unless an idle one took its place again.
+// next begins the first call of the lane whose turn it is, unless an idle one took its place again. It is the first one of a caller
+// whose round it is: who waits in many lanes has no more turns than who waits in one.
 func (l *limiter) next() {
-	ln := l.turns[0]
-	l.turns = l.turns[1:]
+	at := 0
+	for i, ln := range l.turns {
+		if first(ln).anywhere.round < first(l.turns[at]).anywhere.round {
+			at = i
+		}
+	}
+	ln := l.turns[at]
+	l.turns = slices.Delete(l.turns, at, at+1)
 	ln.due = false
 	if !l.freeIn(ln) {
 		return
 	}
 	w := first(ln)
 	ln.hadTurn()
+	l.round = max(l.round, w.anywhere.round)
+	w.anywhere.round = l.round + 1
 	l.drop(w)
 	ln.round = w.round
 	l.running++
@@ -523,13 +593,7 @@ func (l *limiter) withdraw(w *waiter) bool {
 		return false
 	default:
 	}
-	ln := w.lane
-	l.drop(w)
-	if ln.due && ln.waiters.Len() == 0 {
-		ln.due = false
-		l.turns = slices.DeleteFunc(l.turns, func(other *lane) bool { return other == ln })
-	}
-	l.tidy(ln)
+	l.remove(w)
 	return true
 }
 

@@ -78,6 +78,7 @@ func finish(t *testing.T, l *limiter, at []*lane, waiting ...<-chan result) {
 	calls.Wait()
 	assert.Empty(t, l.lanes)
 	assert.Empty(t, l.turns)
+	assert.Empty(t, l.callers)
 }
 
 func pending(t *testing.T, calls ...<-chan result) {
@@ -210,7 +211,7 @@ func TestTheLimitsHoldWhateverHappens(t *testing.T) {
 		callers.Go(func() {
 			for range 50 {
 				repository := rand.N(len(ofRepository))
-				ctx, cancel := context.WithTimeout(t.Context(), rand.N(10*time.Millisecond))
+				ctx, cancel := context.WithTimeout(madeFor(t.Context(), fmt.Sprint(rand.N(3))), rand.N(10*time.Millisecond))
 				if ln, err := l.enter(ctx, fmt.Sprint(repository)); err == nil {
 					assert.LessOrEqual(t, atWork.Add(1), int64(most))
 					assert.LessOrEqual(t, ofRepository[repository].Add(1), int64(most*share/100))
@@ -229,6 +230,7 @@ func TestTheLimitsHoldWhateverHappens(t *testing.T) {
 	assert.Zero(t, waiting)
 	assert.Empty(t, l.lanes)
 	assert.Empty(t, l.turns)
+	assert.Empty(t, l.callers)
 	assert.LessOrEqual(t, len(l.spare), maxSpareLanes)
 }
 
@@ -421,6 +423,99 @@ func TestTheCallersOfARepositoryTakeTurns(t *testing.T) {
 		calls.Wait()
 		assert.Equal(t, []string{"a1", "b1", "c1", "a2", "b2", "a3", "a4", "a5"}, order)
 		assert.Empty(t, l.lanes)
+	})
+}
+
+// Whoever asks for much, of however many repositories, has one turn for each of whoever asks for little.
+func TestCallersTakeTurnsOverAllRepositories(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("write", 1, 1, 100, 100, time.Hour)
+		at := fill(t, l, "shop", 1)
+		var order []string
+		var calls sync.WaitGroup
+		begin := func(who, repository string) {
+			calls.Go(func() {
+				ln, err := l.enter(madeFor(t.Context(), who), repository)
+				if assert.NoError(t, err) {
+					order = append(order, who+" "+repository)
+					l.leave(ln)
+				}
+			})
+			synctest.Wait()
+		}
+		for _, repository := range []string{"1", "2", "3", "1", "2", "3"} {
+			begin("a", repository)
+		}
+		begin("b", "4")
+		begin("b", "4")
+		begin("c", "1")
+		l.leave(at[0])
+		calls.Wait()
+		assert.Equal(t, []string{"a 1", "b 4", "c 1", "a 2", "b 4", "a 3", "a 1", "a 2", "a 3"}, order)
+		assert.Empty(t, l.callers)
+	})
+}
+
+// One who comes back as soon as its call was served has every other turn, and does not keep those who wait from theirs.
+func TestWhoAlwaysComesBackLeavesTheOthersTheirTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("write", 1, 1, 100, 100, time.Hour)
+		at := fill(t, l, "shop", 1)
+		var order string
+		var calls sync.WaitGroup
+		for i := range 3 {
+			calls.Go(func() {
+				ln, err := l.enter(madeFor(t.Context(), "a"), fmt.Sprint(i))
+				if assert.NoError(t, err) {
+					order += "a"
+					<-time.After(time.Second)
+					l.leave(ln)
+				}
+			})
+			synctest.Wait()
+		}
+		calls.Go(func() {
+			for range 4 {
+				ln, err := l.enter(madeFor(t.Context(), "b"), "shop")
+				if assert.NoError(t, err) {
+					order += "b"
+					calls.Go(func() {
+						<-time.After(time.Second)
+						l.leave(ln)
+					})
+				}
+			}
+		})
+		synctest.Wait()
+		l.leave(at[0])
+		calls.Wait()
+		assert.Equal(t, "abababb", order)
+	})
+}
+
+func TestACallerWhoAsksForManyRepositoriesFillsTheQueueForItselfAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("write", 1, 1, 4, 50, time.Hour)
+		at := fill(t, l, "shop", 1)
+		var many []<-chan result
+		for i := range 4 {
+			many = append(many, queued(madeFor(t.Context(), "a"), l, fmt.Sprint(i)))
+		}
+		_, err := l.enter(madeFor(t.Context(), "a"), "another")
+		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf(err))
+		left := []<-chan result{queued(madeFor(t.Context(), "b"), l, "another"), queued(madeFor(t.Context(), "b"), l, "another")}
+		for _, w := range many {
+			if len(w) == 0 {
+				left = append(left, w)
+				continue
+			}
+			assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf((<-w).err))
+		}
+		assert.Len(t, left, 4, "two of who has most gave way")
+		_, err = l.enter(madeFor(t.Context(), "b"), "another")
+		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf(err), "each has two")
+		finish(t, l, at, left...)
+		assert.Empty(t, l.callers)
 	})
 }
 
