@@ -1,7 +1,9 @@
 package gitcli
 
 import (
+	"bytes"
 	"io/fs"
+	"log/slog"
 	"syscall"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/ports"
 )
 
 func TestARepositoryThatCannotBeReadIsNotSaidToBeAltered(t *testing.T) {
@@ -22,4 +25,21 @@ func TestARepositoryThatCannotBeReadIsNotSaidToBeAltered(t *testing.T) {
 		told := unsafeRepository(id, &fs.PathError{Op: "open", Path: "gitstore.json", Err: cause})
 		assert.Equal(t, reason, errs.ReasonOf(told), "%v", cause)
 	}
+}
+
+func TestAPanicWhileARepositoryIsOpenedIsAnswered(t *testing.T) {
+	var log bytes.Buffer
+	s, err := Open(t.Context(), Options{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	id, err := git.ParseRepositoryID("shop")
+	require.NoError(t, err)
+	_, err = s.CreateRepository(t.Context(), ports.CreateRepository{ID: id})
+	require.NoError(t, err)
+	runner := s.runner
+	s.runner = nil
+	_, err = s.Repository(id).Info(t.Context())
+	assert.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
+	s.runner = runner
+	assert.Contains(t, log.String(), "loadUnpeeled", "the log tells where")
 }

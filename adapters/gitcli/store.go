@@ -15,6 +15,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,6 +142,8 @@ type Store struct {
 	// available tells how much may be written below a directory.
 	available func(dir string) uint64
 	lookout   lookout
+	// batches and those below count what [Stats] tells; the times are in nanoseconds.
+	batches, batchedWrites, storeTime, moveTime, tellTime atomic.Int64
 	// pushes counts pushes that were answered.
 	pushes atomic.Int64
 	// refusals guards pushesRefused, the number of pushes of which a ref was refused, by the reason of the first.
@@ -399,6 +402,11 @@ type Stats struct {
 	ProcessesStarted int64
 	// CacheReads and CacheHits count look-ups of objects.
 	CacheReads, CacheHits int64
+	// Batches counts transactions of refs, each for the writes of one repository that waited together, and BatchedWrites those writes.
+	// Beside the planning, StoreTime is what it took to put their objects into the repository, MoveTime to move the refs, with all that
+	// has to be on the disk, and TellTime to tell [Options.Observer]. Writes that moved nothing are not counted.
+	Batches, BatchedWrites        int64
+	StoreTime, MoveTime, TellTime time.Duration
 	// Pushes counts pushes that were answered.
 	Pushes int64
 	// PushesRefused counts those of them of which one or more refs were refused, by the reason of the first ref.
@@ -450,6 +458,8 @@ func (s *Store) Stats() Stats {
 	return Stats{
 		Repositories: n, Processes: s.pool.Processes(), Busy: s.pool.Busy(), ProcessesStarted: s.runner.Started(),
 		CacheReads: s.cache.reads.Load(), CacheHits: s.cache.hits.Load(),
+		Batches: s.batches.Load(), BatchedWrites: s.batchedWrites.Load(), StoreTime: time.Duration(s.storeTime.Load()),
+		MoveTime: time.Duration(s.moveTime.Load()), TellTime: time.Duration(s.tellTime.Load()),
 		Pushes: s.pushes.Load(), PushesRefused: refused,
 		Validations: s.validations.Load(), ValidationsInvalid: s.validationsInvalid.Load(), ValidationsFailed: s.validationsFailed.Load(),
 		ValidationTime: time.Duration(s.validationTime.Load()),
@@ -520,10 +530,20 @@ func (s *Store) openedOrOpening(h *handle) (*repo, *opening, error) {
 	h.opening = o
 	go func() { // not in the caller's time: the next one would begin anew
 		defer end()
-		r, err := s.openRepo(s.ctx, h.id, h.dir)
+		r, err := s.openSafely(h)
 		s.endOpening(h, o, r, err)
 	}()
 	return nil, o, nil
+}
+
+// openSafely is openRepo where a panic would end the process: it reads what anybody may have left on the disk.
+func (s *Store) openSafely(h *handle) (r *repo, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			r, err = nil, errs.Wrap(fmt.Errorf("panic: %v: %s", v, debug.Stack()), errs.ReasonInternal, "internal error; the repository cannot be opened: ask the operator to look at the log")
+		}
+	}()
+	return s.openRepo(s.ctx, h.id, h.dir)
 }
 
 // endOpening makes known what came of an attempt.

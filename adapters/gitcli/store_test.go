@@ -645,6 +645,14 @@ func TestManyWritersAllSucceedAndTheRepositoryIsSound(t *testing.T) {
 		})
 	}
 	group.Wait()
+	_, err := r.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "Change", DryRun: true}, changes(upsert(path(t, "dry.md"), "")))
+	require.NoError(t, err)
+	stats := s.Stats()
+	assert.EqualValues(t, writers*each, stats.BatchedWrites)
+	assert.Less(t, stats.Batches, stats.BatchedWrites/2, "those that wait share one")
+	for _, took := range []time.Duration{stats.StoreTime, stats.MoveTime, stats.TellTime} {
+		assert.Positive(t, took)
+	}
 	dir := repositoryDir(t, root)
 	assert.Equal(t, strconv.Itoa(writers*each), strings.TrimSpace(runGit(t, dir, command.Git("rev-list", "--count", "HEAD"))))
 	assert.Empty(t, runGit(t, dir, command.Git("rev-list", "--min-parents=2", "HEAD")))

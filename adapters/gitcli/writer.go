@@ -338,7 +338,9 @@ func (w *writer) planOne(d *draft, job *write) error {
 // commit puts the batch on the disk: first the objects, then the refs that lead to them. Only then is it visible to
 // readers, and only then acknowledged.
 func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (done outcome, err error) {
+	steps := stopwatch{time.Now()}
 	own, packs, err := w.storeObjects(d, planned)
+	steps.lap(&w.repo.store.storeTime)
 	if err != nil {
 		undo(own, packs)
 		return untouched, err
@@ -349,7 +351,9 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (done o
 			w.doubt(d)
 		}
 	}()
-	switch done, err = w.moveRefsSurely(ctx, d, together, w.syncPacks()); done {
+	done, err = w.moveRefsSurely(ctx, d, together, w.syncPacks())
+	steps.lap(&w.repo.store.moveTime)
+	switch done {
 	case untouched:
 		undo(own, packs)
 		return done, err
@@ -365,8 +369,31 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (done o
 	w.repo.packsAdded(packs, newRefs(d.changes))
 	failpoint.Reach(failpoint.RefsPublished)
 	w.announce(ctx, planned)
+	steps.lap(&w.repo.store.tellTime)
+	w.repo.store.batches.Add(1)
+	w.repo.store.batchedWrites.Add(int64(moving(planned)))
 	failpoint.Reach(failpoint.EventAppended)
 	return moved, nil
+}
+
+// stopwatch tells how long the steps of something take, from one to the next.
+type stopwatch struct{ since time.Time }
+
+// lap adds the time since the last step to total, in nanoseconds.
+func (s *stopwatch) lap(total *atomic.Int64) {
+	now := time.Now()
+	total.Add(int64(now.Sub(s.since)))
+	s.since = now
+}
+
+// moving returns how many of the writes move refs.
+func moving(planned []*write) (n int) {
+	for _, job := range planned {
+		if job.moves {
+			n++
+		}
+	}
+	return n
 }
 
 // doubt has what the batch was to move settled before anything else is answered.
