@@ -19,6 +19,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
+	"github.com/gitstore-dev/gitstore/internal/budget"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -36,7 +37,7 @@ type call struct {
 	query url.Values
 	body  *body
 	// hold is what the JSON of the body takes.
-	hold jsonHold
+	hold budget.Hold
 	// duplex reports that the answer may go out while the body still comes in.
 	duplex bool
 	// receipt is of the call of the store that the whole answer is at least as new as; nil if there was none.

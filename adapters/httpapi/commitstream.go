@@ -11,6 +11,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/budget"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -32,7 +33,7 @@ const (
 // after the commit was begun would come too late.
 type commitStream struct {
 	opts Options
-	hold *jsonHold
+	hold *budget.Hold
 	// contents takes them out of what src gives to dec.
 	contents *contentReader
 	src      *lookahead
@@ -69,7 +70,7 @@ func (a rawAction) release() {
 }
 
 // newCommitStream counts in hold what it keeps of the body; the caller releases it.
-func newCommitStream(body io.Reader, opts Options, hold *jsonHold) *commitStream {
+func newCommitStream(body io.Reader, opts Options, hold *budget.Hold) *commitStream {
 	contents := &contentReader{source: body, hold: hold, limit: maxHeader, exceeded: memberTooLong("")}
 	src := &lookahead{source: contents, hold: hold}
 	// What is read here is read again, strictly; to remember every name of an unbounded object would cost memory.
@@ -138,7 +139,7 @@ func (s *commitStream) addMember(name string, value jsontext.Value) error {
 		return memberTooLong(name)
 	}
 	// Their text, and then their values.
-	if err := s.hold.take(2 * int64(len(name)+len(value))); err != nil {
+	if err := s.hold.Take(2 * int64(len(name)+len(value))); err != nil {
 		return err
 	}
 	separator := byte(',')
@@ -218,7 +219,7 @@ func (s *commitStream) keepActions() error {
 		room -= action.size()
 		switch {
 		case room >= 0:
-			if err := s.hold.take(int64(len(action.json))); err != nil {
+			if err := s.hold.Take(int64(len(action.json))); err != nil {
 				return err
 			}
 			action.json = action.json.Clone()
@@ -394,7 +395,7 @@ func memberTooLong(name string) error {
 // lookahead stops a decoder from taking in more of one value than fits memory.
 type lookahead struct {
 	source io.Reader
-	hold   *jsonHold
+	hold   *budget.Hold
 	// counted is what the decoder's buffer takes, which never shrinks.
 	counted int64
 	dec     *jsontext.Decoder
@@ -412,7 +413,7 @@ func (l *lookahead) Read(p []byte) (int, error) {
 		return 0, l.exceeded
 	}
 	if buffer := 2 * ahead; buffer > l.counted {
-		if err := l.hold.take(buffer - l.counted); err != nil {
+		if err := l.hold.Take(buffer - l.counted); err != nil {
 			return 0, err
 		}
 		l.counted = buffer

@@ -47,7 +47,7 @@ func ForgedToken(handler http.Handler, r *http.Request, t page.Token) string {
 func Drains(handler http.Handler) int64 { return handler.(*api).drains.Load() }
 
 // JSONMemory is how many bytes of JSON bodies are counted.
-func JSONMemory(handler http.Handler) int64 { return handler.(*api).json.used.Load() }
+func JSONMemory(handler http.Handler) int64 { return handler.(*api).json.Used() }
 
 // MaxDrains and MaxDrained are the bounds of that.
 const (

@@ -19,6 +19,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/budget"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -41,7 +42,7 @@ func FuzzCommitStream(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		opts := Options{MaxActionContent: 64, MaxBufferedActions: 256}.withDefaults()
-		hold := jsonHold{memory: &jsonMemory{limit: 1 << 20}}
+		hold := budget.Hold{Memory: &budget.Memory{Limit: 1 << 20}}
 		s := newCommitStream(iotestReader{bytes.NewReader(body)}, opts, &hold)
 		req, err := s.header()
 		if err != nil {
@@ -97,7 +98,7 @@ func TestContentsComeWholeHoweverTheyAreDivided(t *testing.T) {
 		for _, value := range values {
 			body := `{"branch":"main","message":"m","actions":[{"` + member + `":` + value + `,"action":"create","path":"f"}]}`
 			for name, r := range map[string]io.Reader{"whole": strings.NewReader(body), "in parts": iotestReader{strings.NewReader(body)}} {
-				hold := jsonHold{memory: &jsonMemory{limit: 64 << 20}}
+				hold := budget.Hold{Memory: &budget.Memory{Limit: 64 << 20}}
 				s := newCommitStream(r, Options{}.withDefaults(), &hold)
 				if _, err := s.header(); err != nil {
 					t.Fatalf("%s %s: %v", member, name, err)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/gitstore-dev/gitstore/internal/budget"
 )
 
 const (
@@ -26,7 +28,7 @@ const (
 
 // heldContent is the decoded content of an action.
 type heldContent struct {
-	hold   *jsonHold
+	hold   *budget.Hold
 	base64 bool
 	blocks [][]byte
 	size   int64
@@ -74,7 +76,7 @@ func (h *heldContent) keep(p []byte) error {
 		last := len(h.blocks) - 1
 		if last < 0 || len(h.blocks[last]) == cap(h.blocks[last]) {
 			room := min(max(len(p), int(h.counted)), contentBlock)
-			if err := h.hold.take(int64(room)); err != nil {
+			if err := h.hold.Take(int64(room)); err != nil {
 				return err
 			}
 			h.counted += int64(room)
@@ -99,7 +101,7 @@ func (h *heldContent) reader() io.Reader {
 
 // release forgets the content.
 func (h *heldContent) release() {
-	h.hold.give(h.counted)
+	h.hold.Give(h.counted)
 	h.blocks, h.counted = nil, 0
 }
 
@@ -108,7 +110,7 @@ func (h *heldContent) release() {
 // much, which the decoder does not see: it never reads past the mistake.
 type contentReader struct {
 	source io.Reader
-	hold   *jsonHold
+	hold   *budget.Hold
 	// limit is how large a content may be, in bytes; at is the number of the action.
 	limit    int64
 	exceeded error

@@ -21,6 +21,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/adapters/httpapi/graphqlapi"
 	"github.com/gitstore-dev/gitstore/domain/event"
+	"github.com/gitstore-dev/gitstore/internal/budget"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -103,7 +104,7 @@ func setDefault[T ~int64](value *T, fallback T) {
 // anything that cleans or redirects them. It panics if the options' Registerer holds the metrics already.
 func New(store ports.RepositoryStore, opts Options) http.Handler {
 	a := &api{store: store, opts: opts.withDefaults(), encoded: &encodedDocuments{}}
-	a.json.limit = a.opts.MaxJSONMemory
+	a.json.Limit, a.json.Small, a.json.Refusal = a.opts.MaxJSONMemory, smallJSON, jsonRefusal
 	a.metrics = newMetrics(a.opts.Registerer, &a.json)
 	if a.opts.Catalogs != nil {
 		a.graphql = graphqlapi.New(store, a.opts.Catalogs, bodies{})
@@ -135,7 +136,7 @@ type api struct {
 	opts    Options
 	metrics *metrics
 	streams atomic.Int64
-	json    jsonMemory
+	json    budget.Memory
 	// drains are the bodies that are read although their answers have gone.
 	drains   atomic.Int64
 	encoded  *encodedDocuments

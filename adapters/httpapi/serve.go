@@ -17,6 +17,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/adapters/httpapi/graphqlapi"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/internal/budget"
 	"github.com/gitstore-dev/gitstore/internal/requestid"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -34,7 +35,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	c := a.begin(w, r)
 	err := a.dispatch(c)
-	c.hold.release()
+	c.hold.Release()
 	c.beInTime()
 	if err != nil && c.isOverdue() {
 		err = context.Cause(c.r.Context())
@@ -93,7 +94,7 @@ func (a *api) begin(w http.ResponseWriter, r *http.Request) *call {
 	host, _, _ := net.SplitHostPort(r.RemoteAddr) // "" is nobody in particular
 	ctx, cancel := context.WithCancelCause(ports.WithCaller(requestid.With(r.Context(), id), host))
 	r = r.WithContext(ctx)
-	c := &call{w: newRecorder(w, a.opts.IdleTimeout), r: r, id: id, position: a.opts.Position, cancel: cancel, hold: jsonHold{memory: &a.json}}
+	c := &call{w: newRecorder(w, a.opts.IdleTimeout), r: r, id: id, position: a.opts.Position, cancel: cancel, hold: budget.Hold{Memory: &a.json}}
 	c.w.onHeader = func() {
 		c.beInTime()
 		c.nameCursor()
@@ -261,12 +262,12 @@ type metrics struct {
 	streams    prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer, memory *jsonMemory) *metrics {
+func newMetrics(reg prometheus.Registerer, memory *budget.Memory) *metrics {
 	f := promauto.With(reg)
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gitstore_http_json_bytes",
 		Help: "Bytes of memory that the JSON bodies of requests take.",
-	}, func() float64 { return float64(memory.used.Load()) })
+	}, func() float64 { return float64(memory.Used()) })
 	return &metrics{
 		operations: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gitstore_graphql_operations_total",

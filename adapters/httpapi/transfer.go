@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/internal/budget"
 )
 
 // recorder is a response that remembers what was answered and gives the client a deadline for every part of it.
@@ -102,7 +103,7 @@ type body struct {
 	advice   string
 	received int64
 	// hold counts weight bytes for each that is read, if that is not 0.
-	hold   *jsonHold
+	hold   *budget.Hold
 	weight int64
 	// failure is why the body could not be read to its end: what comes back from a store that was fed by it may be
 	// only a consequence.
@@ -145,7 +146,7 @@ func (b *body) Read(p []byte) (int, error) {
 		b.left, b.due = b.idle, b.received+bodyPart
 	}
 	if b.weight > 0 {
-		if b.failure = b.hold.take(b.weight * int64(n)); b.failure != nil {
+		if b.failure = b.hold.Take(b.weight * int64(n)); b.failure != nil {
 			return 0, b.failure
 		}
 	}

@@ -126,7 +126,7 @@ var table = []row{
 	{
 		pattern: "adapters/grpc/gitserver",
 		allow: []string{
-			"adapters/grpc/wire", "contracts/gen/...", "domain/...", "internal/requestid", "ports",
+			"adapters/grpc/wire", "contracts/gen/...", "domain/...", "internal/budget", "internal/requestid", "ports",
 			"github.com/grpc-ecosystem/go-grpc-middleware/v2/...", "github.com/prometheus/client_golang/prometheus/...",
 			"golang.org/x/net/netutil",
 			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
@@ -144,7 +144,7 @@ var table = []row{
 	{
 		pattern: "adapters/httpapi",
 		allow: []string{
-			"adapters/httpapi/graphqlapi", "app/catalogs", "app/markdown", "domain/...", "internal/pktline", "internal/requestid", "ports",
+			"adapters/httpapi/graphqlapi", "app/catalogs", "app/markdown", "domain/...", "internal/budget", "internal/pktline", "internal/requestid", "ports",
 			"github.com/danielgtaylor/huma/v2/...", "github.com/go-json-experiment/json/...",
 			"github.com/prometheus/client_golang/prometheus/...",
 		},
@@ -204,6 +204,7 @@ var table = []row{
 	},
 
 	{pattern: "internal/archtest"},
+	{pattern: "internal/budget", pure: true, allow: []string{"domain/errs"}},
 	{pattern: "internal/buildinfo"},
 	{pattern: "internal/config", allow: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml/v3"}},
 	{pattern: "internal/config/configtest", allow: []string{"internal/config"}},
