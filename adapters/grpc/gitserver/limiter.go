@@ -40,7 +40,7 @@ type Limits struct {
 	Writes int
 	// Packs is for cost PACK. The default is 8.
 	Packs int
-	// MinTransferRate is how many bytes a second the client of a stream of cost PACK or WRITE has to send or take, counted over the time for
+	// MinTransferRate is how many bytes a second the client of a stream has to send or take, counted over the time for
 	// which the call waits for it, while others wait for its place: else the slowest gives way to them, with DEADLINE_EXCEEDED. While nobody
 	// waits any pace will do. The default is 64 KiB; below 0 nobody gives way.
 	MinTransferRate int64
@@ -107,9 +107,7 @@ func newLimiters(limits Limits, reg prometheus.Registerer) limiters {
 	} {
 		class := strings.ToLower(strings.TrimPrefix(c.cost.String(), "OPERATION_COST_"))
 		all[c.cost] = newLimiter(class, c.work, c.open, c.queue, limits.RepositoryShare, limits.QueueWait)
-	}
-	for _, cost := range []optionsv1.OperationCost{optionsv1.OperationCost_OPERATION_COST_PACK, optionsv1.OperationCost_OPERATION_COST_WRITE} {
-		all[cost].minPace = max(limits.MinTransferRate, 0)
+		all[c.cost].minPace = max(limits.MinTransferRate, 0)
 	}
 	all.register(reg)
 	return all
@@ -159,12 +157,12 @@ type limiter struct {
 	running, idle, waiting int
 	// lanes are the repositories that have calls at work or waiting.
 	lanes map[string]*lane
-	// turns are the lanes that could go on if the class could, of those whose first calls are of one caller the next one first. It
-	// is empty while there is room.
+	// turns are the lanes that could go on if the class could, the next one first as far as it is not for the callers to say. It is
+	// empty while there is room.
 	turns []*lane
-	// callers are those who wait, over all lanes, and round is that of the last turn.
-	callers map[string]*caller
-	round   int
+	// callers are those who wait, over all lanes, round is that of the last turn, and late is how many of them had none in it yet.
+	callers     map[string]*caller
+	round, late int
 	// spare are lanes to use again.
 	spare []*lane
 	// holders are the calls at work whose pace counts.
@@ -223,7 +221,7 @@ func (l *limiter) enterWithin(ctx context.Context, repository string, wait time.
 		l.mu.Unlock()
 		return nil, l.refuse(tooMany)
 	}
-	w := &waiter{lane: ln, turn: make(chan struct{}), since: time.Now(), who: who, round: at.round}
+	w := &waiter{lane: ln, turn: make(chan struct{}), since: time.Now(), wait: wait, who: who, round: at.round}
 	l.queueUp(w, at.ahead)
 	l.makeDue(ln)
 	if at.of != nil {
@@ -282,10 +280,14 @@ func (l *limiter) placeFor(ln *lane, who string, wait time.Duration) (at placeIn
 	at.round, at.ahead = ln.roundOf(who)
 	n := ln.waiters.Len()
 	switch {
-	case n >= l.queueShare || ln.isLate(n, wait):
-		if at.ahead == n || ln.isLate(at.ahead, wait) {
+	case ln.isLate(at.ahead, wait):
+		return at, false
+	case n >= l.queueShare:
+		if at.ahead == n {
 			return at, false
 		}
+		at.of = last(ln)
+	case at.ahead < n && ln.isLate(n, last(ln).wait):
 		at.of = last(ln)
 	case l.waiting >= l.queue:
 		longest := ln
@@ -294,10 +296,11 @@ func (l *limiter) placeFor(ln *lane, who string, wait time.Duration) (at placeIn
 				longest = other
 			}
 		}
-		most, mine := l.busiest(), l.waitingOf(who)
+		mine := l.waitingOf(who)
+		busiest, most := l.busiest()
 		switch {
-		case l.waitingOf(most) > mine+1:
-			at.of = l.lastOf(most)
+		case most > mine+1:
+			at.of = l.lastOf(busiest)
 		case longest.waiters.Len() > n+1 && (last(longest).who == who || last(longest).anywhere.waiting > mine):
 			at.of = last(longest)
 		case at.ahead < n:
@@ -309,21 +312,21 @@ func (l *limiter) placeFor(ln *lane, who string, wait time.Duration) (at placeIn
 	return at, true
 }
 
-// isLate reports that a call behind so many others is likely to wait in vain: so long is it from one turn to the next, or the first of
-// them has waited for most of the time already. A quarter is kept for what differs.
+// isLate reports that a call behind so many others is likely to wait in vain: so long is it from one turn to the next, or since the last
+// one, for most of the time. A quarter is kept for what differs.
 func (ln *lane) isLate(ahead int, wait time.Duration) bool {
 	soon := wait - wait/4
-	return ln.waiters.Len() > 0 && (time.Since(first(ln).since) > soon || ln.turns >= knownTurns && time.Duration(ahead+1)*ln.turnTime > soon)
+	return ln.waiters.Len() > 0 && (time.Since(ln.turned) > soon || ln.turns >= knownTurns && time.Duration(ahead+1)*ln.turnTime > soon)
 }
 
-// busiest returns the caller who has most calls in the queue, which is not empty.
-func (l *limiter) busiest() (who string) {
+// busiest returns the caller who has most calls in the queue, and how many.
+func (l *limiter) busiest() (who string, waiting int) {
 	for other, c := range l.callers {
-		if c.waiting > l.waitingOf(who) {
-			who = other
+		if c.waiting > waiting {
+			who, waiting = other, c.waiting
 		}
 	}
-	return who
+	return who, waiting
 }
 
 func (l *limiter) waitingOf(who string) int {
@@ -348,8 +351,8 @@ func (l *limiter) lastOf(who string) *waiter {
 	return e.Value.(*waiter) //nolint:forcetypeassert // as above
 }
 
-// caller is who has calls that wait for turns: so many. Within a lane the last one has its turn in this round, over all lanes the next
-// one.
+// caller is who has calls that wait for turns: so many. Within a lane the last one has its turn in this round; over all lanes the next
+// one has, and it is not above the one that comes after the present one.
 type caller struct{ waiting, round int }
 
 // roundOf returns the round in which one more call of a caller has its turn, and how many calls come before it. In each round each
@@ -408,6 +411,9 @@ func (l *limiter) drop(w *waiter) {
 	}
 	if w.anywhere.waiting--; w.anywhere.waiting == 0 {
 		delete(l.callers, w.who)
+		if w.anywhere.round <= l.round {
+			l.late--
+		}
 	}
 }
 
@@ -455,8 +461,10 @@ type waiter struct {
 	// turn is closed when it comes, or the call was displaced by one of another caller.
 	turn      chan struct{}
 	displaced bool
-	since     time.Time
-	place     *list.Element
+	// since is when it began to wait, and wait for how long it does.
+	since time.Time
+	wait  time.Duration
+	place *list.Element
 	// who is the caller, round the one in which the call has its turn in its lane, anywhere what the caller has over all lanes.
 	who      string
 	round    int
@@ -549,31 +557,49 @@ func (l *limiter) goOn(ln *lane) {
 	}
 }
 
-// next begins the first call of the lane whose turn it is, unless an idle one took its place again. It is the first one of a caller
-// whose round it is: who waits in many lanes has no more turns than who waits in one.
+// next begins the call whose turn it is, unless an idle one took its place again: the first one of a caller who had no turn in this
+// round yet, if there is one. So who waits in many lanes has no more turns than who waits in one.
 func (l *limiter) next() {
-	at := 0
-	for i, ln := range l.turns {
-		if first(ln).anywhere.round < first(l.turns[at]).anywhere.round {
-			at = i
-		}
-	}
-	ln := l.turns[at]
+	at, w := l.dueNext()
+	ln := w.lane
 	l.turns = slices.Delete(l.turns, at, at+1)
 	ln.due = false
 	if !l.freeIn(ln) {
 		return
 	}
-	w := first(ln)
 	ln.hadTurn()
-	l.round = max(l.round, w.anywhere.round)
-	w.anywhere.round = l.round + 1
+	l.hadTurn(w.anywhere)
 	l.drop(w)
-	ln.round = w.round
+	ln.round = max(ln.round, w.round)
 	l.running++
 	ln.running++
 	close(w.turn)
 	l.makeDue(ln)
+}
+
+// dueNext returns the call whose turn it is, and where its lane is in turns.
+func (l *limiter) dueNext() (at int, w *waiter) {
+	if l.late > 0 {
+		for i, ln := range l.turns {
+			for e := ln.waiters.Front(); e != nil; e = e.Next() {
+				if w := e.Value.(*waiter); w.anywhere.round <= l.round { //nolint:forcetypeassert // there is nothing else in it
+					return i, w
+				}
+			}
+		}
+	}
+	return 0, first(l.turns[0])
+}
+
+// hadTurn notes a turn of a caller.
+func (l *limiter) hadTurn(c *caller) {
+	if c.round <= l.round {
+		l.late--
+	} else { // a new round: nobody else had a turn in it
+		l.round = c.round
+		l.late = len(l.callers) - 1
+	}
+	c.round = l.round + 1
 }
 
 // makeDue puts a lane that could go on at the end of turns.

@@ -338,6 +338,33 @@ func TestWhoWaitsForLongerIsNotRefusedWithTheOthers(t *testing.T) {
 }
 
 // Clones wait for long and keep the queue from being empty; what was slow once is soon forgotten.
+// Git clients wait for minutes, and what they wait for moves: that says nothing of how long the next one of another caller would.
+func TestNobodyIsRefusedForThePatienceOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("heavy", 1, 1, 100, 100, time.Second)
+		at := fill(t, l, "shop", 1)
+		var calls sync.WaitGroup
+		for range 40 {
+			calls.Go(func() {
+				ln, err := l.enterWithin(madeFor(t.Context(), "ci"), "shop", packWait)
+				if assert.NoError(t, err) {
+					<-time.After(50 * time.Millisecond)
+					l.leave(ln)
+				}
+			})
+		}
+		synctest.Wait()
+		l.leave(at[0])
+		<-time.After(time.Second)
+		begin := time.Now()
+		ln, err := l.enter(madeFor(t.Context(), "editor"), "shop")
+		require.NoError(t, err)
+		assert.LessOrEqual(t, time.Since(begin), 100*time.Millisecond)
+		l.leave(ln)
+		calls.Wait()
+	})
+}
+
 func TestNobodyIsRefusedForWhatWasSlowBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter("heavy", 4, 4, 100, 100, time.Second)
@@ -448,10 +475,10 @@ func TestCallersTakeTurnsOverAllRepositories(t *testing.T) {
 		}
 		begin("b", "4")
 		begin("b", "4")
-		begin("c", "1")
+		begin("c", "3")
 		l.leave(at[0])
 		calls.Wait()
-		assert.Equal(t, []string{"a 1", "b 4", "c 1", "a 2", "b 4", "a 3", "a 1", "a 2", "a 3"}, order)
+		assert.Equal(t, []string{"a 1", "c 3", "b 4", "a 2", "b 4", "a 1", "a 3", "a 2", "a 3"}, order)
 		assert.Empty(t, l.callers)
 	})
 }
@@ -668,6 +695,23 @@ func TestOthersGoOnInThePlaceOfAnIdleCall(t *testing.T) {
 		pending(t, third)
 		finish(t, l, []*lane{at}, third)
 		assert.Zero(t, l.unread())
+	})
+}
+
+// Others wait for work, and the place of a slow client is none that they need.
+func TestASlowClientKeepsItsPlaceWhileOthersWaitForWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("heavy", 1, 3, 8, 100, time.Second)
+		l.minPace = 64 << 10
+		at := fill(t, l, "shop", 1)
+		slow := newPace(at[0], func() { t.Error("it was broken off") })
+		l.hold(slow)
+		slow.wait(&slow.sending)
+		l.pause(at[0])
+		<-time.After(time.Minute)
+		fill(t, l, "shop", 1)
+		_, err := l.enter(t.Context(), "shop")
+		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf(err))
 	})
 }
 

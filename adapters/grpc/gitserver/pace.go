@@ -119,15 +119,15 @@ func (l *limiter) makeRoom(ln *lane) {
 	l.mu.Lock()
 	var slowest *pace
 	least := float64(l.minPace)
-	for p := range l.holders {
-		if ln.waiters.Len() == 0 {
-			break // the turn came meanwhile
-		}
-		if ln.running >= l.share && p.lane != ln {
-			continue // its place is none for this lane
-		}
-		if rate, slow := p.slower(least); slow {
-			slowest, least = p, rate
+	ofLane := ln.running+ln.idle >= l.openShare
+	if ln.waiters.Len() > 0 && (ofLane || l.running+l.idle >= l.open) { // else its turn came, or it waits for work and not for a place
+		for p := range l.holders {
+			if ofLane && p.lane != ln {
+				continue // its place is none for this lane
+			}
+			if rate, slow := p.slower(least); slow {
+				slowest, least = p, rate
+			}
 		}
 	}
 	l.mu.Unlock()

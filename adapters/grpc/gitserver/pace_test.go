@@ -266,3 +266,24 @@ func TestACommitOfManySmallFilesKeepsItsPlace(t *testing.T) {
 		require.NoError(t, <-ended)
 	})
 }
+
+func TestASlowReaderGivesWayToWhoeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, shop(t, map[string]string{"large": strings.Repeat("x", 8<<20)}), gitserver.Options{Limits: gitserver.Limits{HeavyReads: 2}})
+		read := func(pause time.Duration) error {
+			stream, err := gitv1.NewContentServiceClient(s).ReadFile(t.Context(), &gitv1.ReadFileRequest{Repository: "shop", Revision: head(), Path: []byte("large")})
+			for err == nil {
+				<-time.After(pause)
+				_, err = stream.Recv()
+			}
+			return err
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- read(time.Minute) }()
+		<-time.After(30 * time.Second)
+		begin := time.Now()
+		require.ErrorIs(t, read(0), io.EOF)
+		assert.Less(t, time.Since(begin), time.Second)
+		assert.Equal(t, errs.ReasonDeadlineExceeded, told(<-ended).Reason)
+	})
+}
