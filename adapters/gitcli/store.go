@@ -81,6 +81,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Observer is told of changes; nil tells nobody.
 	Observer Observer
+	// Batched is told of each transaction of refs, whether it was made or not, before its writes are answered, by several
+	// goroutines at a time; nil tells nobody.
+	Batched func(Batch)
 	// Now tells the time of commits. The default is time.Now.
 	Now func() time.Time
 }
@@ -106,6 +109,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Observer == nil {
 		o.Observer = nobody{}
+	}
+	if o.Batched == nil {
+		o.Batched = func(Batch) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -142,8 +148,6 @@ type Store struct {
 	// available tells how much may be written below a directory.
 	available func(dir string) uint64
 	lookout   lookout
-	// batches and those below count what [Stats] tells; the times are in nanoseconds.
-	batches, batchedWrites, storeTime, moveTime, tellTime atomic.Int64
 	// pushes counts pushes that were answered.
 	pushes atomic.Int64
 	// refusals guards pushesRefused, the number of pushes of which a ref was refused, by the reason of the first.
@@ -402,11 +406,6 @@ type Stats struct {
 	ProcessesStarted int64
 	// CacheReads and CacheHits count look-ups of objects.
 	CacheReads, CacheHits int64
-	// Batches counts transactions of refs, each for the writes of one repository that waited together, and BatchedWrites those writes.
-	// Beside the planning, StoreTime is what it took to put their objects into the repository, MoveTime to move the refs, with all that
-	// has to be on the disk, and TellTime to tell [Options.Observer]. Writes that moved nothing are not counted.
-	Batches, BatchedWrites        int64
-	StoreTime, MoveTime, TellTime time.Duration
 	// Pushes counts pushes that were answered.
 	Pushes int64
 	// PushesRefused counts those of them of which one or more refs were refused, by the reason of the first ref.
@@ -458,8 +457,6 @@ func (s *Store) Stats() Stats {
 	return Stats{
 		Repositories: n, Processes: s.pool.Processes(), Busy: s.pool.Busy(), ProcessesStarted: s.runner.Started(),
 		CacheReads: s.cache.reads.Load(), CacheHits: s.cache.hits.Load(),
-		Batches: s.batches.Load(), BatchedWrites: s.batchedWrites.Load(), StoreTime: time.Duration(s.storeTime.Load()),
-		MoveTime: time.Duration(s.moveTime.Load()), TellTime: time.Duration(s.tellTime.Load()),
 		Pushes: s.pushes.Load(), PushesRefused: refused,
 		Validations: s.validations.Load(), ValidationsInvalid: s.validationsInvalid.Load(), ValidationsFailed: s.validationsFailed.Load(),
 		ValidationTime: time.Duration(s.validationTime.Load()),

@@ -38,8 +38,10 @@ type write struct {
 	together bool
 	// events are what is told of the refs that it moves.
 	events []event.RefUpdated
-	done   chan struct{}
-	err    error
+	// since is when it began to wait.
+	since time.Time
+	done  chan struct{}
+	err   error
 }
 
 // writer makes the writes of one repository in the order they come. Those that wait while a batch is being written are
@@ -69,7 +71,7 @@ func (w *writer) do(ctx context.Context, staged *stage, plan planner) error {
 	if err := ctx.Err(); err != nil {
 		return errs.From(err)
 	}
-	job := &write{ctx: ctx, plan: plan, staged: staged, done: make(chan struct{})}
+	job := &write{ctx: ctx, plan: plan, staged: staged, since: time.Now(), done: make(chan struct{})}
 	if err := w.enqueue(job); err != nil {
 		return err
 	}
@@ -243,13 +245,22 @@ func (w *writer) attempt(batch []*write) (retry bool) {
 		}
 		return false
 	}
+	now := time.Now()
+	steps := &stopwatch{since: now, Batch: Batch{Wait: now.Sub(batch[0].since)}}
 	d := newDraft(w.repo)
 	planned := w.plan(d, batch)
+	steps.lap(&steps.Plan)
 	if len(d.changes) == 0 {
 		w.vouch(planned)
 		return false
 	}
-	done, err := w.commit(ctx, d, planned)
+	done, err := w.commit(ctx, d, planned, steps)
+	for _, job := range planned {
+		if job.moves {
+			steps.Writes++
+		}
+	}
+	w.repo.store.opts.Batched(steps.Batch)
 	for _, job := range planned {
 		job.err = err
 	}
@@ -337,10 +348,9 @@ func (w *writer) planOne(d *draft, job *write) error {
 
 // commit puts the batch on the disk: first the objects, then the refs that lead to them. Only then is it visible to
 // readers, and only then acknowledged.
-func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (done outcome, err error) {
-	steps := stopwatch{time.Now()}
+func (w *writer) commit(ctx context.Context, d *draft, planned []*write, steps *stopwatch) (done outcome, err error) {
 	own, packs, err := w.storeObjects(d, planned)
-	steps.lap(&w.repo.store.storeTime)
+	steps.lap(&steps.Store)
 	if err != nil {
 		undo(own, packs)
 		return untouched, err
@@ -352,7 +362,7 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (done o
 		}
 	}()
 	done, err = w.moveRefsSurely(ctx, d, together, w.syncPacks())
-	steps.lap(&w.repo.store.moveTime)
+	steps.lap(&steps.Move)
 	switch done {
 	case untouched:
 		undo(own, packs)
@@ -369,31 +379,33 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write) (done o
 	w.repo.packsAdded(packs, newRefs(d.changes))
 	failpoint.Reach(failpoint.RefsPublished)
 	w.announce(ctx, planned)
-	steps.lap(&w.repo.store.tellTime)
-	w.repo.store.batches.Add(1)
-	w.repo.store.batchedWrites.Add(int64(moving(planned)))
+	steps.lap(&steps.Tell)
 	failpoint.Reach(failpoint.EventAppended)
 	return moved, nil
 }
 
-// stopwatch tells how long the steps of something take, from one to the next.
-type stopwatch struct{ since time.Time }
-
-// lap adds the time since the last step to total, in nanoseconds.
-func (s *stopwatch) lap(total *atomic.Int64) {
-	now := time.Now()
-	total.Add(int64(now.Sub(s.since)))
-	s.since = now
+// Batch is what it took to make the writes of one repository that waited together, or to fail in it: of the steps that were not
+// reached the times are 0.
+type Batch struct {
+	// Writes is how many of them moved refs.
+	Writes int
+	// Wait is for how long the first one waited.
+	Wait time.Duration
+	// Plan is the time for their trees and commits, Store that to put all objects that were not there yet into the repository, Move
+	// that to move the refs, with everything they lead to on the disk, and Tell that of [Options.Observer].
+	Plan, Store, Move, Tell time.Duration
 }
 
-// moving returns how many of the writes move refs.
-func moving(planned []*write) (n int) {
-	for _, job := range planned {
-		if job.moves {
-			n++
-		}
-	}
-	return n
+// stopwatch takes the times of a batch, each since the one before.
+type stopwatch struct {
+	Batch
+	since time.Time
+}
+
+func (s *stopwatch) lap(step *time.Duration) {
+	now := time.Now()
+	*step = now.Sub(s.since)
+	s.since = now
 }
 
 // doubt has what the batch was to move settled before anything else is answered.

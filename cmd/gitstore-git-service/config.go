@@ -51,7 +51,7 @@ type settings struct {
 	MaxHeavyWork    int           `group:"limits" default:"0" min:"0" max:"100000" help:"Most of those that are at work at a time, without those that take long or whose clients take nothing; 0 is eight for each core."`
 	MaxWrites       int           `group:"limits" default:"256" min:"1" max:"100000" help:"Most writes at work at a time; twice as many wait."`
 	MaxPacks        int           `group:"limits" default:"8" min:"1" max:"1000" help:"Most packs of clones, fetches and pushes at work at a time; eight times as many wait."`
-	MinTransferRate int64         `group:"limits" type:"size" default:"64KiB" min:"0" max:"1GiB" help:"Bytes that the client of a clone, fetch or push, or of a commit that comes in parts, has to take or send each second if others wait for its place; 0 lets all keep their places."`
+	MinTransferRate int64         `group:"limits" type:"size" default:"64KiB" min:"0" max:"1GiB" help:"Bytes that the client of a clone, fetch or push, of a commit that comes in parts or of a read of much at a time has to take or send each second if others wait for its place; 0 lets all keep their places."`
 	RepositoryShare int           `group:"limits" default:"50" min:"1" max:"100" help:"Most of each of these limits, in percent, that the calls of one repository take."`
 	QueueWait       time.Duration `group:"limits" default:"1s" min:"1ms" max:"5m" help:"How long a call waits for its turn before it is refused; one of a git client at least 2m."`
 

@@ -119,7 +119,7 @@ func TestItServesADirectoryOverGRPC(t *testing.T) {
 	for _, want := range []string{
 		`gitstore_build_info{`, `version="v1.2.3"`, "go_goroutines ", "gitstore_repositories 1\n", "gitstore_git_read_processes ",
 		"gitstore_git_processes_started_total ", "gitstore_object_cache_reads_total ", "gitstore_object_cache_hits_total ",
-		"gitstore_write_batches_total 1\n", "gitstore_batched_writes_total 1\n", `gitstore_write_batch_seconds_total{step="refs"} `,
+		"gitstore_write_batch_writes_sum 1\n", `gitstore_write_batch_seconds_count{step="refs"} 1`, `gitstore_grpc_queue_seconds_count{class="write"} 0`,
 		`gitstore_grpc_requests_total{code="OK",method="gitstore.git.v1.CommitService/`, "gitstore_grpc_request_duration_seconds_count{",
 		`gitstore_pushes_refused_total{reason="INTERNAL"} 0`, // an alarm watches how it increases, also from nothing
 	} {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
@@ -33,8 +32,9 @@ type storage struct {
 	// pass before.
 	ports.RepositoryStore
 	ports.PackTransport
-	opened atomic.Pointer[opened]
-	logger *slog.Logger
+	opened  atomic.Pointer[opened]
+	logger  *slog.Logger
+	batches *batches
 }
 
 // opened is what storage consists of.
@@ -49,7 +49,7 @@ type opened struct {
 }
 
 func newStorage(reg *prometheus.Registry, logger *slog.Logger) (*storage, error) {
-	s := &storage{logger: logger}
+	s := &storage{logger: logger, batches: newBatches(reg)}
 	return s, reg.Register(s)
 }
 
@@ -61,7 +61,7 @@ type observer struct{ *journal.Journal }
 func (s *storage) open(ctx context.Context, store gitcli.Options, log nats.Options) (err error) {
 	o := &opened{}
 	changes := &observer{}
-	store.Observer = changes
+	store.Observer, store.Batched = changes, s.batches.observe
 	if o.store, err = gitcli.Open(ctx, store); err != nil {
 		return err
 	}
@@ -159,9 +159,6 @@ var (
 	startedDesc      = prometheus.NewDesc("gitstore_git_processes_started_total", "Git processes started.", nil, nil)
 	cacheReadsDesc   = prometheus.NewDesc("gitstore_object_cache_reads_total", "Objects looked for in memory.", nil, nil)
 	unreadableDesc   = prometheus.NewDesc("gitstore_journal_unreadable_repositories", "Repositories whose refs could not be read to compare them with the journal.", nil, nil)
-	batchesDesc      = prometheus.NewDesc("gitstore_write_batches_total", "Transactions of refs, each for the writes of one repository that waited together.", nil, nil)
-	batchedDesc      = prometheus.NewDesc("gitstore_batched_writes_total", "Writes that were made in these.", nil, nil)
-	batchTimeDesc    = prometheus.NewDesc("gitstore_write_batch_seconds_total", "Time that they took, by what was done.", []string{"step"}, nil)
 	pushesDesc       = prometheus.NewDesc("gitstore_pushes_total", "Pushes of git clients that were answered.", nil, nil)
 	maintainedDesc   = prometheus.NewDesc("gitstore_maintenances_total", "Repositories that were maintained in the background.", nil, nil)
 	unmaintainedDesc = prometheus.NewDesc("gitstore_maintenances_failed_total", "Such maintenances that ended early.", nil, nil)
@@ -177,7 +174,7 @@ var (
 
 // Describe implements [prometheus.Collector].
 func (s *storage) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc, batchesDesc, batchedDesc, batchTimeDesc, unreadableDesc, pushesDesc, refusedDesc,
+	for _, d := range []*prometheus.Desc{repositoriesDesc, processesDesc, startedDesc, cacheReadsDesc, cacheHitsDesc, unreadableDesc, pushesDesc, refusedDesc,
 		maintainedDesc, unmaintainedDesc, putOffDesc, maintenanceDesc, validatedDesc, invalidDesc, unjudgedDesc, validationDesc} {
 		descs <- d
 	}
@@ -197,11 +194,6 @@ func (s *storage) Collect(metrics chan<- prometheus.Metric) {
 	metrics <- prometheus.MustNewConstMetric(startedDesc, prometheus.CounterValue, float64(stats.ProcessesStarted))
 	metrics <- prometheus.MustNewConstMetric(cacheReadsDesc, prometheus.CounterValue, float64(stats.CacheReads))
 	metrics <- prometheus.MustNewConstMetric(cacheHitsDesc, prometheus.CounterValue, float64(stats.CacheHits))
-	metrics <- prometheus.MustNewConstMetric(batchesDesc, prometheus.CounterValue, float64(stats.Batches))
-	metrics <- prometheus.MustNewConstMetric(batchedDesc, prometheus.CounterValue, float64(stats.BatchedWrites))
-	for step, took := range map[string]time.Duration{"objects": stats.StoreTime, "refs": stats.MoveTime, "events": stats.TellTime} {
-		metrics <- prometheus.MustNewConstMetric(batchTimeDesc, prometheus.CounterValue, took.Seconds(), step)
-	}
 	metrics <- prometheus.MustNewConstMetric(pushesDesc, prometheus.CounterValue, float64(stats.Pushes))
 	for _, reason := range errs.Reasons() { // also of those that did not come yet: a counter that begins with 1 has no increase
 		metrics <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(stats.PushesRefused[reason]), string(reason))

@@ -126,6 +126,10 @@ func (ls limiters) register(reg prometheus.Registerer) {
 		f.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "gitstore_grpc_calls_queued", Help: "gRPC calls that wait for their turn, by the cost class of their method.", ConstLabels: labels,
 		}, func() float64 { _, waiting := l.load(); return float64(waiting) })
+		l.waited = f.NewHistogram(prometheus.HistogramOpts{
+			Name: "gitstore_grpc_queue_seconds", Help: "Time that gRPC calls waited for their turn which had to, by the cost class of their method.", ConstLabels: labels,
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
+		})
 		f.NewCounterFunc(prometheus.CounterOpts{
 			Name: "gitstore_grpc_calls_rejected_total", Help: "gRPC calls refused because too many were at work, by the cost class of their method.", ConstLabels: labels,
 		}, func() float64 { return float64(l.rejected.Load()) })
@@ -149,6 +153,8 @@ type limiter struct {
 	// of all repositories, and of one.
 	max, share, open, openShare, queue, queueShare int
 	wait                                           time.Duration
+	// waited is told for how long each call waited that had to, in seconds.
+	waited prometheus.Observer
 	// minPace is how many bytes a second a client has to send or take for which others wait; 0 asks for nothing.
 	minPace             int64
 	rejected, displaced atomic.Uint64
@@ -195,6 +201,7 @@ func newLimiter(class string, work, open, queue, sharePercent int, wait time.Dur
 		class: class, max: work, share: share(work), open: open, openShare: share(open), queue: queue, queueShare: share(queue),
 		wait: wait, lanes: map[string]*lane{}, callers: map[string]*caller{},
 		holders: map[*pace]struct{}{},
+		waited:  prometheus.ObserverFunc(func(float64) {}),
 	}
 }
 
@@ -479,6 +486,7 @@ func (l *limiter) await(ctx context.Context, w *waiter, wait time.Duration) (*la
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	err := l.awaitTurn(ctx, w.lane, w.turn, timer.C)
+	l.waited.Observe(time.Since(w.since).Seconds())
 	if err == nil || !l.withdraw(w) { // its turn came, if only meanwhile
 		if w.displaced {
 			return nil, l.refuse(tooMany)
