@@ -450,7 +450,7 @@ func TestAProcessThatWasKilledWhileWhatItMovedWasSyncedIsNotUsedAgain(t *testing
 }
 
 // gitThatEndsBetweenTwoRefs is a git whose update-ref, where it is to move several refs, moves the first and ends, until
-// the file returned is removed.
+// the file returned is removed. While that says "locked" it moves none and leaves its locks.
 func gitThatEndsBetweenTwoRefs(t *testing.T) (git, broken string) {
 	t.Helper()
 	broken = filepath.Join(t.TempDir(), "broken")
@@ -463,11 +463,12 @@ while read -r line; do
 	case "$line" in
 	start) lines=; n=0; echo "start: ok" ;;
 	prepare)
-		printf '%s' "$lines" | while read -r how ref rest; do mkdir -p "$(dirname "$ref")" && touch "$ref.lock"; done
+		printf '%s' "$lines" | while read -r how ref rest; do mkdir -p "$(dirname "$ref")" && ! [ -e "$ref.lock" ] && touch "$ref.lock" || exit 1; done || exit 1
 		echo "prepare: ok"
 		;;
 	abort) echo "abort: ok" ;;
 	commit)
+		if [ "$n" -gt 1 ] && grep -qs locked "` + broken + `"; then exit 1; fi
 		printf '%s' "$lines" | while read -r how ref rest; do rm "$ref.lock"; done
 		if [ "$n" -gt 1 ] && [ -e "` + broken + `" ]; then lines=$(printf '%s' "$lines" | head -n 1)'
 '; fi
@@ -521,9 +522,12 @@ func TestRefsThatMoveTogetherDoSoAlthoughGitEndsBetweenThem(t *testing.T) {
 	for _, name := range []string{"c", "d", "e", "f"} {
 		assert.Zero(t, branchAt(t, r, name), "readers see %s, and not the others", name)
 	}
+	require.NoError(t, os.WriteFile(broken, []byte("locked"), 0o600))
+	require.Error(t, update("g"), "two of four refs are left, and git ends with their locks")
+	require.NoError(t, os.WriteFile(broken, nil, 0o600))
 	require.Error(t, update("g"), "a write is made before those that were begun are finished")
 	require.NoError(t, os.Remove(broken))
-	require.NoError(t, update("g"))
+	require.NoError(t, update("g"), "the locks that git left are in the way")
 	for _, name := range []string{"c", "d", "e", "f", "g"} {
 		assert.Equal(t, head, branchAt(t, r, name), name)
 	}

@@ -118,7 +118,7 @@ func dropIntent(dir string) error {
 }
 
 // finish moves the refs of an intent that did not move, if there is one, and puts all of them on the disk. The repository
-// has no other writer, and no locks.
+// has no other writer: locks are what an attempt left that was killed, and would end each one after it.
 func (s *refProcesses) finish(ctx context.Context, dir string) (finished bool, err error) {
 	changes, err := readIntent(dir)
 	if err != nil || len(changes) == 0 {
@@ -129,6 +129,9 @@ func (s *refProcesses) finish(ctx context.Context, dir string) (finished bool, e
 		return false, err
 	}
 	if len(left) > 0 {
+		if err := removeRefLocks(dir); err != nil {
+			return false, disk.Error(err)
+		}
 		if err := s.transact(ctx, dir, left, false, func() error { return nil }); err != nil {
 			return false, err
 		}
