@@ -63,8 +63,8 @@ type settings struct {
 	EventsMaxSize     int64         `group:"events" type:"size" default:"1GiB" min:"1MiB" max:"1TiB" help:"Most disk that events take; the oldest go first."`
 	EventsMaxCount    int           `group:"events" default:"1000000" min:"100" max:"1000000000" help:"Most events that are kept; the oldest go first."`
 	EventsOrigins     string        `group:"events" placeholder:"HOSTS" help:"Hosts of web pages that may subscribe besides those of the service's own host, such as *.example.com, separated by commas."`
-	EventsConnections int           `group:"events" default:"5000" min:"1" max:"1000000" help:"Most connections of subscribers at a time; more are refused."`
-	EventsPerPeer     int           `group:"events" default:"64" min:"1" max:"1000000" help:"Most such connections from one IP address."`
+	EventsConnections int           `group:"events" default:"5000" min:"1" max:"1000000" help:"Most subscribers at a time, over WebSocket and over gRPC each; more are refused."`
+	EventsPerPeer     int           `group:"events" default:"64" min:"1" max:"1000000" help:"Most WebSocket connections from one IP address."`
 
 	config.Common
 }

@@ -2,6 +2,8 @@ package gitserver
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -17,6 +19,9 @@ type eventService struct {
 	journal  ports.EventReader
 	source   ports.EventSource
 	stopping context.Context //nolint:containedctx // it is the server's
+	// most is how many may watch at a time, and watches counts them.
+	most    int
+	watches *atomic.Int64
 }
 
 var errNoJournal = errs.New(errs.ReasonMethodNotFound, "this service keeps no journal of changes")
@@ -54,6 +59,10 @@ func (s eventService) WatchEvents(m *gitv1.WatchEventsRequest, stream grpc.Serve
 	subscription, err := wire.DecodeSubscription(m)
 	if err != nil {
 		return err
+	}
+	defer s.watches.Add(-1)
+	if s.watches.Add(1) > int64(s.most) {
+		return errs.New(errs.ReasonResourceExhausted, fmt.Sprintf("all %d places for those who watch events are taken: try again later", s.most))
 	}
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()

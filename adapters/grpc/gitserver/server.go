@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
@@ -29,6 +30,7 @@ import (
 // The limits of a connection and its streams.
 const (
 	defaultMaxConnections = 1024
+	defaultMaxWatches     = 5000
 	defaultMaxStall       = 2 * time.Minute
 	// A class that one repository has filled leaves room on the connection for the others: see [Limits].
 	maxConcurrentStreams = 1024
@@ -61,12 +63,15 @@ type Options struct {
 	// Limits bound the calls at work.
 	Limits Limits
 	// MaxStall is how long a client may take nothing of a stream's next message, or send nothing of a commit or push, before the
-	// call is broken off with DEADLINE_EXCEEDED, for the sake of those that wait for its place. The default is two minutes.
+	// call is broken off with DEADLINE_EXCEEDED, for the sake of those that wait for its place, or for its memory. The default is two
+	// minutes.
 	MaxStall time.Duration
 	// Journal is where the changes of the store are kept, and Events tells of them. Without a Journal there are no cursors
 	// and EventService answers METHOD_NOT_FOUND.
 	Journal ports.EventReader
 	Events  ports.EventSource
+	// MaxWatches is how many calls watch events at a time; more are refused with RESOURCE_EXHAUSTED. 0 is 5,000.
+	MaxWatches int
 	// Packs serves git's own clients. Without it TransportService answers METHOD_NOT_FOUND.
 	Packs ports.PackTransport
 	// ServerOptions are applied after the server's own, such as credentials.
@@ -96,9 +101,12 @@ func New(store ports.RepositoryStore, opts Options) *Server {
 	}
 	setDefault(&s.maxConnections, defaultMaxConnections)
 	setDefault(&s.maxStall, defaultMaxStall)
+	setDefault(&opts.MaxWatches, defaultMaxWatches)
 	s.grpc = grpc.NewServer(append(s.options(), opts.ServerOptions...)...)
 	register(s.grpc, store)
-	s.grpc.RegisterService(tellBadRequests(&gitv1.EventService_ServiceDesc), eventService{journal: opts.Journal, source: opts.Events, stopping: s.stopping})
+	s.grpc.RegisterService(tellBadRequests(&gitv1.EventService_ServiceDesc), eventService{
+		journal: opts.Journal, source: opts.Events, stopping: s.stopping, most: opts.MaxWatches, watches: &atomic.Int64{},
+	})
 	s.grpc.RegisterService(tellBadRequests(&gitv1.TransportService_ServiceDesc), transportService{packs: opts.Packs})
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	if opts.Reflection {
@@ -147,10 +155,10 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 // or Recv that waits for the client.
 func limitTime(ctx context.Context, info *tap.Info) (context.Context, error) {
 	op, ok := wire.OperationOf(info.FullMethodName)
-	if !ok || op.Timeout() == 0 {
+	if !ok {
 		return ctx, nil
 	}
-	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > op.Timeout() {
+	if deadline, ok := ctx.Deadline(); op.Timeout() > 0 && (!ok || time.Until(deadline) > op.Timeout()) {
 		limited, cancel := context.WithTimeout(ctx, op.Timeout())
 		context.AfterFunc(ctx, cancel) // ctx ends with the call
 		ctx = limited
