@@ -151,7 +151,8 @@ type RefReader interface {
 	// ListRefs yields refs under refs/heads/ and refs/tags/ ordered by the bytes of their names.
 	ListRefs(ctx context.Context, q RefQuery) (iter.Seq2[git.Ref, error], error)
 	// ListTags returns a page of tags: first those that are Semantic Versions (with or without a leading "v"), the
-	// highest first by SemVer 2 precedence, then the rest by name. It fails with INVALID_PAGE_SIZE and
+	// highest first by SemVer 2 precedence, then the rest by name. A page that is not the last has as many as were asked
+	// for, or those that take up to [MaxTagPage] bytes, and one at least. It fails with INVALID_PAGE_SIZE and
 	// INVALID_PAGE_TOKEN.
 	ListTags(ctx context.Context, page Page) (TagPage, error)
 	// LatestTag returns the tag of the highest Semantic Version. It fails with INVALID_VERSION_RANGE, and with
@@ -183,6 +184,24 @@ type TagInfo struct {
 	// Annotated is the tag object; nil for a light tag. A tag of a tag has the outermost.
 	Annotated *git.Tag
 }
+
+// Size is what the tag counts for in a page, in bytes: never less than it takes in a message, and about what it takes in
+// memory.
+func (t TagInfo) Size() int {
+	const fields, header = 512, 64
+	n := fields + len(t.Ref.Name.String()) + len(t.Version)
+	if a := t.Annotated; a != nil {
+		n += len(a.Name) + len(a.Tagger.Name) + len(a.Tagger.Email) + len(a.Message)
+		for _, h := range a.Headers {
+			n += header + len(h.Key) + len(h.Value)
+		}
+	}
+	return n
+}
+
+// MaxTagPage is the most bytes that the tags of a page have together by [TagInfo.Size], if they are more than one: what a
+// message of 4 MiB holds besides the token.
+const MaxTagPage = 4<<20 - 64<<10
 
 // TagPage is a page of tags.
 type TagPage struct {

@@ -251,3 +251,27 @@ func TestATreeOfLargeFilesIsReadAFewAtATime(t *testing.T) {
 	assert.Equal(t, n, i)
 	assert.Less(t, most, int64(n*size*2/3), "of %d bytes in all", n*size)
 }
+
+func TestAPageOfLargeTagsTakesNoMoreThanItHolds(t *testing.T) {
+	dir := t.TempDir()
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir, CacheBytes: 1 << 20})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := createShop(t, s)
+	_, err = r.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "m"}, changes(upsert(path(t, "a"), "a")))
+	require.NoError(t, err)
+	const n = 200
+	for i := range n {
+		name, err := git.TagRef(fmt.Sprintf("v%d.0.0", i))
+		require.NoError(t, err)
+		_, err = r.CreateTag(t.Context(), ports.CreateTag{Name: name, Target: git.Head(), Message: strings.Repeat("x", 255<<10)})
+		require.NoError(t, err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	found, err := r.ListTags(t.Context(), ports.Page{Size: n})
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	assert.Equal(t, ports.MaxTagPage/(256<<10), len(found.Items)) //nolint:testifylint // the tags are too large to be shown
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8*ports.MaxTagPage))
+}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/catfile"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/history"
@@ -109,8 +110,8 @@ func (g *gitRepository) ListTags(ctx context.Context, p ports.Page) (ports.TagPa
 	if res.Items, err = r.describeTags(ctx, rest[:min(size, len(rest))]); err != nil {
 		return ports.TagPage{}, err
 	}
-	if len(rest) > size {
-		res.NextToken = page.Encode(scope, page.Token{After: rest[size-1].Name.Short()})
+	if n := len(res.Items); n < len(rest) {
+		res.NextToken = page.Encode(scope, page.Token{After: rest[n-1].Name.Short()})
 	}
 	return res, nil
 }
@@ -139,24 +140,51 @@ func (r *repo) tags() []git.Ref {
 	return tags
 }
 
+// describeTags describes the tags up to where a page of them ends.
 func (r *repo) describeTags(ctx context.Context, refs []git.Ref) ([]ports.TagInfo, error) {
-	var annotated []git.ObjectID
-	for _, ref := range refs {
-		if ref.TargetType == git.TagObject {
-			annotated = append(annotated, ref.Target)
-		}
-	}
-	if err := r.objects.fetch(ctx, annotated); err != nil {
+	if err := r.fetchTags(ctx, refs); err != nil {
 		return nil, err
 	}
-	infos := make([]ports.TagInfo, len(refs))
-	for i, ref := range refs {
-		var err error
-		if infos[i], err = tagInfo(ctx, r.objects, ref); err != nil {
+	var infos []ports.TagInfo
+	size := 0
+	for _, ref := range refs {
+		info, err := tagInfo(ctx, r.objects, ref)
+		if err != nil {
 			return nil, err
 		}
+		if size += info.Size(); size > ports.MaxTagPage && len(infos) > 0 {
+			break
+		}
+		infos = append(infos, info)
 	}
 	return infos, nil
+}
+
+// fetchTags reads the tag objects that a page has room for into the cache. Git is asked for the sizes first, as it would
+// unpack those behind, too, for nobody.
+func (r *repo) fetchTags(ctx context.Context, refs []git.Ref) error {
+	var missing []git.ObjectID
+	for _, ref := range refs {
+		if ref.TargetType == git.TagObject && !r.objects.cached(ref.Target) {
+			missing = append(missing, ref.Target)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	found, err := r.objects.reader.Infos(ctx, missing)
+	if err != nil {
+		return err
+	}
+	room := int64(ports.MaxTagPage)
+	end := slices.IndexFunc(found, func(o catfile.Info) bool {
+		room -= o.Size
+		return room < 0
+	})
+	if end < 0 {
+		end = len(found)
+	}
+	return r.objects.fetch(ctx, missing[:end])
 }
 
 func tagInfo(ctx context.Context, o git.ObjectReader, ref git.Ref) (ports.TagInfo, error) {

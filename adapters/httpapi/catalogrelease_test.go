@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/gitstore-dev/gitstore/ports"
 )
 
 const releases = shop + "/releases"
@@ -135,6 +137,10 @@ func TestARequestIDIsThatOfOneReleaseAlone(t *testing.T) {
 		t.Errorf("the releases are %q", got)
 	}
 	w.post(releases, `{"version":"2.0.0",`+request(4)+`}`).wants(http.StatusCreated)
+	for i := range 2 * ports.MaxTagPage / (256 << 10) { // so that a page of tags does not reach to the release
+		w.post(shop+"/tags", fmt.Sprintf(`{"name":"v3.0.%d","message":%q}`, i, strings.Repeat("x", 255<<10))).wants(http.StatusCreated)
+	}
+	w.post(releases, `{"version":"4.0.0",`+request(0)+`}`).problem(http.StatusConflict, "REQUEST_ID_REUSED").field("request_id")
 }
 
 func TestAReleaseOfAnInvalidDocumentIsRefusedAndSaysWhy(t *testing.T) {

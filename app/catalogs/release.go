@@ -216,14 +216,20 @@ func (d *desk) unused(ctx context.Context, requestID string) error {
 	if requestID == "" {
 		return nil
 	}
-	tags, err := d.feed.repo.ListTags(ctx, ports.Page{Size: ports.MaxPageSize})
-	if err != nil {
-		return err
-	}
-	for _, tag := range tags.Items {
-		if tag.Annotated != nil && rules.RequestIDOf(tag.Annotated) == requestID {
-			return reusedFor(requestID, tag.Ref.Name)
+	for next := (ports.Page{Size: ports.MaxPageSize}); next.Size > 0; {
+		tags, err := d.feed.repo.ListTags(ctx, next)
+		if err != nil {
+			return err
 		}
+		for _, tag := range tags.Items {
+			if tag.Annotated != nil && rules.RequestIDOf(tag.Annotated) == requestID {
+				return reusedFor(requestID, tag.Ref.Name)
+			}
+		}
+		if next.Token = tags.NextToken; next.Token == "" {
+			return nil
+		}
+		next.Size -= len(tags.Items)
 	}
 	return nil
 }

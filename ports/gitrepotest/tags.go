@@ -24,6 +24,7 @@ var tagCases = []testCase{
 	{"a listing tells what each tag object says", tagsAreDescribed},
 	{"pages list every tag once", tagsArePaged},
 	{"pages have the default size and the largest", tagPagesHaveLimits},
+	{"a page has no more of large tags than a message holds", largeTagsArePaged},
 	{"a page goes on where the one before ended, whatever was created or deleted since", tagPagesFollowChanges},
 	{"a page size or token that is no good is refused", badPagesOfTagsAreRefused},
 	{"the latest tag is the highest version that a range has", latestTagOfRange},
@@ -312,6 +313,37 @@ func tagPagesHaveLimits(c *tc) {
 		c.equal("the page behind", short(rest.Items), tags[want:])
 		c.equal("the token of the last page", rest.NextToken, "")
 	}
+}
+
+func largeTagsArePaged(c *tc) {
+	r := c.tagged("light")
+	var want []ports.TagInfo
+	for i := range 20 {
+		info, err := r.CreateTag(c.ctx, ports.CreateTag{
+			Name: tag(fmt.Sprintf("v%d.0.0", 20-i)), Target: git.Head(), Message: strings.Repeat("x", 255<<10) + fmt.Sprint(i),
+		})
+		c.ok(err)
+		want = append(want, info)
+	}
+	var got []ports.TagInfo
+	var next ports.Page
+	for len(got) < len(want)+1 {
+		page, err := r.ListTags(c.ctx, next)
+		c.ok(err)
+		size := 0
+		for _, info := range page.Items {
+			size += info.Size()
+		}
+		c.equal("whether the page is within the limit", size <= ports.MaxTagPage, true)
+		got = append(got, page.Items...)
+		if next.Token = page.NextToken; next.Token == "" {
+			break
+		}
+		c.equal("whether the next tag had room", size+want[len(got)].Size() <= ports.MaxTagPage, false)
+	}
+	c.equal("the token of the last page", next.Token, "")
+	c.equal("the tags of all pages", short(got), append(short(want), "light"))
+	c.equal("the annotated ones", got[:len(want)], want)
 }
 
 func tagPagesFollowChanges(c *tc) {

@@ -4,11 +4,9 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
-	"github.com/gitstore-dev/gitstore/domain/page"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -45,23 +43,16 @@ func (s refService) ListRefs(m *gitv1.ListRefsRequest, stream grpc.ServerStreami
 
 func refSize(m *gitv1.Ref) int { return len(m.Name) + len(m.TargetId) + len(m.PeeledId) + 20 }
 
-// ListTags answers with a shorter page than was asked for if the messages of the tags make it too large.
 func (s refService) ListTags(ctx context.Context, m *gitv1.ListTagsRequest) (*gitv1.ListTagsResponse, error) {
 	id, p, err := wire.DecodeListTags(m)
 	if err != nil {
 		return nil, err
 	}
-	for {
-		tags, err := s.store.Repository(id).ListTags(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		answer := wire.EncodeTagPage(tags)
-		if proto.Size(answer) <= wire.MaxAnswer || len(tags.Items) < 2 {
-			return answer, nil
-		}
-		p.Size = min(len(tags.Items), page.MaxSize) / 2
+	tags, err := s.store.Repository(id).ListTags(ctx, p)
+	if err != nil {
+		return nil, err
 	}
+	return wire.EncodeTagPage(tags), nil
 }
 
 func (s refService) GetLatestTag(ctx context.Context, m *gitv1.GetLatestTagRequest) (*gitv1.GetLatestTagResponse, error) {

@@ -247,6 +247,9 @@ func TestRequestsAndAnswersArriveAsTheyWereSent(t *testing.T) {
 			want := tagInfo.Draw(t, "tag")
 			got, err := wire.DecodeTagInfo(sent(t, wire.EncodeTagInfo(want)))
 			same(t, want, got, err)
+			if page := (ports.TagPage{Items: []ports.TagInfo{want}}); proto.Size(wire.EncodeTagPage(page)) > want.Size() {
+				t.Fatalf("%d bytes are more than the size of the tag, %d", proto.Size(wire.EncodeTagPage(page)), want.Size())
+			}
 		},
 		"LatestTag": func(t *rapid.T) {
 			want := ports.LatestTagQuery{Range: rapid.String().Draw(t, "range"), Prereleases: rapid.Bool().Draw(t, "pre")}

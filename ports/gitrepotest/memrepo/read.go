@@ -131,15 +131,19 @@ func (r repository) ListTags(ctx context.Context, p ports.Page) (ports.TagPage, 
 		tags = tags[behind(tags, after.After):]
 	}
 	var res ports.TagPage
+	room := ports.MaxTagPage
 	for _, ref := range tags[:min(size, len(tags))] {
 		info, err := tagInfo(ctx, s, ref)
 		if err != nil {
 			return ports.TagPage{}, err
 		}
+		if room -= info.Size(); room < 0 && len(res.Items) > 0 {
+			break
+		}
 		res.Items = append(res.Items, info)
 	}
-	if len(tags) > size {
-		res.NextToken = page.Encode(scope, page.Token{After: tags[size-1].Name.Short()})
+	if n := len(res.Items); n < len(tags) {
+		res.NextToken = page.Encode(scope, page.Token{After: tags[n-1].Name.Short()})
 	}
 	return res, nil
 }

@@ -324,7 +324,7 @@ func (x *TagInfo) GetAnnotated() *Tag {
 type ListTagsRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Repository string                 `protobuf:"bytes,1,opt,name=repository,proto3" json:"repository,omitempty"`
-	// 0 is 100; at most 1,000 are returned.
+	// 0 is 100; at most 1,000 are returned, and no more than a message of 4 MiB holds.
 	PageSize      int32  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
