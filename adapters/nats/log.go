@@ -35,15 +35,13 @@ type Options struct {
 	Dir string
 	// URL is that of an external NATS server with JetStream, or a list of those of a cluster, separated by commas. It may
 	// hold credentials: see nats.Connect of nats.go. A server that acknowledges what is not on its disk yet may lose events
-	// in a power cut without anybody noticing: have it sync always, or use a cluster with three Replicas.
+	// in a power cut without anybody noticing: have it sync always.
 	URL string
 	// Credentials is a file with a user's JWT and seed for the external server. There is none by default.
 	Credentials string
 	// Stream begins the names of the streams and subjects, so that several journals may be on one server: letters, digits,
 	// "-" and "_". The default is "gitstore".
 	Stream string
-	// Replicas is how many servers of a cluster keep the streams when they are created. The default is 1.
-	Replicas int
 	// MaxAge, MaxBytes and MaxEvents bound what is kept of the events. The defaults are 7 days, 1 GiB and 1,000,000.
 	MaxAge    time.Duration
 	MaxBytes  int64
@@ -55,7 +53,6 @@ type Options struct {
 
 func (o *Options) setDefaults() {
 	o.Stream = cmp.Or(o.Stream, "gitstore")
-	o.Replicas = cmp.Or(o.Replicas, 1)
 	o.MaxAge = cmp.Or(o.MaxAge, 7*24*time.Hour)
 	o.MaxBytes = cmp.Or(o.MaxBytes, 1<<30)
 	o.MaxEvents = cmp.Or(o.MaxEvents, 1_000_000)
@@ -72,7 +69,7 @@ func (o *Options) check() error {
 		return errs.InvalidField(errs.ReasonInvalidArgument, "dir", "the journal needs a directory or the URL of a NATS server")
 	case !streamPattern.MatchString(o.Stream):
 		return errs.InvalidField(errs.ReasonInvalidArgument, "stream", "stream name %.80q is invalid: use 1 to 64 letters, digits, \"-\" and \"_\"", o.Stream)
-	case o.MaxAge < 0 || o.MaxBytes < 0 || o.MaxEvents < 0 || o.Replicas < 0:
+	case o.MaxAge < 0 || o.MaxBytes < 0 || o.MaxEvents < 0:
 		return errs.InvalidField(errs.ReasonInvalidArgument, "retention", "the bounds of the journal cannot be negative")
 	}
 	return nil

@@ -166,7 +166,7 @@ func TestTheDirectoryBelongsToOneJournal(t *testing.T) {
 func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, opts := range []nats.Options{
 		{}, {Dir: t.TempDir(), Stream: "a.b"}, {Dir: t.TempDir(), Stream: "a b"}, {Dir: t.TempDir(), MaxAge: -1},
-		{Dir: t.TempDir(), MaxBytes: -1}, {Dir: t.TempDir(), MaxEvents: -1}, {Dir: t.TempDir(), Replicas: -1},
+		{Dir: t.TempDir(), MaxBytes: -1}, {Dir: t.TempDir(), MaxEvents: -1},
 	} {
 		_, err := nats.Open(t.Context(), opts)
 		assert.Equal(t, errs.ReasonInvalidArgument, errs.ReasonOf(err), "%+v", opts)

@@ -24,18 +24,20 @@ func (l *Log) eventStream() string { return l.opts.Stream + "-events" }
 
 func (l *Log) stateStream() string { return l.opts.Stream + "-states" }
 
+// configs are those of both streams. Of a cluster one server keeps them: others answer direct gets as well, with what they have by then,
+// and states that are behind would be told as if refs had moved back. What is lost with that server is made anew from the repositories.
 func (l *Log) configs(epoch string) [2]jetstream.StreamConfig {
 	metadata := map[string]string{epochKey: epoch, formatKey: format}
 	return [2]jetstream.StreamConfig{
 		{
 			Name: l.eventStream(), Description: "GitStore: what happened to refs and repositories", Subjects: []string{l.opts.Stream + ".event.*"},
 			MaxAge: l.opts.MaxAge, MaxBytes: l.opts.MaxBytes, MaxMsgs: l.opts.MaxEvents, Discard: jetstream.DiscardOld,
-			Storage: jetstream.FileStorage, Replicas: l.opts.Replicas, AllowDirect: true, Metadata: metadata,
+			Storage: jetstream.FileStorage, Replicas: 1, AllowDirect: true, Metadata: metadata,
 		},
 		{
 			Name: l.stateStream(), Description: "GitStore: where the events leave refs and repositories", Subjects: []string{l.stateSubject("*", "*"), l.markSubject()},
 			MaxBytes: -1, MaxMsgs: -1, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld,
-			Storage: jetstream.FileStorage, Replicas: l.opts.Replicas, AllowDirect: true, Metadata: metadata,
+			Storage: jetstream.FileStorage, Replicas: 1, AllowDirect: true, Metadata: metadata,
 		},
 	}
 }

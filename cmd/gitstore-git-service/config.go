@@ -58,7 +58,6 @@ type settings struct {
 	NATSURL           string        `name:"nats-url" group:"events" placeholder:"URL" help:"External NATS servers with JetStream that keep the journal of changes, separated by commas. Without it the journal lies in the data directory."`
 	NATSCredentials   string        `name:"nats-credentials" group:"events" placeholder:"FILE" help:"File with the credentials for the external NATS servers."`
 	NATSStream        string        `name:"nats-stream" group:"events" default:"gitstore" help:"How the names of the journal's streams begin; services that share NATS servers need names of their own."`
-	NATSReplicas      int           `name:"nats-replicas" group:"events" default:"1" min:"1" max:"5" help:"How many servers of a NATS cluster keep the journal when it is created."`
 	EventsMaxAge      time.Duration `group:"events" default:"168h" min:"1m" max:"8760h" help:"How long events are kept."`
 	EventsMaxSize     int64         `group:"events" type:"size" default:"1GiB" min:"1MiB" max:"1TiB" help:"Most disk that events take; the oldest go first."`
 	EventsMaxCount    int           `group:"events" default:"1000000" min:"100" max:"1000000000" help:"Most events that are kept; the oldest go first."`
@@ -107,7 +106,7 @@ func (s *settings) identity() git.Signature {
 
 func (s *settings) journal() nats.Options {
 	return nats.Options{
-		Dir: filepath.Join(s.DataDir, "journal"), URL: s.NATSURL, Credentials: s.NATSCredentials, Stream: s.NATSStream, Replicas: s.NATSReplicas,
+		Dir: filepath.Join(s.DataDir, "journal"), URL: s.NATSURL, Credentials: s.NATSCredentials, Stream: s.NATSStream,
 		MaxAge: s.EventsMaxAge, MaxBytes: s.EventsMaxSize, MaxEvents: int64(s.EventsMaxCount),
 	}
 }
