@@ -131,7 +131,7 @@ var table = []row{
 			"golang.org/x/net/netutil",
 			"google.golang.org/grpc/...", "google.golang.org/protobuf/...",
 		},
-		tests: append([]string{"golang.org/x/net/http2/..."}, adapterTests...),
+		tests: append([]string{"golang.org/x/net/http2/...", "google.golang.org/genproto/googleapis/rpc/errdetails"}, adapterTests...),
 	},
 	{
 		pattern: "adapters/grpc/gitclient",

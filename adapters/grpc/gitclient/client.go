@@ -55,8 +55,8 @@ type Options struct {
 // Store is a [ports.RepositoryStore] that lives in another process. Beside the errors of the port its methods fail with
 // UNAVAILABLE when the service cannot be reached, which they tell within the time of the call, and MESSAGE_TOO_LARGE.
 // Reads that fail with UNAVAILABLE are repeated a few times with backoff, and so are commits of one small file and
-// releases that have a request id. Reads that fail with QUEUE_FULL are repeated as well: once, after the time that the
-// service asks for, or if it refused them before it received them, like those that found no service. Writes are not. A call without a deadline gets the one of its operation.
+// releases that have a request id. Nothing else is: QUEUE_FULL and other limits are told at once, and whoever asked knows
+// whether it is still worth the load when [errs.Reason.RetryAfter] is over. A call without a deadline gets the one of its operation.
 type Store struct {
 	conn *grpc.ClientConn
 	// healthConn is apart: a connection with as many calls under way as the service allows makes the next one wait.
@@ -117,7 +117,7 @@ func dialOptions(opts Options) []grpc.DialOption {
 	}
 }
 
-// Retries of a call that failed with UNAVAILABLE. A read that found a full queue is repeated once, when the service says.
+// Retries of a call that failed with UNAVAILABLE.
 const (
 	maxAttempts    = 4
 	retryBackoff   = 100 * time.Millisecond
@@ -128,8 +128,8 @@ const (
 )
 
 // serviceConfig lets gRPC repeat what the contract says may be repeated. Once a stream has given its first message it is
-// not begun again. After RESOURCE_EXHAUSTED the service says in the trailer whether to repeat, and when; a
-// call that it refused before it received it has no trailer, and is repeated like others. When most calls fail, retries stop, so that they do not keep a service down.
+// not begun again. RESOURCE_EXHAUSTED is not for it to repeat: that would be more load where there is too much, and keep
+// the refusal from whoever asked. When most calls fail, retries stop, so that they do not keep a service down.
 func serviceConfig() string {
 	type name struct {
 		Service string `json:"service"`
@@ -144,7 +144,7 @@ func serviceConfig() string {
 	config := map[string]any{
 		"methodConfig": []any{map[string]any{"name": safe, "retryPolicy": map[string]any{
 			"maxAttempts": maxAttempts, "initialBackoff": seconds(retryBackoff), "maxBackoff": seconds(maxRetryDelay),
-			"backoffMultiplier": retryFactor, "retryableStatusCodes": []string{"UNAVAILABLE", "RESOURCE_EXHAUSTED"},
+			"backoffMultiplier": retryFactor, "retryableStatusCodes": []string{"UNAVAILABLE"},
 		}}},
 		"retryThrottling": map[string]any{"maxTokens": retryTokens, "tokenRatio": retryTokenGain},
 	}

@@ -148,8 +148,7 @@ func (c *commit) commitOne(ctx context.Context) (ports.CommitResult, error) {
 }
 
 // repeated makes a call that its request id makes safe to repeat, and repeats it while it fails with UNAVAILABLE: gRPC's own retries
-// would repeat calls without an id as well. What the service refuses as there is too much is left to the caller, who knows whether it is
-// still worth the load. The context has the deadline that all attempts share.
+// would repeat calls without an id as well. The context has the deadline that all attempts share.
 func repeated[M any](ctx context.Context, requestID string, call func() (M, error)) (M, error) {
 	for attempt := 1; ; attempt++ {
 		m, err := call()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -30,7 +31,17 @@ func refused(t testing.TB, err error, class string) {
 	fails(t, err, errs.ReasonQueueFull)
 	assert.Equal(t, codes.ResourceExhausted, status.Code(err))
 	assert.Equal(t, class, told(err).Meta["class"])
-	assert.Positive(t, wire.RetryDelay(err))
+	assert.Positive(t, retryDelay(err))
+}
+
+// retryDelay is after which time the status of a failed call says that it is worth another try; 0 is never.
+func retryDelay(err error) time.Duration {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.RetryInfo); ok {
+			return info.GetRetryDelay().AsDuration()
+		}
+	}
+	return 0
 }
 
 func listing() *gitv1.ListFilesRequest { return &gitv1.ListFilesRequest{Repository: "shop"} }

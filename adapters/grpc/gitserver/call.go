@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
@@ -305,30 +303,9 @@ func (c *call) end(err error) error {
 		e = e.WithMeta(errs.MetaIncident, sent.Meta[errs.MetaIncident])
 	}
 	failed := wire.EncodeError(sent)
-	if e.Kind == errs.Exhausted {
-		c.pushBack(e.Reason, wire.RetryDelay(failed))
-	}
 	c.method.observe(status.Code(failed), took)
 	c.log(e, status.Code(failed), took)
 	return failed
-}
-
-// Metadata by which gRPC's own retries are told when to come, and tell how often they came
-// (https://github.com/grpc/proposal/blob/master/A6-client-retries.md).
-const (
-	pushbackMetadata = "grpc-retry-pushback-ms"
-	attemptsMetadata = "grpc-previous-rpc-attempts"
-)
-
-// pushBack lets a client whose call found a full queue repeat it once, after the delay that it is told and as much again
-// at most, so that not all come back together. One that comes a second time, or met a limit that does not pass soon, is
-// to leave it to its caller.
-func (c *call) pushBack(reason errs.Reason, delay time.Duration) {
-	pushback := "-1" // never
-	if reason == errs.ReasonQueueFull && delay > 0 && len(metadata.ValueFromIncomingContext(c.ctx, attemptsMetadata)) == 0 {
-		pushback = strconv.FormatInt((delay + rand.N(delay)).Milliseconds(), 10) //nolint:gosec // jitter is no secret
-	}
-	_ = grpc.SetTrailer(c.ctx, metadata.Pairs(pushbackMetadata, pushback))
 }
 
 // conceal returns what a client may know of an internal error: under which incident the log has it.

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -100,16 +99,6 @@ func subject(meta map[string]string) string {
 		}
 	}
 	return ""
-}
-
-// RetryDelay returns after which time the status of a failed call says that it is worth another try; 0 is never.
-func RetryDelay(err error) time.Duration {
-	for _, d := range status.Convert(err).Details() {
-		if info, ok := d.(*errdetails.RetryInfo); ok {
-			return info.GetRetryDelay().AsDuration()
-		}
-	}
-	return 0
 }
 
 func encodeMeta(meta map[string]string) map[string]string {
