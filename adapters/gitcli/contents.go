@@ -11,6 +11,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/catfile"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/panics"
 )
 
 // contentTarget is where the content of an item goes; a zero blob has none.
@@ -147,23 +148,41 @@ func inBatches[T, R any](ctx context.Context, items iter.Seq2[T, error], size fu
 		defer workers.Wait()
 		defer cancel()
 		pending := make(chan chan result, batchesAhead)
+		// announce reports whether the consumer will take what is made.
+		announce := func(made chan result) bool {
+			select {
+			case pending <- made:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		}
 		workers.Go(func() {
 			defer close(pending)
-			for batch, err := range batched(items, size) {
-				made := make(chan result, 1)
-				select {
-				case pending <- made:
-				case <-ctx.Done():
-					return
+			err := panics.Caught(func() error {
+				for batch, err := range batched(items, size) {
+					if err != nil {
+						return err
+					}
+					made := make(chan result, 1)
+					if !announce(made) {
+						return nil
+					}
+					workers.Go(func() {
+						var r R
+						err := panics.Caught(func() (err error) {
+							r, err = do(ctx, batch)
+							return err
+						})
+						made <- result{r, err}
+					})
 				}
-				if err != nil {
-					made <- result{err: err}
-					return
-				}
-				workers.Go(func() {
-					r, err := do(ctx, batch)
-					made <- result{r, err}
-				})
+				return nil
+			})
+			if err != nil {
+				failed := make(chan result, 1)
+				failed <- result{err: err}
+				announce(failed)
 			}
 		})
 		for made := range pending {

@@ -20,6 +20,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/packfile"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/panics"
 )
 
 // quarantine is where the objects of a push are until its refs move: a repository of its own that borrows the objects of
@@ -77,7 +78,10 @@ func (q *quarantine) receive(ctx context.Context, in io.Reader, sent func()) (co
 	found := make(chan struct{})
 	go func() {
 		defer close(found)
-		contents, wrong = packfile.Check(checked, r.objects.format, r.store.packLimits())
+		wrong = panics.Caught(func() (err error) {
+			contents, err = packfile.Check(checked, r.objects.format, r.store.packLimits())
+			return err
+		})
 		_ = checked.CloseWithError(wrong) // ends the reading; nil is of no consequence, as there is nothing left to write
 	}()
 	var named strings.Builder

@@ -18,6 +18,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/pathrule"
 	"github.com/gitstore-dev/gitstore/domain/repository"
 	"github.com/gitstore-dev/gitstore/domain/tree"
+	"github.com/gitstore-dev/gitstore/internal/panics"
 )
 
 const (
@@ -159,7 +160,11 @@ func (s *stage) packSmall(content *bytes.Buffer) error {
 	}
 	p := packing{len(s.edits) - 1, make(chan packed, 1)}
 	go func() {
-		object, err := packfile.NewObject(s.repo.objects.format, git.BlobObject, content.Bytes())
+		var object packfile.Object
+		err := panics.Caught(func() (err error) {
+			object, err = packfile.NewObject(s.repo.objects.format, git.BlobObject, content.Bytes())
+			return err
+		})
 		buffers.Put(content)
 		p.object <- packed{object, err}
 	}()

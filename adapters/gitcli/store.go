@@ -15,7 +15,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +31,7 @@ import (
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
 	"github.com/gitstore-dev/gitstore/internal/failpoint"
+	"github.com/gitstore-dev/gitstore/internal/panics"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -535,12 +535,14 @@ func (s *Store) openedOrOpening(h *handle) (*repo, *opening, error) {
 
 // openSafely is openRepo where a panic would end the process: it reads what anybody may have left on the disk.
 func (s *Store) openSafely(h *handle) (r *repo, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			r, err = nil, errs.Wrap(fmt.Errorf("panic: %v: %s", v, debug.Stack()), errs.ReasonInternal, "internal error; the repository cannot be opened: ask the operator to look at the log")
-		}
-	}()
-	return s.openRepo(s.ctx, h.id, h.dir)
+	err = panics.Caught(func() (err error) {
+		r, err = s.openRepo(s.ctx, h.id, h.dir)
+		return err
+	})
+	if _, ok := errors.AsType[*panics.Error](err); ok {
+		err = errs.Wrap(err, errs.ReasonInternal, "internal error; the repository cannot be opened: ask the operator to look at the log")
+	}
+	return r, err
 }
 
 // endOpening makes known what came of an attempt.

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/panics"
 )
 
 // Build returns the catalog of a commit: of the files given, if base is nil, else of those of base with the changes made
@@ -17,6 +18,7 @@ import (
 // path that came before replaces it. The contents are kept: do not write to them afterwards.
 //
 // Build fails when the context ends, with the context's error and nothing else: what is wrong with a file is a [Problem].
+// Where the code panics over a file, it does so for the caller to recover from, with a [*panics.Error] if that was in another goroutine.
 // It looks at the context before each file, so it goes on for as long as one file takes.
 func Build(ctx context.Context, base *Snapshot, commit git.ObjectID, changes []Change) (*Snapshot, error) {
 	if base == nil {
@@ -117,17 +119,27 @@ const maxReaders = 8
 func (b *builder) takeAll(ctx context.Context, changes []Change) error {
 	files := make([]*file, len(changes))
 	var next atomic.Int64
+	var panicked atomic.Pointer[error]
 	var reading sync.WaitGroup
 	for range min(maxReaders, len(changes)) {
 		reading.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(changes)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				if c := changes[i]; !c.Deleted {
-					files[i] = read(c, b.schemas)
+			err := panics.Caught(func() error {
+				for i := next.Add(1) - 1; i < int64(len(changes)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+					if c := changes[i]; !c.Deleted {
+						files[i] = read(c, b.schemas)
+					}
 				}
+				return nil
+			})
+			if err != nil {
+				panicked.CompareAndSwap(nil, &err)
 			}
 		})
 	}
 	reading.Wait()
+	if err := panicked.Load(); err != nil {
+		panic(*err)
+	}
 	for i, c := range changes {
 		if err := ctx.Err(); err != nil {
 			return err // not all files may have been read

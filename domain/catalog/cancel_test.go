@@ -11,6 +11,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/domain/catalog"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/panics"
 	"github.com/gitstore-dev/gitstore/internal/testkit/catalogdata"
 )
 
@@ -51,4 +52,20 @@ func TestABuildStopsWithinAFileWhenItsContextEnds(t *testing.T) {
 	again, err := catalog.Build(t.Context(), base, git.ObjectID{}, next)
 	require.NoError(t, err)
 	assert.Empty(t, cmp.Diff(answers(want), answers(again)))
+}
+
+// panickingContext panics when it is asked whether it ended.
+type panickingContext struct{ context.Context }
+
+func (panickingContext) Err() error { panic("a fault of the code") }
+
+func TestAPanicWhileFilesAreReadIsForTheCallerToRecoverFrom(t *testing.T) {
+	_, changes := generated(catalogdata.Options{Products: 3})
+	defer func() {
+		caught, ok := recover().(*panics.Error)
+		require.True(t, ok)
+		assert.Equal(t, "a fault of the code", caught.Value)
+		assert.Contains(t, string(caught.Stack), "panickingContext", "where it was is not told")
+	}()
+	_, _ = catalog.Build(panickingContext{t.Context()}, nil, git.ObjectID{}, changes)
 }

@@ -48,7 +48,7 @@ var table = []row{
 	{
 		pattern: "domain/catalog", pure: true,
 		allow: []string{
-			"domain/errs", "domain/git", "github.com/santhosh-tekuri/jsonschema/v6/...", "github.com/tidwall/btree", "go.yaml.in/yaml/v3", "golang.org/x/text/...",
+			"domain/errs", "domain/git", "internal/panics", "github.com/santhosh-tekuri/jsonschema/v6/...", "github.com/tidwall/btree", "go.yaml.in/yaml/v3", "golang.org/x/text/...",
 		},
 	},
 	{pattern: "domain/repository", pure: true, allow: []string{"domain/..."}},
@@ -90,7 +90,7 @@ var table = []row{
 	{
 		pattern: "adapters/gitcli",
 		allow: []string{
-			"adapters/gitcli/...", "domain/...", "internal/failpoint", "internal/pktline", "internal/requestid", "ports",
+			"adapters/gitcli/...", "domain/...", "internal/failpoint", "internal/panics", "internal/pktline", "internal/requestid", "ports",
 			"github.com/maypok86/otter/v2", "github.com/tidwall/btree", "golang.org/x/sync/...", "golang.org/x/sys/unix",
 		},
 		tests: adapterTests,
@@ -107,7 +107,7 @@ var table = []row{
 		allow:   []string{"domain/errs", "internal/failpoint", "golang.org/x/sys/unix"},
 		tests:   []string{"golang.org/x/sync/errgroup"},
 	},
-	{pattern: "adapters/gitcli/command", allow: []string{"adapters/gitcli/disk", "domain/...", "internal/pktline", "golang.org/x/sys/unix", "os/exec"}},
+	{pattern: "adapters/gitcli/command", allow: []string{"adapters/gitcli/disk", "domain/...", "internal/panics", "internal/pktline", "golang.org/x/sys/unix", "os/exec"}},
 	{
 		pattern: "adapters/gitcli/packfile",
 		allow: []string{
@@ -209,6 +209,7 @@ var table = []row{
 	{pattern: "internal/config", allow: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml/v3"}},
 	{pattern: "internal/config/configtest", allow: []string{"internal/config"}},
 	{pattern: "internal/failpoint"},
+	{pattern: "internal/panics"},
 	{pattern: "internal/pktline", pure: true},
 	{pattern: "internal/requestid"},
 	{

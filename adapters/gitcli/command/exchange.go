@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/internal/panics"
 )
 
 // ExitError is a command that ended by itself with another status than 0.
@@ -53,7 +54,7 @@ func (r *Runner) Exchange(ctx context.Context, dir string, c Command, in io.Read
 	}
 	var ended atomic.Bool
 	writing.Go(func() {
-		if written = p.pass(out); written != nil {
+		if written = panics.Caught(func() error { return p.pass(out) }); written != nil {
 			p.Kill()
 		}
 		if s, ok := in.(interface{ Stop() }); ok {
