@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -212,6 +213,25 @@ func TestLargeFileIsReadToItsEndAfterItsRepositoryWasDeleted(t *testing.T) {
 	require.NoError(t, s.DeleteRepository(t.Context(), shopID(t)))
 	assert.Equal(t, big[1:], readAll(t, content))
 	assert.Empty(t, nameless(t, root))
+}
+
+func TestALargeFileIsReadWithoutTheDiskWhereThatIsToBeLeftFree(t *testing.T) {
+	dir, content := t.TempDir(), noise(2, 3<<20)
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir})
+	require.NoError(t, err)
+	commit(t, createShop(t, s), upsert(path(t, "large"), content))
+	require.NoError(t, s.Close())
+	for least, files := range map[int64]int{0: 1, math.MaxInt64: 0} {
+		s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: dir, MinFreeSpace: least})
+		require.NoError(t, err)
+		_, large := read(t, s.Repository(shopID(t)), ports.ReadFile{Path: path(t, "large")})
+		_, err = io.ReadFull(large, make([]byte, 1))
+		require.NoError(t, err)
+		assert.Len(t, nameless(t, dir), files)
+		assert.True(t, content[1:] == readAll(t, large))
+		assertIdle(t, s, dir)
+		require.NoError(t, s.Close())
+	}
 }
 
 func TestATreeOfLargeFilesIsReadAFewAtATime(t *testing.T) {

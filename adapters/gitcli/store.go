@@ -66,7 +66,8 @@ type Options struct {
 	// ValidationTimeout bounds the validation of one push. The default is 30 seconds.
 	ValidationTimeout time.Duration
 	// MinFreeSpace is how much of the disk writes leave free, in bytes: with less, whatever adds to a repository fails with
-	// STORAGE_FULL, and repacking waits until there is room for its copy beside. Reads and deletions go on. The default is 0: writes take all there is.
+	// STORAGE_FULL, and repacking waits until there is room for its copy beside. Reads and deletions go on, those of large
+	// files without the disk. The default is 0: writes take all there is.
 	MinFreeSpace int64
 	// MaxQueuedWrites bounds the writes that wait for one repository. The default is 1,024.
 	MaxQueuedWrites int
@@ -74,7 +75,7 @@ type Options struct {
 	MaxRefProcesses int
 	// RefTimeout bounds one ref transaction, and again every 500 refs that it moves. The default is 30 seconds.
 	RefTimeout time.Duration
-	// Processes bounds the cat-file processes; its SpoolDir is not used, and MaxSpooled is four times
+	// Processes bounds the cat-file processes; its SpoolDir and MinFreeSpace are not used, and MaxSpooled is four times
 	// MaxFileSize by default if that is more.
 	Processes catfile.Options
 	// Logger is where failures of git are told. The default discards.
@@ -245,7 +246,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("data directory: %w", err), r.release())
 	}
-	opts.Processes.SpoolDir = r.tmp()
+	opts.Processes.SpoolDir, opts.Processes.MinFreeSpace = r.tmp(), opts.MinFreeSpace
 	s.pool = catfile.NewPool(runner, opts.Processes)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.removing, s.endRemoving = context.WithCancel(context.WithoutCancel(ctx))

@@ -152,5 +152,6 @@ func (s *settings) store() gitcli.Options {
 	opts.Processes.MaxProcesses = s.GitProcesses
 	opts.Processes.MaxWaiting = waitingPerCall * (2*s.MaxReads + s.MaxHeavyReads + s.MaxWrites + s.MaxPacks)
 	opts.Processes.IdleTimeout = s.GitIdleTimeout
+	opts.Processes.RepositoryShare = s.RepositoryShare
 	return opts
 }

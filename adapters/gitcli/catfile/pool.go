@@ -3,6 +3,7 @@ package catfile
 import (
 	"cmp"
 	"context"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -42,6 +43,12 @@ type Options struct {
 	SpoolDir string
 	// MaxSpooled bounds the bytes of all such files together; the default is 16 GiB. A single one is always taken.
 	MaxSpooled int64
+	// RepositoryShare is how much of that the files of one repository may have, in percent; the default is 50. A single one
+	// of a repository may have more.
+	RepositoryShare int
+	// MinFreeSpace is how much of the disk such files leave free, in bytes: what would leave less is read as if the disk
+	// took nothing. The default is 0.
+	MinFreeSpace int64
 }
 
 func (o Options) withDefaults() Options {
@@ -63,6 +70,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxSpooled == 0 {
 		o.MaxSpooled = 16 << 30
+	}
+	if o.RepositoryShare == 0 {
+		o.RepositoryShare = 50
+	}
+	if o.SpoolDir == "" {
+		o.SpoolDir = os.TempDir()
 	}
 	return o
 }
@@ -112,7 +125,7 @@ type waiter struct {
 
 // NewPool returns a pool that starts processes with runner. Close it to end them.
 func NewPool(runner *command.Runner, opts Options) *Pool {
-	p := &Pool{runner: runner, opts: opts.withDefaults(), sets: map[key]*set{}, spools: spools{open: map[spoolKey]*spool{}}}
+	p := &Pool{runner: runner, opts: opts.withDefaults(), sets: map[key]*set{}, spools: spools{open: map[spoolKey]*spool{}, of: map[*Reader]int64{}}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.background.Go(p.reap)
 	return p

@@ -20,10 +20,11 @@ const maxHeld = 64 << 10
 // Content returns n bytes of the blob id from offset on, which the caller knows to be there. Nothing is asked of git
 // before the first Read, and how slowly the content is read holds no process: git writes it as fast as it can into
 // memory or into a file without a name, from where it is read while git is still writing. Who reads the same part at the
-// same time reads the same file. If the disk takes nothing, the process waits for the reader.
+// same time reads the same file. If the disk takes nothing, or has no more free than is to be left, the process waits for
+// the reader.
 //
 // Its methods are not to be called concurrently, and the caller closes it. Read fails with QUEUE_FULL
-// if no process becomes free or too much waits on the disk already, and as [Reader.Infos] does.
+// if no process becomes free or too much waits on the disk already, of all repositories or of this one, and as [Reader.Infos] does.
 func (r *Reader) Content(ctx context.Context, id git.ObjectID, offset, n int64) io.ReadCloser {
 	return &content{ctx: ctx, part: spoolKey{r, id, offset, n}}
 }
@@ -149,8 +150,11 @@ func (k spoolKey) copyTo(wait, ctx context.Context, w io.Writer) error {
 type spools struct {
 	mu   sync.Mutex
 	open map[spoolKey]*spool
-	// bytes is how many all of them may come to hold.
+	// bytes is how many all of them may come to hold, and of how many those of each repository.
 	bytes int64
+	of    map[*Reader]int64
+	// coming is how many of bytes are still to be written.
+	coming int64
 }
 
 // spool is a part of an object in a file that has no name, so that nothing is left of it however the process ends.
@@ -160,6 +164,8 @@ type spool struct {
 	file *os.File
 	// abandon ends the wait for a process.
 	abandon context.CancelFunc
+	// unlooked is how much may be written before the next look at the free space.
+	unlooked int
 
 	// The fields below are guarded by the lock of spools.
 
@@ -173,7 +179,23 @@ type spool struct {
 	changed chan struct{}
 }
 
-var errSpoolsFull = errs.New(errs.ReasonQueueFull, "too much of large files waits for slow readers: try again later")
+var (
+	errSpoolsFull = errs.New(errs.ReasonQueueFull, "too much of large files waits for slow readers: try again later")
+	errNoRoom     = disk.Error(syscall.ENOSPC)
+)
+
+// tooMuch reports whether a part more would exceed what all or those of its repository may hold. It is called with the
+// lock of spools.
+func (p *Pool) tooMuch(part spoolKey) bool {
+	all, own := p.spools.bytes, p.spools.of[part.reader]
+	return all > 0 && all+part.n > p.opts.MaxSpooled || own > 0 && own+part.n > p.opts.MaxSpooled*int64(p.opts.RepositoryShare)/100
+}
+
+// leavesRoom reports whether n bytes more leave as much of the disk free as is to be left.
+func (p *Pool) leavesRoom(n int64) bool {
+	least := p.opts.MinFreeSpace
+	return least <= 0 || disk.Available(p.opts.SpoolDir) >= uint64(least)+uint64(n) //nolint:gosec // neither is negative
+}
 
 // openSpool returns a reader of the part, which begins to be written if it is not there.
 func (p *Pool) openSpool(ctx context.Context, part spoolKey) (io.ReadCloser, error) {
@@ -181,8 +203,11 @@ func (p *Pool) openSpool(ctx context.Context, part spoolKey) (io.ReadCloser, err
 	defer p.spools.mu.Unlock()
 	s := p.spools.open[part]
 	if s == nil || s.err != nil {
-		if p.spools.bytes > 0 && p.spools.bytes+part.n > p.opts.MaxSpooled {
+		if p.tooMuch(part) {
 			return nil, errSpoolsFull
+		}
+		if !p.leavesRoom(p.spools.coming + part.n) {
+			return nil, errNoRoom
 		}
 		file, err := nameless(p.opts.SpoolDir)
 		if err != nil {
@@ -207,6 +232,8 @@ func (p *Pool) startSpool(part spoolKey, file *os.File) (*spool, error) {
 	}
 	p.spools.open[part] = s
 	p.spools.bytes += part.n
+	p.spools.of[part.reader] += part.n
+	p.spools.coming += part.n
 	return s, nil
 }
 
@@ -232,6 +259,7 @@ func (s *spool) fill(wait, ctx context.Context) {
 	s.pool.spools.mu.Lock()
 	defer s.pool.spools.mu.Unlock()
 	s.filling, s.err = false, disk.Error(err)
+	s.pool.spools.coming -= s.part.n - s.written
 	close(s.changed)
 	s.abandon()
 	s.settle()
@@ -239,12 +267,21 @@ func (s *spool) fill(wait, ctx context.Context) {
 
 var errAbandoned = errors.New("nobody reads the spool")
 
+// lookEvery is how much is written between two looks at the free space, which others take, too.
+const lookEvery = 4 << 20
+
 // Write implements [io.Writer] for what fills the spool.
 func (s *spool) Write(b []byte) (int, error) {
+	if s.unlooked -= len(b); s.unlooked < 0 {
+		if s.unlooked = lookEvery; !s.pool.leavesRoom(0) {
+			return 0, errNoRoom
+		}
+	}
 	n, err := s.file.Write(b)
 	s.pool.spools.mu.Lock()
 	defer s.pool.spools.mu.Unlock()
 	s.written += int64(n)
+	s.pool.spools.coming -= int64(n)
 	close(s.changed)
 	s.changed = make(chan struct{})
 	if err == nil && s.readers == 0 {
@@ -265,6 +302,11 @@ func (s *spool) settle() {
 	if !s.filling {
 		_ = s.file.Close()
 		s.pool.spools.bytes -= s.part.n
+		if of := s.pool.spools.of; of[s.part.reader] > s.part.n {
+			of[s.part.reader] -= s.part.n
+		} else {
+			delete(of, s.part.reader)
+		}
 	}
 }
 

@@ -51,4 +51,6 @@ func TestFullDiskIsToldToTheReaderAndForgotten(t *testing.T) {
 	require.NoError(t, again.Close())
 	assert.Empty(t, pool.spools.open)
 	assert.Zero(t, pool.spools.bytes)
+	assert.Empty(t, pool.spools.of)
+	assert.Zero(t, pool.spools.coming)
 }

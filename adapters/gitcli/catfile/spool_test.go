@@ -194,6 +194,31 @@ func TestFilesThatWaitForReadersAreBounded(t *testing.T) {
 	assertNothingIsHeld(t, pool, spoolDir)
 }
 
+func TestARepositoryTakesNoMoreThanItsShareOfWhatWaitsForReaders(t *testing.T) {
+	runner := newRunner(t)
+	spoolDir := t.TempDir()
+	pool := newPool(t, runner, catfile.Options{SpoolDir: spoolDir, MaxSpooled: 10 * int64(len(large)), RepositoryShare: 30})
+	dir, ids := repositoryWith(t, runner, large)
+	r := open(t, pool, dir)
+	slow := stalled(t, r, ids[0], 3)
+	refused := r.Content(t.Context(), ids[0], 7, int64(len(large))-7)
+	_, err := refused.Read(make([]byte, 1))
+	assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf(err))
+	require.NoError(t, refused.Close())
+
+	otherDir, otherIDs := repositoryWith(t, runner, large)
+	others := stalled(t, open(t, pool, otherDir), otherIDs[0], 3)
+	require.NoError(t, slow[0].Close())
+	again := r.Content(t.Context(), ids[0], 7, int64(len(large))-7)
+	got, err := io.ReadAll(again)
+	require.NoError(t, err)
+	assert.Equal(t, large[7:], string(got))
+	for _, reader := range append(append(slow[1:], others...), again) {
+		require.NoError(t, reader.Close())
+	}
+	assertNothingIsHeld(t, pool, spoolDir)
+}
+
 func TestDiskThatFailsIsToldToTheReader(t *testing.T) {
 	runner := newRunner(t)
 	dir, ids := repositoryWith(t, runner, large)
