@@ -1,10 +1,12 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"net"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -235,5 +237,39 @@ func TestSmallJSONIsBoundedAsWell(t *testing.T) {
 	}
 	if n := httpapi.JSONMemory(c.server.Config.Handler); n != 0 {
 		t.Errorf("%d bytes are counted when nothing is held", n)
+	}
+}
+
+// Many a client reads no answer before it has sent all it has to.
+func TestWhoIsRefusedInTheMidstOfABodySeesWhy(t *testing.T) {
+	for what, options := range map[string]httpapi.Options{
+		"503 Service Unavailable":      {MaxJSONMemory: 64 << 10},
+		"413 Request Entity Too Large": {MaxBody: 1 << 20},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := serve(t, newStore(t), options)
+			c.post("/v1/repositories", `{"id":"shop"}`).wants(http.StatusCreated)
+			conn, err := net.Dial("tcp", c.server.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			answers := bufio.NewReader(conn)
+			body, err := io.ReadAll(largeAction(32<<20, "content"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := fmt.Fprintf(conn, "POST %s/commits HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", shop, len(body), body); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = resp.Body.Close() }()
+			if resp.Status != what {
+				t.Errorf("the answer is %s", resp.Status)
+			}
+		})
 	}
 }

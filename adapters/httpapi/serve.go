@@ -40,6 +40,10 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil && c.isOverdue() {
 		err = context.Cause(c.r.Context())
 	}
+	if err != nil && c.w.status == 0 && c.body.isComing(r.Header) {
+		_ = c.w.control.EnableFullDuplex() // else the connection is closed on a client that still sends, and does not see why
+		c.duplex = true
+	}
 	aborted := err != nil && !a.fail(c, err)
 	c.w.extendDeadline()
 	a.account(c, err, time.Since(start))
@@ -57,7 +61,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // request of the connection (golang/go#68560).
 func (a *api) letGoOfBody(c *call) bool {
 	_ = c.w.control.Flush() // else the answer waits for the rest of the body
-	ok := c.body.failure != nil || a.drain(c)
+	ok := c.body.ended || a.drain(c)
 	_ = c.r.Body.Close()
 	return ok
 }
@@ -71,7 +75,7 @@ const (
 )
 
 // drain reads what a client goes on to send that has its answer. If the connection were closed before, git would complain of that
-// below the reason why a push is refused, and whoever does not read while it sends would never see the reason. It reports whether the
+// below the reason why a push is refused, many a client would know of that alone, and whoever does not read while it sends would never see the reason. It reports whether the
 // server can end the reading: nothing in the middle of a body may be taken for the next request.
 func (a *api) drain(c *call) bool {
 	defer a.drains.Add(-1)

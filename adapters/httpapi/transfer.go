@@ -108,6 +108,8 @@ type body struct {
 	// failure is why the body could not be read to its end: what comes back from a store that was fed by it may be
 	// only a consequence.
 	failure error
+	// ended reports that nothing more can be read of it.
+	ended bool
 }
 
 func newBody(w http.ResponseWriter, r *http.Request, idle time.Duration) *body {
@@ -142,6 +144,7 @@ func (b *body) Read(p []byte) (int, error) {
 	_ = b.control.SetReadDeadline(begin.Add(b.left))
 	n, err := b.source.Read(p)
 	b.received += int64(n)
+	b.ended = err != nil && !errors.As(err, new(*http.MaxBytesError))
 	if b.left -= time.Since(begin); b.received >= b.due {
 		b.left, b.due = b.idle, b.received+bodyPart
 	}
@@ -173,6 +176,11 @@ func (b *body) explain(err error) error {
 		return withStatus(http.StatusBadRequest, errs.Wrap(err, errs.ReasonCanceled, "the request body ended before its declared length"))
 	}
 	return errs.Wrap(err, errs.ReasonInvalidArgument, "the request body is malformed")
+}
+
+// isComing reports that the client is on its way to send more of the body, which it is not if it was to wait until it is asked for.
+func (b *body) isComing(header http.Header) bool {
+	return b.declared != 0 && !b.ended && (b.received > 0 || header.Get("Expect") == "")
 }
 
 // stalled reports whether the body was given up because it came too slowly. The server cancels the context of the request then,
