@@ -16,16 +16,20 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitclient"
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/internal/requestid"
 	"github.com/gitstore-dev/gitstore/ports"
+	"github.com/gitstore-dev/gitstore/ports/eventstest/memlog"
 	"github.com/gitstore-dev/gitstore/ports/gitrepotest/memrepo"
 )
 
@@ -272,13 +276,13 @@ func TestAStreamThatHasGivenItemsIsNotBegunAgain(t *testing.T) {
 }
 
 // dialNobody returns a client of an address at which nothing listens.
-func dialNobody(t *testing.T) (client *gitclient.Store, address string) {
+func dialNobody(t *testing.T, options ...grpc.DialOption) (client *gitclient.Store, address string) {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	address = lis.Addr().String()
 	require.NoError(t, lis.Close())
-	client, err = gitclient.Dial(address, gitclient.Options{})
+	client, err = gitclient.Dial(address, gitclient.Options{DialOptions: options})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
 	return client, address
@@ -343,15 +347,46 @@ func TestReadyFollowsTheHealthOfTheService(t *testing.T) {
 	assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(client.Ready(t.Context())))
 }
 
-func TestWhatIsReadyTakesCallsAtOnce(t *testing.T) {
-	client, address := dialNobody(t)
-	tag, _ := git.TagRef("v1")
-	// Each attempt makes the pause before the next one longer.
-	for range 3 {
-		_, err := client.ListRepositories(t.Context(), ports.Page{})
-		require.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
-	}
+// attempts counts how often a client tried to make calls, by their methods.
+type attempts struct {
+	mu sync.Mutex
+	of map[string]int
+}
 
+type methodKey struct{}
+
+func (a *attempts) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	return context.WithValue(ctx, methodKey{}, info.FullMethodName)
+}
+
+func (a *attempts) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	if _, begins := s.(*stats.Begin); begins {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.of[ctx.Value(methodKey{}).(string)]++
+	}
+}
+
+func (a *attempts) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+func (a *attempts) HandleConn(context.Context, stats.ConnStats) {}
+
+func TestWhatIsReadyTakesCallsOfEachClassAtOnce(t *testing.T) {
+	tried := &attempts{of: map[string]int{}}
+	pause := backoff.Config{BaseDelay: time.Second, MaxDelay: time.Second}
+	client, address := dialNobody(t, grpc.WithStatsHandler(tried), grpc.WithConnectParams(grpc.ConnectParams{Backoff: pause, MinConnectTimeout: time.Minute}))
+	repo := client.Repository(shop)
+	tag, _ := git.TagRef("v1")
+	calls := map[string]func() error{
+		"CHEAP": func() error { _, err := client.ListRepositories(t.Context(), ports.Page{}); return err },
+		"READ":  func() error { _, err := repo.GetFile(t.Context(), git.Head(), path(t, "a")); return err },
+		"HEAVY": func() error { _, _, err := repo.ListFiles(t.Context(), ports.ListFiles{}); return err },
+		"WRITE": func() error { return repo.DeleteTag(t.Context(), ports.DeleteRef{Name: tag}) },
+		"PACK":  func() error { return client.UploadPack(t.Context(), shop, 2, strings.NewReader(""), io.Discard) },
+	}
+	for class, call := range calls {
+		require.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(call()), class)
+	}
 	lis, err := net.Listen("tcp", address)
 	require.NoError(t, err)
 	srv := gitserver.New(newShop(t), gitserver.Options{})
@@ -362,30 +397,46 @@ func TestWhatIsReadyTakesCallsAtOnce(t *testing.T) {
 		assert.NoError(t, <-served)
 	})
 	require.NoError(t, client.Ready(t.Context()))
-	err = client.Repository(shop).DeleteTag(t.Context(), ports.DeleteRef{Name: tag}) // is not repeated
-	assert.NotEqual(t, errs.ReasonUnavailable, errs.ReasonOf(err), "%v", err)
+	tried.of = map[string]int{}
+	for class, call := range calls {
+		err := call()
+		assert.NotEqual(t, errs.ReasonUnavailable, errs.ReasonOf(err), "%s: %v", class, err)
+	}
+	assert.Len(t, tried.of, len(calls))
+	for method, n := range tried.of {
+		assert.Equal(t, 1, n, method)
+	}
 }
 
 // stuck is a store whose files cannot be read before release.
 type stuck struct {
-	ports.RepositoryStore
-	ports.GitRepository
+	slowPushes
 	begun   chan struct{}
 	release chan struct{}
 }
 
-func (s stuck) Repository(git.RepositoryID) ports.GitRepository { return s }
+func (s stuck) Repository(id git.RepositoryID) ports.GitRepository {
+	return stuckRepository{s.slowPushes.Repository(id), s}
+}
 
-func (s stuck) GetFile(context.Context, git.Revision, git.TreePath) (ports.FileContent, error) {
+type stuckRepository struct {
+	ports.GitRepository
+	stuck
+}
+
+func (s stuckRepository) GetFile(context.Context, git.Revision, git.TreePath) (ports.FileContent, error) {
 	s.begun <- struct{}{}
 	<-s.release
 	return ports.FileContent{}, errs.New(errs.ReasonPathNotFound, "there is none")
 }
 
-func TestReadyIsToldHoweverManyCallsAreUnderWay(t *testing.T) {
+func TestAsManyCallsOfAClassAsAConnectionTakesKeepNoOtherWaiting(t *testing.T) {
 	const streams = 1024 // of a connection
-	store := stuck{begun: make(chan struct{}), release: make(chan struct{})}
-	client, _ := serveWith(t, store, gitserver.Options{Limits: gitserver.Limits{Reads: streams, RepositoryShare: 100}})
+	log := memlog.New()
+	store := stuck{slowPushes{RepositoryStore: newShop(t, create(t, "a", "1"))}, make(chan struct{}), make(chan struct{})}
+	client, _ := serveWith(t, store, gitserver.Options{
+		Limits: gitserver.Limits{Reads: streams, RepositoryShare: 100}, Journal: log, Events: follow(t, log, store),
+	})
 	var calls sync.WaitGroup
 	for range streams {
 		calls.Go(func() { _, _ = client.Repository(shop).GetFile(t.Context(), git.Head(), path(t, "a")) })
@@ -396,6 +447,21 @@ func TestReadyIsToldHoweverManyCallsAreUnderWay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	assert.NoError(t, client.Ready(ctx))
+	_, err := client.Repository(shop).GetCommit(ctx, git.Head())
+	assert.NoError(t, err, "a look-up is CHEAP")
+	_, files, err := client.Repository(shop).ListFiles(ctx, ports.ListFiles{Revision: git.Head()})
+	if assert.NoError(t, err, "a listing is HEAVY") {
+		_, err = drain(files)
+		assert.NoError(t, err)
+	}
+	_, err = client.Repository(shop).CommitFiles(ctx, ports.CommitFiles{Branch: mainBranch, Message: "m"}, each(create(t, "b", "2")))
+	assert.NoError(t, err, "a commit is WRITE")
+	assert.NoError(t, client.UploadPack(ctx, shop, 2, strings.NewReader("0012command=fetch"), io.Discard), "a fetch is PACK")
+	for notice, err := range client.Journal().Subscribe(ctx, ports.Subscription{Resync: true}) {
+		assert.NoError(t, err, "a subscription is WATCH")
+		assert.IsType(t, event.Resync{}, notice)
+		break
+	}
 	close(store.release)
 	calls.Wait()
 }

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -30,23 +29,25 @@ import (
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
-// The limits of the connection. A dead one is noticed after pingTime and pingWait, and replaced within maxBackoff.
+// The limits of a connection. A dead one is noticed after pingTime and pingWait, and replaced within maxBackoff.
 const (
 	pingTime       = 10 * time.Second
 	pingWait       = 5 * time.Second
 	connectTimeout = 5 * time.Second
 	minBackoff     = 100 * time.Millisecond
-	maxBackoff     = time.Second
 	maxHeaderBytes = 128 << 10
 	streamWindow   = 1 << 20
 	connWindow     = 4 << 20
+	// maxBackoff is less than the time for which reads are repeated: when a service that was away has one of the connections again,
+	// what that leads to, such as the loads of catalogs, asks over the others.
+	maxBackoff = 250 * time.Millisecond
 )
 
 // Options of a [Store].
 type Options struct {
 	// UserAgent names the program and its version; it goes before gRPC's own.
 	UserAgent string
-	// Credentials secure the connection; nil is plain text, for a service on the same host.
+	// Credentials secure the connections; nil is plain text, for a service on the same host.
 	Credentials credentials.TransportCredentials
 	// DialOptions are applied after the store's own.
 	DialOptions []grpc.DialOption
@@ -58,9 +59,7 @@ type Options struct {
 // releases that have a request id. Nothing else is: QUEUE_FULL and other limits are told at once, and whoever asked knows
 // whether it is still worth the load when [errs.Reason.RetryAfter] is over. A call without a deadline gets the one of its operation.
 type Store struct {
-	conn *grpc.ClientConn
-	// healthConn is apart: a connection with as many calls under way as the service allows makes the next one wait.
-	healthConn   *grpc.ClientConn
+	connections  *connections
 	health       grpc_health_v1.HealthClient
 	repositories gitv1.RepositoryServiceClient
 	refs         gitv1.RefServiceClient
@@ -71,24 +70,19 @@ type Store struct {
 	packs        gitv1.TransportServiceClient
 }
 
-// Dial returns the store behind address, a host and port or any gRPC target. It does no I/O: the connection is made by
-// the first call, and one of its own by the first [Store.Ready]. It fails only if address or an option is malformed. The caller closes the store.
+// Dial returns the store behind address, a host and port or any gRPC target. It does no I/O: each cost class of the
+// contract has a connection of its own, which is made by its first call, and so has [Store.Ready]. It fails only if address or an option is malformed. The caller closes the store.
 func Dial(address string, opts Options) (*Store, error) {
-	options := append(dialOptions(opts), opts.DialOptions...)
-	conn, err := grpc.NewClient(address, options...)
+	cs, err := newConnections(address, append(dialOptions(opts), opts.DialOptions...))
 	if err != nil {
 		return nil, errs.Wrap(err, errs.ReasonInvalidArgument, fmt.Sprintf("the address %q of the git service is invalid: use host:port", address))
 	}
-	healthConn, err := grpc.NewClient(address, options...)
-	if err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
 	return &Store{
-		conn: conn, healthConn: healthConn,
-		health: grpc_health_v1.NewHealthClient(healthConn), repositories: gitv1.NewRepositoryServiceClient(conn),
-		refs: gitv1.NewRefServiceClient(conn), content: gitv1.NewContentServiceClient(conn),
-		commits: gitv1.NewCommitServiceClient(conn), history: gitv1.NewHistoryServiceClient(conn),
-		events: gitv1.NewEventServiceClient(conn), packs: gitv1.NewTransportServiceClient(conn),
+		connections: cs,
+		health:      grpc_health_v1.NewHealthClient(cs.health), repositories: gitv1.NewRepositoryServiceClient(cs),
+		refs: gitv1.NewRefServiceClient(cs), content: gitv1.NewContentServiceClient(cs),
+		commits: gitv1.NewCommitServiceClient(cs), history: gitv1.NewHistoryServiceClient(cs),
+		events: gitv1.NewEventServiceClient(cs), packs: gitv1.NewTransportServiceClient(cs),
 	}, nil
 }
 
@@ -238,9 +232,9 @@ func repositoryOf(req any) []string {
 }
 
 // Close ends the connections and every call under way.
-func (s *Store) Close() error { return errors.Join(s.conn.Close(), s.healthConn.Close()) }
+func (s *Store) Close() error { return s.connections.close() }
 
-// Ready reports whether the service is there and serves, and the connection of the calls is made, however many of them
+// Ready reports whether the service is there and serves, and the connections that are in use are made, however many calls
 // are under way. It fails with UNAVAILABLE, CANCELED and DEADLINE_EXCEEDED.
 func (s *Store) Ready(ctx context.Context) error {
 	answer, err := s.health.Check(ctx, &grpc_health_v1.HealthCheckRequest{})
@@ -250,25 +244,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	if answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
 		return errs.New(errs.ReasonUnavailable, "the git service is starting or shutting down: try again shortly")
 	}
-	return s.connected(ctx)
-}
-
-// connected waits for the connection of the calls. After the service was away its next attempt may be a whole backoff
-// from now, and until then every call would fail at once though the service is there.
-func (s *Store) connected(ctx context.Context) error {
-	s.conn.ResetConnectBackoff()
-	attempt, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	for state := s.conn.GetState(); state != connectivity.Ready; state = s.conn.GetState() {
-		s.conn.Connect()
-		if state == connectivity.Shutdown || !s.conn.WaitForStateChange(attempt, state) {
-			if ctx.Err() != nil {
-				return wire.DecodeError(status.FromContextError(ctx.Err()).Err())
-			}
-			return errs.New(errs.ReasonUnavailable, "the git service cannot be reached: try again shortly")
-		}
-	}
-	return nil
+	return s.connections.ready(ctx)
 }
 
 // CreateRepository implements [ports.RepositoryStore].

@@ -41,6 +41,13 @@ func serveJournalled(t testing.TB) journalled {
 	require.NoError(t, err)
 	_, err = j.Reconcile(t.Context(), store)
 	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, store.Close()) })
+	client, server := serveWith(t, store, gitserver.Options{Journal: log, Events: follow(t, log, store)})
+	return journalled{client.Store, log, j, server}
+}
+
+// follow returns a hub of the log's events, to the end of the test.
+func follow(t testing.TB, log *memlog.Log, store ports.RepositoryStore) *eventhub.Hub {
 	hub := eventhub.New(log, store, eventhub.Options{Heartbeat: 50 * time.Millisecond})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -48,10 +55,8 @@ func serveJournalled(t testing.TB) journalled {
 	t.Cleanup(func() {
 		cancel()
 		running.Wait()
-		assert.NoError(t, store.Close())
 	})
-	client, server := serveWith(t, store, gitserver.Options{Journal: log, Events: hub})
-	return journalled{client.Store, log, j, server}
+	return hub
 }
 
 func (j journalled) newShop(t *testing.T) ports.GitRepository {

@@ -34,6 +34,12 @@ func TestARefusalNamesTheCallsInWordsOfWhoMakesThem(t *testing.T) {
 	assert.Contains(t, said, "too many clones, fetches and pushes: try again")
 }
 
+func TestAFullClassLeavesStreamsOfAConnectionForRefusals(t *testing.T) {
+	for cost, l := range newLimiters(Limits{}, prometheus.NewRegistry()) {
+		assert.Less(t, l.open+l.queue, maxConcurrentStreams, cost.String())
+	}
+}
+
 // queued begins a call that has to wait, and returns where it says how that ended. It belongs into a bubble of synctest.
 func queued(ctx context.Context, l *limiter, repository string) <-chan result {
 	done := make(chan result, 1)

@@ -32,7 +32,10 @@ const (
 	defaultMaxConnections = 1024
 	defaultMaxWatches     = 5000
 	defaultMaxStall       = 2 * time.Minute
-	// A class that one repository has filled leaves room on the connection for the others: see [Limits].
+	// What is above the streams of a connection waits in its client, in the order it came and for as long as it takes: nobody refuses
+	// it. So a full class has fewer calls. At the defaults of [Limits], those at work and those that wait are 256 + 512 = 768 of CHEAP,
+	// READ and WRITE each, 128 + 256 = 384 of HEAVY and 8 + 64 = 72 of PACK. They are 2,760 together, so an API has a connection for
+	// each class.
 	maxConcurrentStreams = 1024
 	maxHeaderBytes       = 16 << 10
 	connectionTimeout    = 10 * time.Second
