@@ -346,6 +346,37 @@ func TestRefsThatGitMovedBeforeItWasKilledAreSyncedBeforeTheWriteIsAcknowledged(
 	}
 }
 
+func TestWhatARefWasMovedOnFromIsKeptAlthoughItsWriteFailed(t *testing.T) {
+	once := filepath.Join(t.TempDir(), "once")
+	gitPath := scripted(t, `#!/bin/sh
+if [ "$1" != update-ref ]; then exec git "$@"; fi
+git "$@" | while read -r line; do
+	if [ "$line" = "commit: ok" ] && [ -e "`+once+`" ]; then
+		rm "`+once+`"
+		next=$(git -c user.name=x -c user.email=x commit-tree -m Next -p main "main^{tree}")
+		git update-ref refs/heads/main "$next"
+		echo lost
+		exit
+	fi
+	echo "$line"
+done
+`)
+	root := t.TempDir()
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, GitPath: gitPath})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "b.md"), "zero"))
+	require.NoError(t, os.WriteFile(once, nil, 0o600))
+	res, err := commitWithRequestID(t, r)
+	require.NoError(t, err)
+	assert.NoFileExists(t, once)
+	assert.Empty(t, runGit(t, repositoryDir(t, root), command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
+	assert.True(t, res.Replayed)
+	head := value[*git.Commit](t)(r.GetCommit(t.Context(), git.Head()))
+	assert.Equal(t, []git.ObjectID{res.Commit}, head.Parents)
+}
+
 // gitThatCannotSay is a git that moves refs, ends without saying so, and cannot list them either, while the file exists.
 func gitThatCannotSay(t *testing.T, broken string) string {
 	t.Helper()

@@ -183,7 +183,7 @@ func (r *repo) putOff(ctx context.Context, why error) {
 // logarithmic number of times. It does what git-repack(1) does with --geometric, which cannot be used itself: it deletes
 // packs, and after this process was killed it would go on to do so beside the one that took its place.
 func (r *repo) rollUp(ctx context.Context) error {
-	kept, packs, err := r.settledPacks()
+	kept, packs, err := r.listPacks()
 	if err != nil {
 		return err
 	}
@@ -295,11 +295,8 @@ type packSize struct {
 	bytes   int64
 }
 
-// settledPacks returns the packs that somebody wants to keep, and the others from the smallest on. A write that fails
-// takes its packs back: none is under way while they are listed.
-func (r *repo) settledPacks() (kept, packs []packSize, err error) {
-	r.exclusive.Lock()
-	defer r.exclusive.Unlock()
+// listPacks returns the packs that somebody wants to keep, and the others from the smallest on.
+func (r *repo) listPacks() (kept, packs []packSize, err error) {
 	indexes, err := filepath.Glob(filepath.Join(r.packDir(), "pack-*.idx"))
 	if err != nil {
 		return nil, nil, err

@@ -235,7 +235,7 @@ func (w *writer) survive(batch []*write) {
 	w.repo.store.opts.Observer.Unsure(w.repo.id)
 }
 
-// attempt makes a batch and sets the outcome of each of its writes. It reports whether it failed as a whole and left
+// attempt makes a batch and sets the outcome of each of its writes. It reports whether it failed as a whole and moved
 // nothing, so that its writes may be tried again.
 func (w *writer) attempt(batch []*write) (retry bool) {
 	ctx := context.WithoutCancel(batch[0].ctx)
@@ -349,10 +349,10 @@ func (w *writer) planOne(d *draft, job *write) error {
 // commit puts the batch on the disk: first the objects, then the refs that lead to them. Only then is it visible to
 // readers, and only then acknowledged.
 func (w *writer) commit(ctx context.Context, d *draft, planned []*write, steps *stopwatch) (done outcome, err error) {
-	own, packs, err := w.storeObjects(d, planned)
+	packs, err := w.storeObjects(d, planned)
 	steps.lap(&steps.Store)
 	if err != nil {
-		undo(own, packs)
+		w.repo.packsAdded(packs, 0)
 		return untouched, err
 	}
 	together := slices.ContainsFunc(planned, func(job *write) bool { return job.together })
@@ -363,13 +363,9 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write, steps *
 	}()
 	done, err = w.moveRefsSurely(ctx, d, together, w.syncPacks())
 	steps.lap(&steps.Move)
-	switch done {
-	case untouched:
-		undo(own, packs)
+	if done != moved {
+		w.repo.packsAdded(packs, 0)
 		return done, err
-	case unknown:
-		return done, err
-	case moved:
 	}
 	for _, m := range d.made {
 		w.repo.objects.cache.put(w.repo.objects.repository, m.object.ID, m.value)
@@ -447,19 +443,12 @@ func (w *writer) vouch(planned []*write) {
 	}
 }
 
-// undo takes packs out of the repository again. Those that writes staged stay with them; the batch's own is discarded.
-func undo(own *packfile.Pack, packs []*packfile.Pack) {
-	for _, p := range packs {
-		p.Uninstall()
-	}
-	if own != nil {
-		own.Discard()
-	}
-}
-
 // storeObjects puts the batch's objects into the repository: one pack of the batch's own for the trees, commits, tags and
-// small files of all writes, nil if there are none, and the packs of large files as they were staged.
-func (w *writer) storeObjects(d *draft, planned []*write) (own *packfile.Pack, packs []*packfile.Pack, err error) {
+// small files of all writes, if there are any, and the packs of large files as they were staged. It returns those that are in their place.
+// There they stay, whatever becomes of the refs: from then on everybody finds the objects, whom no turn of a writer holds up. A push may have been
+// found whole by them, a reader know their ids, and a ref have been moved by somebody else to what goes on from them. What no ref leads to is
+// kept anyhow (docs/adr/0021-packed-refs.md), and a maintenance makes one of what each retry brings again.
+func (w *writer) storeObjects(d *draft, planned []*write) (packs []*packfile.Pack, err error) {
 	var objects []packfile.Object
 	for _, job := range planned {
 		if job.staged == nil || !job.moves {
@@ -474,18 +463,20 @@ func (w *writer) storeObjects(d *draft, planned []*write) (own *packfile.Pack, p
 		objects = append(objects, m.object)
 	}
 	if len(objects) > 0 {
-		if own, err = w.pack(objects, d.format); err != nil {
-			return own, packs, err
+		own, err := w.pack(objects, d.format)
+		if err != nil {
+			return nil, err
 		}
+		defer own.Discard() // if it did not get to its place
 		packs = append(packs, own)
 	}
-	for _, p := range packs {
+	for i, p := range packs {
 		if err := p.Install(); err != nil {
-			return own, packs, err
+			return packs[:i], err
 		}
 	}
 	failpoint.Reach(failpoint.ObjectsMoved)
-	return own, packs, nil
+	return packs, nil
 }
 
 func (w *writer) pack(objects []packfile.Object, f git.ObjectFormat) (*packfile.Pack, error) {
@@ -494,11 +485,18 @@ func (w *writer) pack(objects []packfile.Object, f git.ObjectFormat) (*packfile.
 		return nil, err
 	}
 	for _, o := range objects {
-		if err := pack.Add(o); err != nil {
-			return pack, err
+		if err = pack.Add(o); err != nil {
+			break
 		}
 	}
-	return pack, pack.Finish()
+	if err == nil {
+		err = pack.Finish()
+	}
+	if err != nil {
+		pack.Discard()
+		return nil, err
+	}
+	return pack, nil
 }
 
 // syncPacks begins to put the names of packs on the disk and returns how to wait for it.
@@ -570,7 +568,7 @@ func (w *writer) moveRefs(ctx context.Context, d *draft, together bool, stored f
 type outcome int
 
 const (
-	// unknown is a transaction of which a part may have taken effect: its objects have to stay.
+	// unknown is a transaction of which a part may have taken effect.
 	unknown outcome = iota
 	// untouched is a transaction that moved nothing.
 	untouched

@@ -125,6 +125,8 @@ type Pack struct {
 	entries  []entry
 	seen     map[git.ObjectID]bool
 	name     string
+	// installed is whether the pack is in its place.
+	installed bool
 }
 
 type entry struct {
@@ -266,7 +268,7 @@ func (p *Pack) Finish() error {
 }
 
 // uniqueName returns a name that no other pack has. Git names packs by their contents; here the same content may be stored
-// twice, and a pack that is taken back must not be one that an earlier write relies on.
+// twice, and no pack is put in the place of one that is being read.
 func uniqueName() string {
 	var b [20]byte
 	_, _ = rand.Read(b[:]) // it never fails
@@ -361,18 +363,20 @@ func (p *Pack) appendOffsets(b []byte) []byte {
 }
 
 // Install moves a finished pack into place, the index last, so that git never sees an index without its pack. The
-// directory still has to be synced.
+// directory still has to be synced. A pack that is in its place is left there.
 func (p *Pack) Install() error {
+	if p.installed {
+		return nil
+	}
 	if err := os.Rename(p.tmp, p.path(".pack")); err != nil {
 		return disk.Error(err)
 	}
-	return disk.Error(os.Rename(p.tmpIndex, p.path(".idx")))
-}
-
-// Uninstall undoes Install as far as that was done; the pack is as finished as before.
-func (p *Pack) Uninstall() {
-	_ = os.Rename(p.path(".idx"), p.tmpIndex)
-	_ = os.Rename(p.path(".pack"), p.tmp)
+	if err := os.Rename(p.tmpIndex, p.path(".idx")); err != nil {
+		_ = os.Rename(p.path(".pack"), p.tmp) // without its index nobody has seen it
+		return disk.Error(err)
+	}
+	p.installed = true
+	return nil
 }
 
 // Bytes is the size of an installed pack, 0 of one that is not.
@@ -386,8 +390,11 @@ func (p *Pack) Bytes() int64 {
 
 func (p *Pack) path(ext string) string { return filepath.Join(p.dir, p.name+ext) }
 
-// Discard removes a pack that was not installed.
+// Discard removes a pack that was not installed. One that was stays.
 func (p *Pack) Discard() {
+	if p.installed {
+		return
+	}
 	_ = p.file.Close()
 	_ = os.Remove(p.tmp)
 	_ = os.Remove(p.tmp + ".idx")

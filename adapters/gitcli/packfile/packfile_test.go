@@ -127,7 +127,7 @@ func TestBlobOfAnotherSizeThanAnnouncedIsInvalid(t *testing.T) {
 	assert.Equal(t, errs.ReasonInvalidAction, errs.ReasonOf(err))
 }
 
-func TestUninstalledPackCanBeInstalledAgain(t *testing.T) {
+func TestInstalledPackStays(t *testing.T) {
 	dir := t.TempDir()
 	pack, err := packfile.Create(dir, git.SHA1)
 	require.NoError(t, err)
@@ -135,13 +135,23 @@ func TestUninstalledPackCanBeInstalledAgain(t *testing.T) {
 	require.NoError(t, pack.Finish())
 	require.NoError(t, pack.Install())
 	installed := names(t, dir)
-	pack.Uninstall()
-	for _, name := range names(t, dir) {
-		assert.True(t, strings.HasPrefix(name, packfile.TempPrefix), name)
-	}
 	require.NoError(t, pack.Install())
+	pack.Discard()
 	assert.Equal(t, installed, names(t, dir))
-	pack.Uninstall()
+}
+
+func TestPackWhoseIndexCannotBeInstalledIsNotInstalled(t *testing.T) {
+	dir := t.TempDir()
+	pack, err := packfile.Create(dir, git.SHA1)
+	require.NoError(t, err)
+	add(t, pack, git.SHA1, []byte("x"), false)
+	require.NoError(t, pack.Finish())
+	for _, name := range names(t, dir) {
+		if strings.HasSuffix(name, ".idx") {
+			require.NoError(t, os.Remove(filepath.Join(dir, name)))
+		}
+	}
+	require.Error(t, pack.Install())
 	pack.Discard()
 	assert.Empty(t, names(t, dir))
 }
