@@ -377,6 +377,28 @@ done
 	assert.Equal(t, []git.ObjectID{res.Commit}, head.Parents)
 }
 
+func TestWhoMayHaveFoundARepositoryDeletedIsToldWhenItIsNot(t *testing.T) {
+	root := t.TempDir()
+	var s *gitcli.Store
+	var found []git.RepositoryID
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, Observer: observer(func(e event.Event) {
+		if e.Type() == "unsure" {
+			for state, err := range s.States(t.Context(), e.Repository()) {
+				assert.NoError(t, err)
+				found = append(found, state.ID)
+			}
+		}
+	})})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	createShop(t, s)
+	tmp := filepath.Join(root, "tmp")
+	require.NoError(t, os.Rename(tmp, tmp+".away"))
+	require.Error(t, s.DeleteRepository(t.Context(), shopID(t)))
+	require.NoError(t, os.Rename(tmp+".away", tmp))
+	assert.Equal(t, []git.RepositoryID{shopID(t)}, found)
+}
+
 // gitThatCannotSay is a git that moves refs, ends without saying so, and cannot list them either, while the file exists.
 func gitThatCannotSay(t *testing.T, broken string) string {
 	t.Helper()

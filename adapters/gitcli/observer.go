@@ -19,8 +19,8 @@ type Observer interface {
 	// Told returns a place behind all that happened to the repository, for the receipts of writes that changed nothing or
 	// were made before: zero if there is none yet.
 	Told(ctx context.Context, id git.RepositoryID) event.Cursor
-	// Unsure is told of a repository whose refs may have moved in a way that nobody can tell: they are to be read, by
-	// [Store.States].
+	// Unsure is told of a repository whose refs may have moved in a way that nobody can tell, or that seemed to be deleted for a
+	// moment: it is to be read, by [Store.States].
 	Unsure(id git.RepositoryID)
 }
 

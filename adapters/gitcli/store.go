@@ -827,6 +827,7 @@ func (s *Store) delete(ctx context.Context, h *handle) error {
 		h.ended = nil
 		h.mu.Unlock()
 		h.present.Store(true)
+		s.opts.Observer.Unsure(h.id) // who looked meanwhile found it deleted
 		return disk.Error(err)
 	}
 	failpoint.Reach(failpoint.RepositoryMoved)
