@@ -27,6 +27,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
+	"github.com/gitstore-dev/gitstore/domain/patch"
 	"github.com/gitstore-dev/gitstore/domain/repository"
 	"github.com/gitstore-dev/gitstore/domain/tree"
 )
@@ -437,7 +438,7 @@ type Comparison struct{ Base, Head git.ObjectID }
 type FileDiff struct {
 	git.PathChange
 	// Binary reports that a side is not text (it has a NUL in its first 8,000 bytes, as git judges) or is larger than
-	// [MaxDiffFile]: there is no Patch then.
+	// [MaxDiffFile] or has more than [MaxDiffLines]: there is no Patch then.
 	Binary bool
 	// Added and Removed count lines.
 	Added, Removed int
@@ -446,8 +447,13 @@ type FileDiff struct {
 	Patch []byte
 }
 
-// MaxDiffFile is the largest file, in bytes, of which a diff is made.
-const MaxDiffFile = 1 << 20
+// Limits of a file of which a diff is made.
+const (
+	// MaxDiffFile is its largest size, in bytes.
+	MaxDiffFile = 1 << 20
+	// MaxDiffLines is the most lines that it has.
+	MaxDiffLines = patch.MaxLines
+)
 
 // Committer writes commits.
 type Committer interface {

@@ -592,5 +592,5 @@ func (v view) text(ctx context.Context, mode git.FileMode, id git.ObjectID) ([]b
 		return []byte("Subproject commit " + id.String() + "\n"), true, nil
 	}
 	content, err := v.Blob(ctx, id)
-	return content, content != nil && !patch.IsBinary(content), err
+	return content, content != nil && patch.IsDiffable(content), err
 }

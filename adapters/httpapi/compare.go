@@ -38,7 +38,7 @@ type fileDiffJSON struct {
 	NewBlobID   string `json:"new_blob_id" doc:"Empty if the file was deleted."`
 	Added       int    `json:"added" doc:"Lines added."`
 	Removed     int    `json:"removed" doc:"Lines removed."`
-	Binary      bool   `json:"binary" doc:"Whether a side is not text, or is larger than 1 MiB: there is no patch then."`
+	Binary      bool   `json:"binary" doc:"Whether a side is not text, or is larger than 1 MiB or has more than 50,000 lines: there is no patch then."`
 	Patch       string `json:"patch" doc:"The hunks of the unified diff, with three lines of context."`
 	PatchBase64 []byte `json:"patch_base64,omitempty" doc:"The patch's bytes, if they are not UTF-8."`
 	Truncated   bool   `json:"truncated" doc:"Whether the patch was left out, as the answer has 8 MiB of patches without it."`

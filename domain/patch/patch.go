@@ -9,6 +9,10 @@ import (
 	"znkr.io/diff/textdiff"
 )
 
+// MaxLines is the most lines of a file that a diff is made of: each takes some hundred bytes while it is, which lets a diff of
+// two files of 1 MiB stay within 16 MiB.
+const MaxLines = 50_000
+
 const (
 	contextLines = 3
 	// binaryWindow is how far git looks for a NUL (buffer_is_binary, xdiff-interface.c).
@@ -18,9 +22,11 @@ const (
 	maxCarefulLines = 5_000
 )
 
-// IsBinary reports whether git takes content for binary: it has a NUL in its first 8,000 bytes.
-func IsBinary(content []byte) bool {
-	return bytes.IndexByte(content[:min(len(content), binaryWindow)], 0) >= 0
+// IsDiffable reports whether a diff is made of content: it has no more than [MaxLines], and git does not take it for binary, as
+// it does with a NUL in the first 8,000 bytes.
+func IsDiffable(content []byte) bool {
+	isBinary := bytes.IndexByte(content[:min(len(content), binaryWindow)], 0) >= 0
+	return !isBinary && bytes.Count(bytes.TrimSuffix(content, []byte{'\n'}), []byte{'\n'}) < MaxLines
 }
 
 // Unified returns the hunks of the unified diff from before to after with three lines of context, each beginning with
@@ -32,8 +38,9 @@ func Unified(before, after []byte) (hunks []byte, added, removed int) {
 	if bytes.Count(before, []byte{'\n'})+bytes.Count(after, []byte{'\n'}) > maxCarefulLines {
 		options = append(options, diff.Fast())
 	}
-	var b []byte
-	for _, h := range textdiff.Hunks(before, after, options...) {
+	all := textdiff.Hunks(before, after, options...)
+	b := make([]byte, 0, sizeOf(all))
+	for _, h := range all {
 		b = appendRange(append(b, "@@ -"...), h.LineNoX, h.EndLineNoX)
 		b = appendRange(append(b, " +"...), h.LineNoY, h.EndLineNoY)
 		b = append(b, " @@\n"...)
@@ -52,6 +59,20 @@ func Unified(before, after []byte) (hunks []byte, added, removed int) {
 		}
 	}
 	return b, added, removed
+}
+
+// sizeOf is at least what the hunks take, and little more: to let the patch of a large file grow would take several times
+// its size.
+func sizeOf(hunks []textdiff.Hunk[[]byte]) int {
+	const header, unterminated = 64, 64
+	n := unterminated
+	for _, h := range hunks {
+		n += header
+		for _, e := range h.Edits {
+			n += 1 + len(e.Line)
+		}
+	}
+	return n
 }
 
 // appendRange writes the lines [start, end), counted from zero: the first line's number and how many there are unless

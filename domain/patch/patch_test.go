@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -143,23 +144,67 @@ func TestUnifiedOfTwoLargeFilesWithNothingInCommon(t *testing.T) {
 	}
 }
 
-func TestIsBinary(t *testing.T) {
+func TestADiffOfTheLargestFilesTakesUpTo16MiB(t *testing.T) {
+	const size = 1 << 20
+	text := func(line func(int) string) []byte {
+		var b bytes.Buffer
+		for i := range patch.MaxLines {
+			b.WriteString(line(i))
+			b.WriteByte('\n')
+		}
+		return b.Bytes()[:min(b.Len(), size)]
+	}
+	numbered := func(side string) []byte {
+		return text(func(i int) string { return fmt.Sprintf("%s%0*d", side, size/patch.MaxLines-2, i) })
+	}
+	random := func(seed uint64) []byte {
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		return text(func(int) string { return fmt.Sprint(rnd.IntN(patch.MaxLines)) })
+	}
+	empty := text(func(int) string { return "" })
+	for name, sides := range map[string][2][]byte{
+		"all differs": {numbered("a"), numbered("b")}, "of many lines half are in both": {random(1), random(2)},
+		"empty lines from nothing": {nil, empty}, "empty lines to another": {empty, text(func(int) string { return "x" })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, side := range sides {
+				if !patch.IsDiffable(side) {
+					t.Fatal("no diff is made of a side")
+				}
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			hunks, _, _ := patch.Unified(sides[0], sides[1])
+			runtime.ReadMemStats(&after)
+			if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 || len(hunks) == 0 {
+				t.Errorf("a patch of %d bytes took %d", len(hunks), took)
+			}
+		})
+	}
+}
+
+func TestIsDiffable(t *testing.T) {
+	most := bytes.Repeat([]byte{'\n'}, patch.MaxLines)
 	tests := []struct {
 		name    string
 		content []byte
 		want    bool
 	}{
-		{"nothing", nil, false},
-		{"text", []byte("a\nb\n"), false},
-		{"not UTF-8", []byte{0xff, 0xfe}, false},
-		{"NUL", []byte("a\x00b"), true},
-		{"NUL as byte 8,000", append(bytes.Repeat([]byte{'a'}, 7999), 0), true},
-		{"NUL behind byte 8,000", append(bytes.Repeat([]byte{'a'}, 8000), 0), false},
+		{"nothing", nil, true},
+		{"text", []byte("a\nb\n"), true},
+		{"not UTF-8", []byte{0xff, 0xfe}, true},
+		{"NUL", []byte("a\x00b"), false},
+		{"NUL as byte 8,000", append(bytes.Repeat([]byte{'a'}, 7999), 0), false},
+		{"NUL behind byte 8,000", append(bytes.Repeat([]byte{'a'}, 8000), 0), true},
+		{"the most lines", most, true},
+		{"the most lines, of which the last does not end", append(most[1:len(most):len(most)], 'x'), true},
+		{"a line more", append(most[:len(most):len(most)], '\n'), false},
+		{"a line more, which does not end", append(most[:len(most):len(most)], 'x'), false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := patch.IsBinary(tt.content); got != tt.want {
-				t.Errorf("IsBinary = %t, want %t", got, tt.want)
+			if got := patch.IsDiffable(tt.content); got != tt.want {
+				t.Errorf("IsDiffable = %t, want %t", got, tt.want)
 			}
 		})
 	}

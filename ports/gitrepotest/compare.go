@@ -204,26 +204,29 @@ func diffHasHunks(c *tc) {
 func diffOfBinary(c *tc) {
 	text := strings.Repeat("x", 100) + "\n"
 	limit := strings.Repeat(text, ports.MaxDiffFile/len(text)+1)[:ports.MaxDiffFile]
+	lines := strings.Repeat("\n", ports.MaxDiffLines)
 	r := c.createWith(
 		create("late-nul", strings.Repeat("y", 8000)+"\x00"), create("binary", "a\n"), create("nul-7999", "a\n"),
 		create("limit", limit), create("over", limit), create("was-over", limit+"x"),
+		create("most-lines", lines), create("more-lines", lines), create("had-more-lines", lines+"x"),
 	)
 	base := r.head()
 	r.commit(
 		update("late-nul", strings.Repeat("y", 8000)+"\x00\n"), update("binary", "\x00"), update("nul-7999", strings.Repeat("y", 7999)+"\x00"),
 		update("limit", limit[1:]), update("over", limit+"x"), update("was-over", "small\n"), create("new-nul", "\x00"), create("new-over", limit+"x"),
+		update("most-lines", "x"+lines), update("more-lines", lines+"x"), update("had-more-lines", lines),
 	)
 	_, diffs := r.diffs(ports.Compare{Base: git.AtCommit(base), Head: git.Head()})
 	for _, d := range diffs {
 		p := d.Path.String()
-		wantBinary := p != "late-nul" && p != "limit"
+		wantBinary := !slices.Contains([]string{"late-nul", "limit", "most-lines"}, p)
 		c.equal("whether "+p+" is binary", d.Binary, wantBinary)
 		c.equal("whether "+p+" has a patch", len(d.Patch) > 0, !wantBinary)
 		if wantBinary {
 			c.equal("the lines of "+p, [2]int{d.Added, d.Removed}, [2]int{})
 		}
 	}
-	c.equal("the number of diffs", len(diffs), 8)
+	c.equal("the number of diffs", len(diffs), 11)
 }
 
 func diffTellsChanges(c *tc) {

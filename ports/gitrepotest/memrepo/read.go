@@ -476,7 +476,7 @@ func (s snapshot) diff(ctx context.Context, c git.PathChange) (ports.FileDiff, e
 }
 
 func isText(content []byte) bool {
-	return len(content) <= ports.MaxDiffFile && !patch.IsBinary(content)
+	return len(content) <= ports.MaxDiffFile && patch.IsDiffable(content)
 }
 
 // side is the content of one side of a diff. A submodule is a line that names its commit, as git shows it.

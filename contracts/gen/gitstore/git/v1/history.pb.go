@@ -728,7 +728,7 @@ func (x *GetDiffRequest) GetComparison() *Comparison {
 type FileDiff struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Change *PathChange            `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
-	// A side is not text or above 1 MiB; there is no patch then.
+	// A side is not text, or above 1 MiB or 50,000 lines; there is no patch then.
 	Binary bool `protobuf:"varint,2,opt,name=binary,proto3" json:"binary,omitempty"`
 	// Lines added.
 	Added int32 `protobuf:"varint,3,opt,name=added,proto3" json:"added,omitempty"`
