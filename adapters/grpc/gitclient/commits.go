@@ -131,6 +131,9 @@ func (c *commit) finish(ctx context.Context) (ports.CommitResult, error) {
 	if err := c.begin(ctx); err != nil {
 		return ports.CommitResult{}, err
 	}
+	if ctx.Err() != nil { // of which gRPC may not have told the service: the end of the stream would make the commit
+		return ports.CommitResult{}, errs.From(ctx.Err())
+	}
 	m, err := c.stream.CloseAndRecv()
 	if err == nil {
 		fill(ports.ReceiptOf(ctx), c.stream.Trailer())
