@@ -46,7 +46,7 @@ func newGRPCServer(
 ) *gitserver.Server {
 	server := gitserver.New(store, gitserver.Options{
 		Logger: logger, Registerer: reg, Journal: gate, Events: gate, Packs: gate, Reflection: s.Reflection,
-		MaxConnections: s.MaxConnections, MaxWatches: s.EventsConnections, Limits: s.limits(),
+		MaxConnections: s.MaxConnections, MaxWatches: s.EventsConnections, MaxRequestMemory: s.MaxRequestMemory, Limits: s.limits(),
 		ServerOptions: []grpc.ServerOption{grpc.ChainUnaryInterceptor(gate.unary), grpc.ChainStreamInterceptor(gate.stream)},
 	})
 	server.SetServing(false)

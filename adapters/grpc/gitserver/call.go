@@ -21,6 +21,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	optionsv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/options/v1"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/internal/budget"
 	"github.com/gitstore-dev/gitstore/internal/requestid"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -53,6 +54,8 @@ type call struct {
 	place *place
 	// refused is why it was not admitted.
 	refused error
+	// hold is what a stream takes of the memory for requests: its first message, and what is collected of the others.
+	hold budget.Hold
 }
 
 func (s *Server) begin(ctx context.Context, fullMethod string) *call {
@@ -69,6 +72,9 @@ func (s *Server) begin(ctx context.Context, fullMethod string) *call {
 
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	c := s.begin(ctx, info.FullMethod)
+	if bad, ok := req.(error); ok {
+		return nil, c.end(bad)
+	}
 	c.sees(req)
 	if err := c.enter(); err != nil {
 		return nil, c.end(err)
@@ -90,7 +96,13 @@ func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServ
 		return c.end(err)
 	}
 	defer c.leave()
-	err := handler(srv, &callStream{ServerStream: stream, call: c, sending: newStall(stream, s.maxStall), receiving: newStall(stream, s.maxStall)})
+	c.hold.Memory = &s.memory
+	defer c.hold.Release()
+	c.ctx = withHold(c.ctx, &c.hold)
+	cs := &callStream{ServerStream: stream, call: c, sending: newStall(stream, s.maxStall), receiving: newStall(stream, s.maxStall)}
+	cs.part.Memory = &s.memory
+	defer cs.part.Release()
+	err := handler(srv, cs)
 	if c.refused != nil {
 		err = c.refused
 	}
@@ -149,6 +161,8 @@ type callStream struct {
 	call *call
 	// sending and receiving are at work at once where a client takes an answer while it asks.
 	sending, receiving *stall
+	// part is what the message takes of the memory for requests that was received last, if it was not the first.
+	part budget.Hold
 }
 
 func (s *callStream) Context() context.Context { return s.call.ctx }
@@ -175,18 +189,32 @@ func (s *callStream) RecvMsg(m any) error {
 
 // receive receives a message. A client that is to send a commit, a push or what it wants has to go on with it.
 func (s *callStream) receive(m any) error {
+	hold := s.holdOfNext()
 	if cost := s.call.method.op.Cost; cost == optionsv1.OperationCost_OPERATION_COST_WRITE || cost == optionsv1.OperationCost_OPERATION_COST_PACK {
 		s.receiving.begin()
 		defer s.receiving.end()
 	}
 	p := s.call.pace
 	if p == nil {
-		return receive(s.ServerStream.RecvMsg, m)
+		return receive(s.ServerStream.RecvMsg, m, hold)
 	}
 	p.wait(&p.receiving)
-	err := receive(s.ServerStream.RecvMsg, m)
+	err := receive(s.ServerStream.RecvMsg, m, hold)
 	p.wentOn(&p.receiving, dataIn(m), errors.Is(err, io.EOF))
 	return err
+}
+
+// holdOfNext returns where the next message counts, which takes the place of the last one; nil if it does not: those of packs come
+// in pieces, and their receiver may outlast the call.
+func (s *callStream) holdOfNext() *budget.Hold {
+	switch {
+	case !s.call.asked:
+		return &s.call.hold
+	case s.call.method.op.Cost == optionsv1.OperationCost_OPERATION_COST_WRITE:
+		s.part.Release()
+		return &s.part
+	}
+	return nil
 }
 
 func (s *callStream) SendMsg(m any) error {
@@ -219,13 +247,15 @@ func (c *call) sees(req any) {
 }
 
 // codec is gRPC's for protobuf. gRPC takes bytes that are no message for an internal error and ends the call at once: so
-// the codec notes such an error in [received] instead.
+// the codec notes such an error in [received] instead, and what it refuses to decode.
 type codec struct{ encoding.CodecV2 }
 
 // received stands for the message to decode into.
 type received struct {
 	message any
-	err     error
+	// hold is where the message counts; nil if it does not.
+	hold         *budget.Hold
+	err, refused error
 }
 
 // Unmarshal implements [encoding.CodecV2].
@@ -234,17 +264,22 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return c.CodecV2.Unmarshal(data, v)
 	}
-	r.err = c.CodecV2.Unmarshal(data, r.message)
+	if r.refused = takeMessage(r.hold, data, r.message); r.refused == nil {
+		r.err = c.CodecV2.Unmarshal(data, r.message)
+	}
 	return nil
 }
 
-// receive receives a message; bytes that are none are the client's fault.
-func receive(from func(any) error, m any) error {
-	r := received{message: m}
+// receive receives a message, and counts it in hold if that is not nil; bytes that are none are the client's fault.
+func receive(from func(any) error, m any, hold *budget.Hold) error {
+	r := received{message: m, hold: hold}
 	if err := from(&r); errors.Is(err, io.EOF) {
 		return err
 	} else if err != nil {
 		return ofClient(err) // for whoever adds to it, and knows nothing of gRPC
+	}
+	if r.refused != nil {
+		return r.refused
 	}
 	if r.err != nil {
 		return errs.Wrap(r.err, errs.ReasonInvalidArgument, "the request is not a message of this call: it is cut off, not UTF-8 where text is due, or nested too deep")
@@ -260,20 +295,22 @@ func ofClient(err error) error {
 	return wire.DecodeError(err)
 }
 
-// tellBadRequests returns the service with unary methods whose request comes from [receive], and whose interceptors see
-// the calls that fail there.
-func tellBadRequests(service *grpc.ServiceDesc) *grpc.ServiceDesc {
+// receiveRequests returns the service with unary methods whose request comes from [receive] and counts in the memory until the call
+// ends, and whose interceptors see the calls that fail there, with the error for their request.
+func receiveRequests(service *grpc.ServiceDesc, memory *budget.Memory) *grpc.ServiceDesc {
 	told := *service
 	told.Methods = make([]grpc.MethodDesc, len(service.Methods))
 	for i, m := range service.Methods {
 		info := &grpc.UnaryServerInfo{FullMethod: "/" + service.ServiceName + "/" + m.MethodName}
 		told.Methods[i] = grpc.MethodDesc{MethodName: m.MethodName, Handler: func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 			var bad error
-			resp, err := m.Handler(srv, ctx, func(in any) error { bad = receive(decode, in); return bad }, interceptor)
+			hold := budget.Hold{Memory: memory}
+			defer hold.Release()
+			resp, err := m.Handler(srv, ctx, func(in any) error { bad = receive(decode, in, &hold); return bad }, interceptor)
 			if bad == nil {
 				return resp, err
 			}
-			return interceptor(ctx, nil, info, func(context.Context, any) (any, error) { return nil, bad })
+			return interceptor(ctx, bad, info, func(context.Context, any) (any, error) { return nil, bad })
 		}}
 	}
 	return &told

@@ -357,7 +357,7 @@ func TestCallsAreCountedByMethodAndCode(t *testing.T) {
 	assert.Equal(t, 4.0, metric(t, reg, "gitstore_grpc_request_duration_seconds", "gitstore.git.v1.ContentService/GetFile"))
 }
 
-// metric returns a counter, or the count of a histogram, by its label values.
+// metric returns a counter, a gauge, or the count of a histogram, by its label values.
 func metric(t *testing.T, reg *prometheus.Registry, name string, labels ...string) float64 {
 	t.Helper()
 	families, err := reg.Gather()
@@ -369,7 +369,7 @@ func metric(t *testing.T, reg *prometheus.Registry, name string, labels ...strin
 				values = append(values, l.GetValue())
 			}
 			if f.GetName() == name && sameSet(values, labels) {
-				return m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
+	"github.com/gitstore-dev/gitstore/internal/budget"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -32,7 +33,7 @@ func (s commitService) CommitFiles(stream grpc.ClientStreamingServer[gitv1.Commi
 	if err != nil {
 		return err
 	}
-	up := &upload{recv: stream.Recv}
+	up := &upload{recv: stream.Recv, hold: holdOf(stream.Context())}
 	result, err := s.store.Repository(id).CommitFiles(stream.Context(), req, up.changes())
 	if up.err != nil {
 		err = up.err // what the store made of it says less
@@ -56,8 +57,10 @@ type upload struct {
 	// done reports that the client has sent everything.
 	done bool
 	err  error
-	// actions and answer count the actions and the bytes that the result will say about them.
-	actions, answer int
+	// hold is where what the commit keeps of its actions counts.
+	hold *budget.Hold
+	// actions counts them, and paths the bytes that the result will say about them, and those of the paths that are moved.
+	actions, paths int
 }
 
 func (u *upload) changes() iter.Seq2[git.Change, error] {
@@ -87,11 +90,16 @@ func (u *upload) begin() (git.Change, error) {
 	var change git.Change
 	change, u.err = wire.DecodeAction(u.action, u)
 	u.takesData, u.action, u.data = u.action.GetHasContent(), nil, nil
-	u.actions++
-	u.answer += len(change.Path.String()) + 2*git.SHA256.Size() + 16
-	if u.err == nil && u.answer > wire.MaxResult {
-		u.err = errs.InvalidField(errs.ReasonTooManyActions, "actions", "the result of more than %d actions with such paths does not fit a message: split the commit", u.actions-1)
+	if u.err != nil {
+		return change, u.err
 	}
+	u.actions++
+	result := len(change.Path.String()) + 2*git.SHA256.Size() + 16
+	if u.paths += result + len(change.From.String()); u.paths > wire.MaxResult {
+		u.err = errs.InvalidField(errs.ReasonTooManyActions, "actions", "the paths of more than %d such actions are too much for a commit: split it", u.actions-1)
+		return change, u.err
+	}
+	u.err = takeEdit(u.hold, change, result)
 	return change, u.err
 }
 

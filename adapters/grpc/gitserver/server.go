@@ -24,6 +24,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
+	"github.com/gitstore-dev/gitstore/internal/budget"
 	"github.com/gitstore-dev/gitstore/ports"
 )
 
@@ -65,6 +66,10 @@ type Options struct {
 	MaxConnections int
 	// Limits bound the calls at work.
 	Limits Limits
+	// MaxRequestMemory is how many bytes requests may take together, from when they are decoded to the end of their calls, with what commits
+	// collect of theirs; what would take more is refused at once with QUEUE_FULL. Requests of up to 64 KiB may take twice as much. 0 is
+	// 1 GiB.
+	MaxRequestMemory int64
 	// MaxStall is how long a client may take nothing of a stream's next message, or send nothing of a commit or push, before the
 	// call is broken off with DEADLINE_EXCEEDED, for the sake of those that wait for its place, or for its memory. The default is two
 	// minutes.
@@ -89,7 +94,9 @@ type Server struct {
 	methods        map[string]*method
 	maxConnections int
 	maxStall       time.Duration
-	journal        ports.EventReader
+	// memory is what requests take.
+	memory  budget.Memory
+	journal ports.EventReader
 	// stopping ends when the server is shut down, and with it what would never end by itself.
 	stopping context.Context
 	stop     context.CancelFunc
@@ -106,11 +113,12 @@ func New(store ports.RepositoryStore, opts Options) *Server {
 	setDefault(&s.maxStall, defaultMaxStall)
 	setDefault(&opts.MaxWatches, defaultMaxWatches)
 	s.grpc = grpc.NewServer(append(s.options(), opts.ServerOptions...)...)
-	register(s.grpc, store)
-	s.grpc.RegisterService(tellBadRequests(&gitv1.EventService_ServiceDesc), eventService{
+	s.boundRequests(opts.MaxRequestMemory, opts.Registerer)
+	s.register(store)
+	s.grpc.RegisterService(receiveRequests(&gitv1.EventService_ServiceDesc, &s.memory), eventService{
 		journal: opts.Journal, source: opts.Events, stopping: s.stopping, most: opts.MaxWatches, watches: &atomic.Int64{},
 	})
-	s.grpc.RegisterService(tellBadRequests(&gitv1.TransportService_ServiceDesc), transportService{packs: opts.Packs})
+	s.grpc.RegisterService(receiveRequests(&gitv1.TransportService_ServiceDesc, &s.memory), transportService{packs: opts.Packs})
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	if opts.Reflection {
 		reflection.Register(s.grpc)
@@ -173,12 +181,16 @@ func limitTime(ctx context.Context, info *tap.Info) (context.Context, error) {
 }
 
 // register registers the services of the contract.
-func register(r grpc.ServiceRegistrar, store ports.RepositoryStore) {
-	r.RegisterService(tellBadRequests(&gitv1.RepositoryService_ServiceDesc), repositoryService{store: store})
-	r.RegisterService(tellBadRequests(&gitv1.RefService_ServiceDesc), refService{store: store})
-	r.RegisterService(tellBadRequests(&gitv1.ContentService_ServiceDesc), contentService{store: store})
-	r.RegisterService(tellBadRequests(&gitv1.CommitService_ServiceDesc), commitService{store: store})
-	r.RegisterService(tellBadRequests(&gitv1.HistoryService_ServiceDesc), historyService{store: store})
+func (s *Server) register(store ports.RepositoryStore) {
+	for service, handler := range map[*grpc.ServiceDesc]any{
+		&gitv1.RepositoryService_ServiceDesc: repositoryService{store: store},
+		&gitv1.RefService_ServiceDesc:        refService{store: store},
+		&gitv1.ContentService_ServiceDesc:    contentService{store: store},
+		&gitv1.CommitService_ServiceDesc:     commitService{store: store},
+		&gitv1.HistoryService_ServiceDesc:    historyService{store: store},
+	} {
+		s.grpc.RegisterService(receiveRequests(service, &s.memory), handler)
+	}
 }
 
 // Serve accepts connections until the listener fails or the server is shut down, and closes the listener. It returns
