@@ -63,11 +63,33 @@ func TestWriteWhoseRefCannotBeSyncedIsNotAcknowledgedAlsoNotToARetry(t *testing.
 	r := createShop(t, s)
 	broken.Store(true)
 	_, err = commitWithRequestID(t, r)
-	require.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
+	require.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
 	assert.Equal(t, 1, unsures)
 	_, err = commitWithRequestID(t, r)
-	require.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
+	require.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
 	broken.Store(false)
+	res, err := commitWithRequestID(t, r)
+	require.NoError(t, err)
+	assert.True(t, res.Replayed)
+}
+
+func TestAWriteThatMayHaveTakenEffectIsNotSaidToHaveFailedForLackOfRoom(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	var full atomic.Bool
+	s.SyncRefsWith(func(p string) error {
+		if full.Load() && !isPrepared(p) {
+			return disk.Error(syscall.ENOSPC)
+		}
+		return disk.Sync(p)
+	})
+	r := createShop(t, s)
+	full.Store(true)
+	_, err := commitWithRequestID(t, r)
+	require.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err), "STORAGE_FULL says that nothing changed")
+	require.ErrorContains(t, err, "repeat it with the same request_id")
+	_, err = commitWithRequestID(t, r)
+	require.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
+	full.Store(false)
 	res, err := commitWithRequestID(t, r)
 	require.NoError(t, err)
 	assert.True(t, res.Replayed)
@@ -196,10 +218,10 @@ func TestRefsThatMayNotBeOnTheDiskAreWrittenAnewByTheProcessThatTakesOver(t *tes
 	before := commit(t, r, upsert(path(t, "b.md"), "zero")).Commit
 	broken.Store(true)
 	_, err = commitWithRequestID(t, r)
-	require.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
+	require.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
 	assert.Equal(t, before, branchAt(t, r, "main"), "readers see what may not be on the disk")
 	_, err = commitWithRequestID(t, r)
-	require.Equal(t, errs.ReasonInternal, errs.ReasonOf(err))
+	require.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err))
 	assert.Equal(t, before, branchAt(t, r, "main"), "readers see what may not be on the disk")
 	require.NoError(t, s.Close())
 	lock := func() string { return string(value[[]byte](t)(os.ReadFile(filepath.Join(root, "lock")))) }
@@ -611,7 +633,7 @@ func TestWritesOfABatchOfWhichGitMovedSomeAreNotAcknowledgedAndMadeOnlyAsFarAsTh
 	}
 	fails := func(name string) func() error {
 		return func() error {
-			assert.Equal(t, errs.ReasonInternal, errs.ReasonOf(create(name)), name)
+			assert.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(create(name)), name)
 			return nil
 		}
 	}

@@ -72,17 +72,13 @@ func (s *Store) UploadPack(ctx context.Context, id git.RepositoryID, v git.Proto
 	return s.exchanged(ctx, r, err)
 }
 
-// certain fails with UNAVAILABLE while the refs that git finds in the directory may not be on the disk, after it was tried to put them
+// certain fails, with UNAVAILABLE as a write does, while the refs that git finds in the directory may not be on the disk, after it was tried to put them
 // there: clients of git are shown no more than other readers.
 func (r *repo) certain(ctx context.Context) error {
 	if !r.writer.unfinished.Load() {
 		return nil
 	}
-	err := r.writer.do(ctx, nil, func(context.Context, *draft) ([]repository.RefChange, error) { return nil, nil })
-	if err == nil || ctx.Err() != nil || !r.writer.unfinished.Load() {
-		return err
-	}
-	return errs.Wrap(err, errs.ReasonUnavailable, "it is not known yet whether the last write is on the disk: try again shortly, and see to the disk if that goes on")
+	return r.writer.do(ctx, nil, func(context.Context, *draft) ([]repository.RefChange, error) { return nil, nil })
 }
 
 // serve opens the repository for a call that runs git in it, whose context ends when the store is closed. Close waits for

@@ -240,6 +240,7 @@ func (w *writer) survive(batch []*write) {
 func (w *writer) attempt(batch []*write) (retry bool) {
 	ctx := context.WithoutCancel(batch[0].ctx)
 	if err := w.settle(ctx); err != nil {
+		err = w.uncertain(ctx, err, "it is not known yet whether the last write is on the disk: try again shortly, and see to the disk if that goes on")
 		for _, job := range batch {
 			job.err = err
 		}
@@ -261,10 +262,23 @@ func (w *writer) attempt(batch []*write) (retry bool) {
 		}
 	}
 	w.repo.store.opts.Batched(steps.Batch)
+	if done == unknown {
+		err = w.uncertain(ctx, err, "it is not known whether the write took effect: repeat it with the same request_id, or look before you repeat it")
+	}
 	for _, job := range planned {
 		job.err = err
 	}
 	return done == untouched
+}
+
+// uncertain logs a failure and returns what is told of it, which says so: nobody is to take it for one that left everything as it was, as
+// on a full disk. Damage stays what it is, as it is not over when a caller tries again.
+func (w *writer) uncertain(ctx context.Context, err error, what string) error {
+	w.repo.store.logger.ErrorContext(ctx, "it is not known where refs are on the disk", "repository", w.repo.id.String(), "error", err, "cause", errors.Unwrap(err))
+	if errs.KindOf(err) == errs.Corrupt {
+		return err
+	}
+	return errs.Wrap(err, errs.ReasonUnavailable, what)
 }
 
 // settle finds out where the refs are that an earlier batch may have left anywhere, moves those that it was to move and did not, and

@@ -282,7 +282,7 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"Send them.",
 	},
 	errs.ReasonUnavailable: {
-		"The storage service cannot be reached, is starting, or has a disk that is read-only, which ends writes alone.",
+		"The storage service cannot be reached, is starting, has a disk that is read-only, which ends writes alone, or does not know whether a write took effect.",
 		"Repeat after Retry-After. Repeat a write with its request_id.",
 	},
 	errs.ReasonUnsafeRepository: {
