@@ -648,6 +648,35 @@ func TestWritesOfABatchOfWhichGitMovedSomeAreNotAcknowledgedAndMadeOnlyAsFarAsTh
 	require.NoError(t, create("b"))
 }
 
+func TestNothingIsWrittenBeforeTheRemovalOfAnIntentIsOnTheDisk(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	head := commit(t, createShop(t, s), upsert(path(t, "a.md"), "one")).Commit
+	require.NoError(t, s.Close())
+	s = openStore(t, root)
+	dir := repositoryDir(t, root)
+	intent := filepath.Join(dir, "gitstore-intent")
+	require.NoError(t, os.WriteFile(intent, []byte("refs/heads/side - "+head.String()+"\n"), 0o600))
+	var broken atomic.Bool
+	broken.Store(true)
+	s.SyncRefsWith(func(p string) error {
+		if _, err := os.Lstat(intent); p == dir && err != nil && broken.Load() {
+			return disk.Error(syscall.EIO)
+		}
+		return disk.Sync(p)
+	})
+	r := s.Repository(shopID(t))
+	for range 3 {
+		_, err := commitWithRequestID(t, r)
+		require.Equal(t, errs.ReasonUnavailable, errs.ReasonOf(err), "the intent is removed in memory alone: after a power cut it moves refs that were moved since")
+		require.NoFileExists(t, intent)
+	}
+	broken.Store(false)
+	_, err := commitWithRequestID(t, r)
+	require.NoError(t, err)
+	assert.Equal(t, head, branchAt(t, r, "side"))
+}
+
 func TestRefsOfAnAlteredRepositoryAreNotMovedAtStart(t *testing.T) {
 	root := t.TempDir()
 	s := openStore(t, root)

@@ -105,8 +105,8 @@ func parsePresent(field string) (git.ObjectID, error) {
 }
 
 // dropIntent removes the intent, if there is one, for good: one that came back would undo what came after it. After an error nothing is
-// written to the repository before its directory is on the disk, which [refProcesses.rewrite] sees to.
-func dropIntent(dir string) error {
+// written to the repository before its directory is on the disk, which [writer.finish] sees to.
+func dropIntent(dir string, sync func(path string) error) error {
 	name := filepath.Join(dir, intentFile)
 	if err := os.Remove(name); err != nil {
 		if _, gone := os.Lstat(name); errors.Is(gone, fs.ErrNotExist) { // a file system that is read-only does not say so
@@ -114,7 +114,7 @@ func dropIntent(dir string) error {
 		}
 		return disk.Error(err)
 	}
-	return disk.SyncDir(dir)
+	return sync(dir)
 }
 
 // finish moves the refs of an intent that did not move, if there is one, and puts all of them on the disk. The repository
@@ -139,7 +139,7 @@ func (s *refProcesses) finish(ctx context.Context, dir string) (finished bool, e
 	if err := s.rewrite(dir, now); err != nil {
 		return false, err
 	}
-	return true, dropIntent(dir)
+	return true, dropIntent(dir, s.syncPath)
 }
 
 // unmoved returns the changes whose refs are where they were before, and all changes with where their refs are once those have

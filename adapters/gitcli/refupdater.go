@@ -96,7 +96,7 @@ func (r *refProcess) transact(ctx context.Context, changes []repository.RefChang
 	}
 	failpoint.Reach(failpoint.RefsSynced)
 	if together {
-		return dropIntent(r.dir)
+		return dropIntent(r.dir, r.syncPath)
 	}
 	return nil
 }

@@ -183,6 +183,8 @@ type handle struct {
 	id      git.RepositoryID
 	dir     string
 	present atomic.Bool
+	// unfinished is whether the start could not finish what was to happen to the refs. It does not change after that.
+	unfinished bool
 	// deleting is held by who deletes the repository, until it is known what came of it.
 	deleting *semaphore.Weighted
 
@@ -331,6 +333,10 @@ func (s *Store) recoverRepository(ctx context.Context, dir string) (removed int)
 		s.logger.ErrorContext(ctx, "an update of several refs that an unclean stop left behind cannot be finished yet", "repository", id.String(), "error", err)
 	}
 	h := newHandle(id, dir)
+	if err != nil {
+		h.unfinished = true
+		s.unsettled.Store(true)
+	}
 	h.present.Store(true)
 	s.mu.Lock()
 	s.handles.Set(id.String(), h)
@@ -537,7 +543,9 @@ func (s *Store) openedOrOpening(h *handle) (*repo, *opening, error) {
 // openSafely is openRepo where a panic would end the process: it reads what anybody may have left on the disk.
 func (s *Store) openSafely(h *handle) (r *repo, err error) {
 	err = panics.Caught(func() (err error) {
-		r, err = s.openRepo(s.ctx, h.id, h.dir)
+		if r, err = s.openRepo(s.ctx, h.id, h.dir); err == nil && h.unfinished {
+			r.writer.unfinished.Store(true) // also where the intent is gone: its removal may not be on the disk
+		}
 		return err
 	})
 	if _, ok := errors.AsType[*panics.Error](err); ok {

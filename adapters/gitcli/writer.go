@@ -313,7 +313,10 @@ func (w *writer) finish(ctx context.Context) (refTable, error) {
 	for i, c := range now {
 		now[i].New = refs.get(c.Name).Target
 	}
-	return refs, w.repo.store.refs.rewrite(w.repo.dir, now)
+	if err := w.repo.store.refs.rewrite(w.repo.dir, now); err != nil {
+		return refs, err
+	}
+	return refs, w.repo.store.refs.syncPath(w.repo.dir) // the intent may have been removed, and its removal not be there
 }
 
 // plan prepares the writes one after the other, each on what the ones before leave, and returns those that can be made.
@@ -532,7 +535,7 @@ func (w *writer) moveRefsSurely(ctx context.Context, d *draft, together bool, st
 		var unread error
 		switch done, unread = w.outcome(ctx, d, together); done {
 		case untouched:
-			if err := dropIntent(w.repo.dir); err != nil {
+			if err := dropIntent(w.repo.dir, w.repo.store.refs.syncPath); err != nil {
 				return unknown, err
 			}
 			if w.repo.refs.Load() != planned {
@@ -551,7 +554,7 @@ func (w *writer) moveRefsSurely(ctx context.Context, d *draft, together bool, st
 		case moved:
 		}
 		if err = w.repo.store.refs.rewrite(w.repo.dir, netChanges(d.changes)); err == nil {
-			err = dropIntent(w.repo.dir)
+			err = dropIntent(w.repo.dir, w.repo.store.refs.syncPath)
 		}
 		if err != nil {
 			w.leave(ctx, netChanges(d.changes))
