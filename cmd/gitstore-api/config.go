@@ -24,6 +24,7 @@ type settings struct {
 	Catalogs         string `group:"catalog" placeholder:"TARGETS" help:"Repositories whose catalogs are kept in memory, separated by commas: a repository, or repository@view with the view head, head:BRANCH, live (the highest release) or live:prereleases."`
 	CatalogsPastSize int64  `name:"catalogs-past-size" group:"catalog" type:"size" default:"128MiB" min:"1MiB" max:"1TiB" help:"Most memory of catalogs of earlier and other commits that are kept to be asked again, about, for what the present ones do not have."`
 
+	MaxConnections   int           `group:"limits" default:"0" min:"0" max:"1000000" help:"Most HTTP connections at a time, those of subscribers included; more wait to be accepted. 0 is 4096 and twice --events-connections."`
 	MaxBody          int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest body of a request that writes a file or a commit."`
 	MaxActionContent int64         `group:"limits" type:"size" default:"64MiB" min:"1KiB" max:"1GiB" help:"Largest content of one action of a JSON commit, decoded."`
 	MaxJSONMemory    int64         `name:"max-json-memory" group:"limits" type:"size" default:"0" min:"0" max:"1TiB" help:"Most memory that the JSON of all requests takes at a time, contents of actions decoded; what is more is refused. Requests of up to 1 MiB together may take twice as much. 0 is one and a half of --max-action-content, and 96MiB at least."`
@@ -55,6 +56,14 @@ func (s *settings) Validate() (err error) {
 		return fmt.Errorf("--max-json-memory: an action of --max-action-content would never fit: use %d at least, or 0", least)
 	}
 	return nil
+}
+
+// connections is how many there may be at a time: by default all subscribers leave room for others.
+func (s *settings) connections() int {
+	if s.MaxConnections > 0 {
+		return s.MaxConnections
+	}
+	return 4096 + 2*s.EventsConnections
 }
 
 func (s *settings) publisher() ws.PublisherOptions {

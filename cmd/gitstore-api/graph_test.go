@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/fx"
 
@@ -185,5 +187,56 @@ func TestAStopDoesNotWaitForeverForRequests(t *testing.T) {
 	}
 	if err := <-broken; err == nil {
 		t.Error("the request was answered")
+	}
+}
+
+func TestConnectionsAboveTheLimitWait(t *testing.T) {
+	_, url := startAPI(t, "--git-address", serveStore(t, memrepo.New()), "--max-connections=1")
+	ask := func() net.Conn {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: api\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	answer := func(conn net.Conn) error {
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	}
+	first := ask()
+	if err := answer(first); err != nil {
+		t.Fatal(err)
+	}
+	second := ask()
+	answered := make(chan error)
+	go func() { answered <- answer(second) }()
+	if err := first.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = first.Read(make([]byte, 1)) // nothing comes
+	select {
+	case err := <-answered:
+		t.Errorf("a second connection was served beside the first: %v", err)
+	default:
+	}
+	_ = first.Close()
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSubscribersLeaveRoomForOthers(t *testing.T) {
+	for want, args := range map[int][]string{14096: nil, 4098: {"--events-connections=1"}, 7: {"--max-connections=7"}} {
+		s := parse(t, args...)
+		if n := s.connections(); n != want {
+			t.Errorf("%v: %d connections, want %d", args, n, want)
+		}
 	}
 }

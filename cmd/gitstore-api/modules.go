@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/fx"
+	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitclient"
@@ -180,7 +181,7 @@ func (s *server) start(ctx context.Context) error {
 	}
 	s.address = l.Addr()
 	s.following.start(ctx)
-	s.running = service.StartHTTP(s.http, l, s.fail, s.logger)
+	s.running = service.StartHTTP(s.http, netutil.LimitListener(l, s.settings.connections()), s.fail, s.logger)
 	return nil
 }
 

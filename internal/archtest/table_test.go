@@ -183,7 +183,7 @@ var table = []row{
 		allow: []string{
 			"adapters/grpc/gitclient", "adapters/httpapi", "adapters/ws", "app/catalogs", "app/eventhub", "cmd/internal/...", "domain/...",
 			"internal/buildinfo", "internal/config", "internal/requestid", "internal/telemetry", "ports",
-			"github.com/prometheus/client_golang/prometheus/...", "go.uber.org/fx/...", "google.golang.org/grpc/...",
+			"github.com/prometheus/client_golang/prometheus/...", "go.uber.org/fx/...", "golang.org/x/net/netutil", "google.golang.org/grpc/...",
 		},
 		tests: append([]string{"internal/config/configtest"}, adapterTests...),
 	},
