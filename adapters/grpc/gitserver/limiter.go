@@ -26,7 +26,7 @@ import (
 // Limits bound how many calls are at work at a time, by the cost that the contract says they have. More calls wait for
 // their turn, [queueFactor] times as many at most, of packs [packQueueFactor] times; others, those that waited for too long, and those that
 // would, are refused with QUEUE_FULL.
-// Calls that watch are not bounded: they wait for what happens and do no work. Zero values are the defaults.
+// Calls that watch have no place: they wait for what happens and do no work ([Options.MaxWatches] bounds them). Zero values are the defaults.
 type Limits struct {
 	// Reads is for calls of cost CHEAP, and once more for those of cost READ. The default is 256.
 	Reads int
