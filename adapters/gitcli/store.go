@@ -71,7 +71,7 @@ type Options struct {
 	MinFreeSpace int64
 	// MaxQueuedWrites bounds the writes that wait for one repository. The default is 1,024.
 	MaxQueuedWrites int
-	// MaxRefProcesses bounds the idle update-ref processes. The default is 16.
+	// MaxRefProcesses bounds the idle update-ref processes, of which a repository that is written to has one. The default is 64.
 	MaxRefProcesses int
 	// RefTimeout bounds one ref transaction, and again every 500 refs that it moves. The default is 30 seconds.
 	RefTimeout time.Duration
@@ -99,7 +99,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Processes.IdleTimeout, 5*time.Minute)
 	setDefault(&o.Processes.MaxSpooled, max(16<<30, 4*o.MaxFileSize))
 	setDefault(&o.MaxQueuedWrites, 1024)
-	setDefault(&o.MaxRefProcesses, 16)
+	setDefault(&o.MaxRefProcesses, 64)
 	setDefault(&o.RefTimeout, 30*time.Second)
 	setDefault(&o.ValidationTimeout, 30*time.Second)
 	if o.Identity.IsZero() {

@@ -673,6 +673,27 @@ func TestManyWritersAllSucceedAndTheRepositoryIsSound(t *testing.T) {
 	}
 }
 
+func TestWritesInTurnToManyRepositoriesStartNoProcesses(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	var all []ports.GitRepository
+	for i := range 64 {
+		id := value[git.RepositoryID](t)(git.ParseRepositoryID(fmt.Sprint("shop", i)))
+		_, err := s.CreateRepository(t.Context(), ports.CreateRepository{ID: id})
+		require.NoError(t, err)
+		all = append(all, s.Repository(id))
+	}
+	write := func(content string) {
+		for _, r := range all {
+			commit(t, r, upsert(path(t, "a.md"), content))
+		}
+	}
+	write("one")
+	before := s.Stats().ProcessesStarted
+	write("two")
+	write("three")
+	require.Equal(t, before, s.Stats().ProcessesStarted)
+}
+
 func TestRepositoryOfAnEmptyCommitIsSound(t *testing.T) {
 	root := t.TempDir()
 	r := createShop(t, openStore(t, root))

@@ -39,13 +39,13 @@ type settings struct {
 
 	MaxConnections   int           `group:"limits" default:"1024" min:"7" max:"100000" help:"Most gRPC connections at a time, of which each API takes up to seven; more wait to be accepted."`
 	MaxRequestMemory int64         `name:"max-request-memory" group:"limits" type:"size" default:"1GiB" min:"128MiB" max:"1TiB" help:"Most memory that requests take at a time, those that wait and what commits collect included; what is more is refused. Requests of up to 64 KiB together may take twice as much."`
-	MinFreeSpace     int64         `group:"limits" type:"size" default:"256MiB" min:"0" max:"1TiB" help:"Space on the disk that writes leave free: with less they are refused, but for deletions, and reads go on."`
+	MinFreeSpace     int64         `group:"limits" type:"size" default:"256MiB" min:"0" max:"1TiB" help:"Space on the disk that writes leave free: with less they are refused, but for the deletion of branches, tags and repositories, and reads go on."`
 	MaxFileSize      int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest file that is taken."`
 	MaxPushSize      int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest pack of a push, as it is sent."`
 	MaxPushObjects   int64         `group:"limits" default:"1000000" min:"1" max:"1000000000" help:"Most objects of a push."`
 	GitMemory        int64         `group:"limits" type:"size" default:"1GiB" min:"256MiB" max:"1TiB" help:"Most memory of a git process that takes in a push or serves a fetch, beside the files that it maps."`
 	CacheSize        int64         `group:"limits" type:"size" default:"128MiB" min:"1MiB" max:"1TiB" help:"Memory for objects that were read or written lately."`
-	GitProcesses     int           `group:"limits" default:"64" min:"2" max:"4096" help:"Most git processes that serve reads, of all repositories together."`
+	GitProcesses     int           `group:"limits" default:"64" min:"2" max:"4096" help:"Most git processes that serve reads, of all repositories together, and most that wait for writes."`
 	GitIdleTimeout   time.Duration `group:"limits" default:"5m" min:"1s" max:"24h" help:"How long such a process is kept with nothing to do."`
 	MaxReads         int           `group:"limits" default:"256" min:"1" max:"100000" help:"Most look-ups at work at a time, and most reads of single objects; twice as many of each wait."`
 	MaxHeavyReads    int           `group:"limits" default:"128" min:"1" max:"100000" help:"Most listings, histories, diffs and streamed files under way at a time; twice as many wait."`
@@ -150,7 +150,7 @@ func (s *settings) store() gitcli.Options {
 		PushOptions:       config.List(s.PushOptions),
 	}
 	opts.Policy, _ = s.policy() // Validate has seen it
-	opts.Processes.MaxProcesses = s.GitProcesses
+	opts.Processes.MaxProcesses, opts.MaxRefProcesses = s.GitProcesses, s.GitProcesses
 	opts.Processes.MaxWaiting = waitingPerCall * (2*s.MaxReads + s.MaxHeavyReads + s.MaxWrites + s.MaxPacks)
 	opts.Processes.IdleTimeout = s.GitIdleTimeout
 	opts.Processes.RepositoryShare = s.RepositoryShare
