@@ -496,23 +496,20 @@ func TestOperationsAreCountedAndLogged(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	w := openShop(t, smallShop())
 	c := serve(t, newStore(t), httpapi.Options{Catalogs: w.follower, Registerer: registry, Logger: slog.New(slog.NewTextHandler(&lines, nil))})
+	untouched := map[string]float64{
+		"none refused": 0, "query ok": 0, "query errors": 0, "query refused": 0, "mutation ok": 0, "mutation errors": 0, "mutation refused": 0,
+		"none": 0, "query": 0, "mutation": 0,
+	}
+	if got := operationMetrics(t, registry); !maps.Equal(got, untouched) {
+		t.Errorf("before any operation the metrics are %v, want %v", got, untouched)
+	}
 	c.gql(`{catalog(repository:"shop"){commitId}}`, nil).data()
 	c.gql(`{catalog(repository:"gone"){commitId}}`, nil).code("CATALOG_NOT_FOUND")
 	c.gql(`{nothing}`, nil).code("INVALID_ARGUMENT")
 	c.server.Close()
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			if f.GetName() == "gitstore_graphql_operations_total" {
-				got[m.GetLabel()[0].GetValue()+" "+m.GetLabel()[1].GetValue()] = m.GetCounter().GetValue()
-			}
-		}
-	}
-	if want := map[string]float64{"none refused": 1, "query errors": 1, "query ok": 1}; !maps.Equal(got, want) {
+	want := maps.Clone(untouched)
+	maps.Copy(want, map[string]float64{"none refused": 1, "query errors": 1, "query ok": 1, "none": 1, "query": 2})
+	if got := operationMetrics(t, registry); !maps.Equal(got, want) {
 		t.Errorf("operations are counted as %v, want %v", got, want)
 	}
 	for _, want := range []string{`path=/graphql status=200 .* operation=query\n`, `operation=query reason=CATALOG_NOT_FOUND error="no catalog`, `operation="" reason=INVALID_ARGUMENT error=`} {
@@ -520,6 +517,27 @@ func TestOperationsAreCountedAndLogged(t *testing.T) {
 			t.Errorf("the log lacks %s:\n%s", want, lines.String())
 		}
 	}
+}
+
+// operationMetrics are the counts of GraphQL operations by kind and outcome, and those that were timed by kind.
+func operationMetrics(t *testing.T, registry prometheus.Gatherer) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			switch f.GetName() {
+			case "gitstore_graphql_operations_total":
+				got[m.GetLabel()[0].GetValue()+" "+m.GetLabel()[1].GetValue()] = m.GetCounter().GetValue()
+			case "gitstore_graphql_operation_duration_seconds":
+				got[m.GetLabel()[0].GetValue()] = float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return got
 }
 
 // exampleShop serves examples/catalog.

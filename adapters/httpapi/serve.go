@@ -272,7 +272,7 @@ func newMetrics(reg prometheus.Registerer, memory *budget.Memory) *metrics {
 		Name: "gitstore_http_json_bytes",
 		Help: "Bytes of memory that the JSON bodies of requests take.",
 	}, func() float64 { return float64(memory.Used()) })
-	return &metrics{
+	m := &metrics{
 		operations: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gitstore_graphql_operations_total",
 			Help: "GraphQL operations by what they are (query, mutation, or none where the request was refused before) and outcome (ok, errors, or refused: nothing was executed).",
@@ -296,7 +296,18 @@ func newMetrics(reg prometheus.Registerer, memory *budget.Memory) *metrics {
 			Help: "Streams of Server-Sent Events that are open.",
 		}),
 	}
+	// Also of operations that did not come yet: a counter that begins with 1 has no increase.
+	for operation, outcomes := range map[string][]string{noOperation: {"refused"}, "query": {"ok", "errors", "refused"}, "mutation": {"ok", "errors", "refused"}} {
+		m.operating.WithLabelValues(operation)
+		for _, outcome := range outcomes {
+			m.operations.WithLabelValues(operation, outcome)
+		}
+	}
+	return m
 }
+
+// noOperation labels what was refused before it was known what it is.
+const noOperation = "none"
 
 func (m *metrics) observeGraphQL(operation string, answer graphqlapi.Answer, took time.Duration) {
 	outcome := "refused"
@@ -306,7 +317,7 @@ func (m *metrics) observeGraphQL(operation string, answer graphqlapi.Answer, too
 	case answer.Executed:
 		outcome = "errors"
 	}
-	operation = cmp.Or(operation, "none")
+	operation = cmp.Or(operation, noOperation)
 	m.operations.WithLabelValues(operation, outcome).Inc()
 	m.operating.WithLabelValues(operation).Observe(took.Seconds())
 }
