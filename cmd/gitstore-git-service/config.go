@@ -37,24 +37,25 @@ type settings struct {
 	ProtectedBranches      string        `group:"pushes" placeholder:"BRANCHES" help:"Branches that are neither deleted nor drop commits, whoever writes, separated by commas."`
 	ImmutableReleases      bool          `group:"pushes" default:"false" help:"Keep tags that are Semantic Versions from being moved, deleted, or made again under another name, whoever writes."`
 
-	MaxConnections   int           `group:"limits" default:"1024" min:"7" max:"100000" help:"Most gRPC connections at a time, of which each API takes up to seven; more wait to be accepted."`
-	MaxRequestMemory int64         `name:"max-request-memory" group:"limits" type:"size" default:"1GiB" min:"128MiB" max:"1TiB" help:"Most memory that requests take at a time, those that wait and what commits collect included; what is more is refused. Requests of up to 64 KiB together may take twice as much."`
-	MinFreeSpace     int64         `group:"limits" type:"size" default:"256MiB" min:"0" max:"1TiB" help:"Space on the disk that writes leave free: with less they are refused, but for the deletion of branches, tags and repositories, and reads go on."`
-	MaxFileSize      int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest file that is taken."`
-	MaxPushSize      int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest pack of a push, as it is sent."`
-	MaxPushObjects   int64         `group:"limits" default:"1000000" min:"1" max:"1000000000" help:"Most objects of a push."`
-	GitMemory        int64         `group:"limits" type:"size" default:"1GiB" min:"256MiB" max:"1TiB" help:"Most memory of a git process that takes in a push or serves a fetch, beside the files that it maps."`
-	CacheSize        int64         `group:"limits" type:"size" default:"128MiB" min:"1MiB" max:"1TiB" help:"Memory for objects that were read or written lately."`
-	GitProcesses     int           `group:"limits" default:"64" min:"2" max:"4096" help:"Most git processes that serve reads, of all repositories together, and most that wait for writes."`
-	GitIdleTimeout   time.Duration `group:"limits" default:"5m" min:"1s" max:"24h" help:"How long such a process is kept with nothing to do."`
-	MaxReads         int           `group:"limits" default:"256" min:"1" max:"100000" help:"Most look-ups at work at a time, and most reads of single objects; twice as many of each wait."`
-	MaxHeavyReads    int           `group:"limits" default:"128" min:"1" max:"100000" help:"Most listings, histories, diffs and streamed files under way at a time; twice as many wait."`
-	MaxHeavyWork     int           `group:"limits" default:"0" min:"0" max:"100000" help:"Most of those that are at work at a time, without those that take long or whose clients take nothing; 0 is eight for each core."`
-	MaxWrites        int           `group:"limits" default:"256" min:"1" max:"100000" help:"Most writes at work at a time; twice as many wait."`
-	MaxPacks         int           `group:"limits" default:"8" min:"1" max:"1000" help:"Most packs of clones, fetches and pushes at work at a time; eight times as many wait."`
-	MinTransferRate  int64         `group:"limits" type:"size" default:"64KiB" min:"0" max:"1GiB" help:"Bytes that the client of a clone, fetch or push, of a commit that comes in parts or of a read of much at a time has to take or send each second if others wait for its place; 0 lets all keep their places."`
-	RepositoryShare  int           `group:"limits" default:"50" min:"1" max:"100" help:"Most of each of these limits, in percent, that the calls of one repository take."`
-	QueueWait        time.Duration `group:"limits" default:"1s" min:"1ms" max:"5m" help:"How long a call waits for its turn before it is refused; one of a git client at least 2m."`
+	MaxConnections       int           `group:"limits" default:"1024" min:"7" max:"100000" help:"Most gRPC connections at a time, of which each API takes up to seven; more wait to be accepted."`
+	MaxRequestMemory     int64         `name:"max-request-memory" group:"limits" type:"size" default:"1GiB" min:"128MiB" max:"1TiB" help:"Most memory that requests take at a time, those that wait and what commits collect included; what is more is refused. Requests of up to 64 KiB together may take twice as much."`
+	MinFreeSpace         int64         `group:"limits" type:"size" default:"256MiB" min:"0" max:"1TiB" help:"Space on the disk that writes leave free: with less they are refused, but for the deletion of branches, tags and repositories, and reads go on."`
+	MaxFileSize          int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest file that is taken."`
+	MaxPushSize          int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest pack of a push, as it is sent."`
+	MaxPushObjects       int64         `group:"limits" default:"1000000" min:"1" max:"1000000000" help:"Most objects of a push."`
+	GitMemory            int64         `group:"limits" type:"size" default:"1GiB" min:"256MiB" max:"1TiB" help:"Most memory of a git process that takes in a push or serves a fetch, beside the files that it maps."`
+	CacheSize            int64         `group:"limits" type:"size" default:"128MiB" min:"1MiB" max:"1TiB" help:"Memory for objects that were read or written lately."`
+	GitProcesses         int           `group:"limits" default:"64" min:"2" max:"4096" help:"Most git processes that serve reads, of all repositories together, and most that wait for writes."`
+	GitIdleTimeout       time.Duration `group:"limits" default:"5m" min:"1s" max:"24h" help:"How long such a process is kept with nothing to do."`
+	MaxReads             int           `group:"limits" default:"256" min:"1" max:"100000" help:"Most look-ups at work at a time, and most reads of single objects; twice as many of each wait."`
+	MaxHeavyReads        int           `group:"limits" default:"128" min:"1" max:"100000" help:"Most listings, histories, diffs and streamed files under way at a time; twice as many wait."`
+	MaxHeavyWork         int           `group:"limits" default:"0" min:"0" max:"100000" help:"Most of those that are at work at a time, without those that take long or whose clients take nothing; 0 is eight for each core."`
+	MaxWrites            int           `group:"limits" default:"256" min:"1" max:"100000" help:"Most writes at work at a time; twice as many wait."`
+	MaxWriteRepositories int           `group:"limits" default:"0" min:"0" max:"100000" help:"Repositories that are written to at a time, those aside whose clients are to send more first; 0 is four for each core."`
+	MaxPacks             int           `group:"limits" default:"8" min:"1" max:"1000" help:"Most packs of clones, fetches and pushes at work at a time; eight times as many wait."`
+	MinTransferRate      int64         `group:"limits" type:"size" default:"64KiB" min:"0" max:"1GiB" help:"Bytes that the client of a clone, fetch or push, of a commit that comes in parts or of a read of much at a time has to take or send each second if others wait for its place; 0 lets all keep their places."`
+	RepositoryShare      int           `group:"limits" default:"50" min:"1" max:"100" help:"Most of each of these limits, in percent, that the calls of one repository take."`
+	QueueWait            time.Duration `group:"limits" default:"1s" min:"1ms" max:"5m" help:"How long a call waits for its turn before it is refused; one of a git client at least 2m."`
 
 	NATSURL           string        `name:"nats-url" group:"events" placeholder:"URL" help:"External NATS servers with JetStream that keep the journal of changes, separated by commas. Without it the journal lies in the data directory."`
 	NATSCredentials   string        `name:"nats-credentials" group:"events" placeholder:"FILE" help:"File with the credentials for the external NATS servers."`
@@ -128,7 +129,7 @@ func (s *settings) limits() gitserver.Limits {
 	}
 	return gitserver.Limits{
 		MinTransferRate: rate,
-		Reads:           s.MaxReads, HeavyReads: s.MaxHeavyReads, HeavyWork: s.MaxHeavyWork, Writes: s.MaxWrites, Packs: s.MaxPacks,
+		Reads:           s.MaxReads, HeavyReads: s.MaxHeavyReads, HeavyWork: s.MaxHeavyWork, Writes: s.MaxWrites, WriteRepositories: s.MaxWriteRepositories, Packs: s.MaxPacks,
 		RepositoryShare: s.RepositoryShare, QueueWait: s.QueueWait,
 	}
 }

@@ -137,7 +137,7 @@ func (c *call) enter() error {
 	}
 	c.lane, c.refused = c.method.limiter.enterWithin(c.ctx, c.repository, c.method.wait)
 	if c.lane != nil && c.method.op.Cost == optionsv1.OperationCost_OPERATION_COST_HEAVY {
-		c.place = newPlace(c.method.limiter, c.lane)
+		c.place = newPlace(c.method.limiter, c.lane, true)
 	}
 	return c.refused
 }
@@ -180,8 +180,11 @@ func (s *callStream) RecvMsg(m any) error {
 	if err := s.call.enter(); err != nil {
 		return err
 	}
+	if s.call.lane != nil && s.call.method.op.Cost == optionsv1.OperationCost_OPERATION_COST_WRITE {
+		s.call.place = newPlace(s.call.method.limiter, s.call.lane, false)
+	}
 	if b, l := breakableOf(s.call.ctx), s.call.method.limiter; b != nil && l != nil && l.minPace > 0 {
-		s.call.pace = newPace(s.call.lane, func() { b.breakOff(s.ServerStream, l.gaveWay()) })
+		s.call.pace = newPace(s.call.lane, l.period, func() { b.breakOff(s.ServerStream, l.gaveWay()) })
 		l.hold(s.call.pace)
 	}
 	return nil
@@ -193,6 +196,10 @@ func (s *callStream) receive(m any) error {
 	if cost := s.call.method.op.Cost; cost == optionsv1.OperationCost_OPERATION_COST_WRITE || cost == optionsv1.OperationCost_OPERATION_COST_PACK {
 		s.receiving.begin()
 		defer s.receiving.end()
+	}
+	if s.call.method.op.Cost == optionsv1.OperationCost_OPERATION_COST_WRITE {
+		s.call.place.begin()
+		defer s.call.place.end()
 	}
 	p := s.call.pace
 	if p == nil {

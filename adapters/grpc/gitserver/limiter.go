@@ -38,6 +38,10 @@ type Limits struct {
 	HeavyWork int
 	// Writes is for cost WRITE. The default is 256.
 	Writes int
+	// WriteRepositories is how many repositories they write to at a time: those of one share its syncs and git process, each further one
+	// needs its own. One whose client lets it wait for more than [idleAfter] does not count until it goes on. The default is
+	// [writeRepositoriesPerCore] for each core.
+	WriteRepositories int
 	// Packs is for cost PACK. The default is 8.
 	Packs int
 	// MinTransferRate is how many bytes a second the client of a stream has to send or take, counted over the time for
@@ -62,6 +66,8 @@ const (
 	packWait = 2 * time.Minute
 	// heavyPerCore keeps a core busy while some of them wait for git, also if all are of one repository.
 	heavyPerCore = 8
+	// writeRepositoriesPerCore keeps a core and a disk busy while some of them wait for it: with sixty at once each write was as slow as all of them, whoever had made one or sixty.
+	writeRepositoriesPerCore = 4
 	// idleAfter is how long a client may take nothing of an answer before others go on in the place of its call, and longWork
 	// how long a call may take before they do all the same.
 	idleAfter = 10 * time.Millisecond
@@ -75,6 +81,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.HeavyReads, 128)
 	setDefault(&l.HeavyWork, heavyPerCore*runtime.GOMAXPROCS(0))
 	setDefault(&l.Writes, 256)
+	setDefault(&l.WriteRepositories, writeRepositoriesPerCore*runtime.GOMAXPROCS(0))
 	setDefault(&l.Packs, 8)
 	setDefault(&l.MinTransferRate, 64<<10)
 	setDefault(&l.RepositoryShare, 50)
@@ -107,7 +114,13 @@ func newLimiters(limits Limits, reg prometheus.Registerer) limiters {
 	} {
 		class := strings.ToLower(strings.TrimPrefix(c.cost.String(), "OPERATION_COST_"))
 		all[c.cost] = newLimiter(class, c.work, c.open, c.queue, limits.RepositoryShare, limits.QueueWait)
-		all[c.cost].minPace = max(limits.MinTransferRate, 0)
+		if c.cost == optionsv1.OperationCost_OPERATION_COST_WRITE {
+			all[c.cost].maxLanes = limits.WriteRepositories
+		}
+		all[c.cost].minPace, all[c.cost].period = max(limits.MinTransferRate, 0), readPeriod
+		if c.cost == optionsv1.OperationCost_OPERATION_COST_WRITE || c.cost == optionsv1.OperationCost_OPERATION_COST_PACK {
+			all[c.cost].period = pacePeriod
+		}
 	}
 	all.register(reg)
 	return all
@@ -155,15 +168,18 @@ type limiter struct {
 	wait                                           time.Duration
 	// waited is told for how long each call waited that had to, in seconds.
 	waited prometheus.Observer
-	// minPace is how many bytes a second a client has to send or take for which others wait; 0 asks for nothing.
+	// minPace is how many bytes a second, over the period, a client has to send or take for which others wait; 0 asks for nothing.
 	minPace             int64
+	period              time.Duration
 	rejected, displaced atomic.Uint64
 
 	mu                     sync.Mutex
 	running, idle, waiting int
+	// busyLanes have calls at work, of which there are maxLanes at most; 0 is any number.
+	busyLanes, maxLanes int
 	// lanes are the repositories that have calls at work or waiting.
 	lanes map[string]*lane
-	// turns are the lanes that could go on if the class could, the next one first as far as it is not for the callers to say. It is
+	// turns are the lanes that could go on if the class, or another repository, could, the next one first as far as it is not for the callers to say. It is
 	// empty while there is room.
 	turns []*lane
 	// callers are those who wait, over all lanes, round is that of the last turn, and late is how many of them had none in it yet.
@@ -215,9 +231,8 @@ func (l *limiter) enter(ctx context.Context, repository string) (*lane, error) {
 func (l *limiter) enterWithin(ctx context.Context, repository string, wait time.Duration) (*lane, error) {
 	l.mu.Lock()
 	ln := l.lane(repository)
-	if l.free() && l.freeIn(ln) { // nobody waits who could go first
-		l.running++
-		ln.running++
+	if l.admits(ln) {
+		l.start(ln)
 		l.mu.Unlock()
 		return ln, nil
 	}
@@ -252,7 +267,7 @@ func (l *limiter) full(ctx context.Context, header metadata.MD, wait time.Durati
 	if ln == nil {
 		ln = &noCalls
 	}
-	if l.free() && l.freeIn(ln) {
+	if l.admits(ln) {
 		return false
 	}
 	_, ok := l.placeFor(ln, callerIn(ctx, header), wait)
@@ -267,6 +282,33 @@ func (l *limiter) free() bool { return l.running < l.max && l.running+l.idle < l
 
 func (l *limiter) freeIn(ln *lane) bool {
 	return ln.running < l.share && ln.running+ln.idle < l.openShare
+}
+
+// hasSlot reports whether the repository is at work already, or may be besides those that are.
+func (l *limiter) hasSlot(ln *lane) bool {
+	return ln.running > 0 || l.maxLanes == 0 || l.busyLanes < l.maxLanes
+}
+
+// admits reports whether a call may go on at once: there is room, and nobody waits who could go first.
+func (l *limiter) admits(ln *lane) bool {
+	return l.free() && l.freeIn(ln) && len(l.turns) == 0 && l.hasSlot(ln)
+}
+
+// start has one more call of the lane at work, and stop one less.
+func (l *limiter) start(ln *lane) {
+	if ln.running == 0 {
+		l.busyLanes++
+	}
+	l.running++
+	ln.running++
+}
+
+func (l *limiter) stop(ln *lane) {
+	l.running--
+	ln.running--
+	if ln.running == 0 {
+		l.busyLanes--
+	}
 }
 
 // knownTurns is how many turns say how long one takes.
@@ -529,8 +571,7 @@ func (l *limiter) awaitTurn(ctx context.Context, ln *lane, turn <-chan struct{},
 func (l *limiter) leave(ln *lane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.running--
-	ln.running--
+	l.stop(ln)
 	l.goOn(ln)
 	l.tidy(ln)
 }
@@ -539,8 +580,7 @@ func (l *limiter) leave(ln *lane) {
 func (l *limiter) pause(ln *lane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.running--
-	ln.running--
+	l.stop(ln)
 	l.idle++
 	ln.idle++
 	l.goOn(ln)
@@ -551,8 +591,7 @@ func (l *limiter) pause(ln *lane) {
 func (l *limiter) resume(ln *lane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.running++
-	ln.running++
+	l.start(ln)
 	l.idle--
 	ln.idle--
 }
@@ -560,29 +599,41 @@ func (l *limiter) resume(ln *lane) {
 // goOn begins the next calls after one of the lane made room.
 func (l *limiter) goOn(ln *lane) {
 	l.makeDue(ln)
-	for l.free() && len(l.turns) > 0 {
-		l.next()
+	for l.free() && len(l.turns) > 0 && l.next() {
 	}
 }
 
 // next begins the call whose turn it is, unless an idle one took its place again: the first one of a caller who had no turn in this
-// round yet, if there is one. So who waits in many lanes has no more turns than who waits in one.
-func (l *limiter) next() {
+// round yet, if there is one. So who waits in many lanes has no more turns than who waits in one. It reports whether more calls may begin:
+// where a repository has to end before another one begins, nobody goes on before that, or those at work would have calls for ever.
+func (l *limiter) next() bool {
 	at, w := l.dueNext()
 	ln := w.lane
+	if l.freeIn(ln) && !l.hasSlot(ln) {
+		return false
+	}
 	l.turns = slices.Delete(l.turns, at, at+1)
 	ln.due = false
 	if !l.freeIn(ln) {
-		return
+		return true
 	}
-	ln.hadTurn()
 	l.hadTurn(w.anywhere)
+	l.begin(w)
+	for l.maxLanes > 0 && ln.waiters.Len() > 0 && l.free() && l.freeIn(ln) {
+		l.begin(first(ln)) // with what the first one needs it needs next to nothing
+	}
+	l.makeDue(ln)
+	return true
+}
+
+// begin has a call that waits at work.
+func (l *limiter) begin(w *waiter) {
+	ln := w.lane
+	ln.hadTurn()
 	l.drop(w)
 	ln.round = max(ln.round, w.round)
-	l.running++
-	ln.running++
+	l.start(ln)
 	close(w.turn)
-	l.makeDue(ln)
 }
 
 // dueNext returns the call whose turn it is, and where its lane is in turns.

@@ -489,6 +489,39 @@ func TestCallersTakeTurnsOverAllRepositories(t *testing.T) {
 	})
 }
 
+// What is scarce is not the calls but the repositories that are written to: each needs a process, and syncs of its own.
+func TestCallersTakeTurnsForTheRepositoriesThatAreAtWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("write", 100, 100, 200, 100, time.Hour)
+		l.maxLanes = 2
+		var order []string
+		var calls sync.WaitGroup
+		begin := func(who, repository string) {
+			calls.Go(func() {
+				ln, err := l.enter(madeFor(t.Context(), who), repository)
+				if assert.NoError(t, err) {
+					order = append(order, who+" "+repository)
+					<-time.After(time.Second)
+					l.leave(ln)
+				}
+			})
+			synctest.Wait()
+		}
+		for _, repository := range []string{"1", "2", "1", "3", "4", "5", "1"} {
+			begin("a", repository)
+		}
+		begin("b", "6")
+		begin("b", "6")
+		begin("b", "6")
+		assert.Equal(t, []string{"a 1", "a 2", "a 1"}, order, "those of one share its place, until others wait for one")
+		calls.Wait()
+		assert.Equal(t, []string{"a 3", "b 6"}, order[3:5], "each caller has its turn")
+		assert.Len(t, order, 10)
+		assert.Empty(t, l.lanes)
+		assert.Zero(t, l.busyLanes)
+	})
+}
+
 // One who comes back as soon as its call was served has every other turn, and does not keep those who wait from theirs.
 func TestWhoAlwaysComesBackLeavesTheOthersTheirTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -665,7 +698,7 @@ func TestOthersGoOnInThePlaceOfACall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLimiter("heavy", 1, 4, 8, 100, time.Hour)
-				p := newPlace(l, fill(t, l, "a", 1)[0])
+				p := newPlace(l, fill(t, l, "a", 1)[0], true)
 				tt.call(p)
 				synctest.Wait()
 				assert.Equal(t, tt.unread, l.unread())
@@ -710,7 +743,7 @@ func TestASlowClientKeepsItsPlaceWhileOthersWaitForWork(t *testing.T) {
 		l := newLimiter("heavy", 1, 3, 8, 100, time.Second)
 		l.minPace = 64 << 10
 		at := fill(t, l, "shop", 1)
-		slow := newPace(at[0], func() { t.Error("it was broken off") })
+		slow := newPace(at[0], readPeriod, func() { t.Error("it was broken off") })
 		l.hold(slow)
 		slow.wait(&slow.sending)
 		l.pause(at[0])

@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	// pacePeriod is the time spent waiting for a client over which its pace is judged.
+	// pacePeriod is the time spent waiting for a client over which its pace is judged, and readPeriod that of a read, for which
+	// whoever waits does so for a second.
 	pacePeriod = 15 * time.Second
+	readPeriod = 3 * time.Second
 	// paceLook is how often a call that waits for its turn looks for one that has to give way.
 	paceLook = time.Second
 )
@@ -19,6 +21,8 @@ const (
 // its client counts: what git or the disk take is not the client's fault. It is safe for concurrent use.
 type pace struct {
 	lane *lane
+	// period is the time spent waiting for the client over which its pace is judged.
+	period time.Duration
 	// breakOff ends the call.
 	breakOff func()
 
@@ -34,8 +38,8 @@ type pace struct {
 	judged, ended bool
 }
 
-func newPace(ln *lane, breakOff func()) *pace {
-	return &pace{lane: ln, breakOff: breakOff}
+func newPace(ln *lane, period time.Duration, breakOff func()) *pace {
+	return &pace{lane: ln, period: period, breakOff: breakOff}
 }
 
 // settle counts the time up to now.
@@ -45,7 +49,7 @@ func (p *pace) settle() {
 		p.waited += now.Sub(p.since)
 	}
 	p.since = now
-	if p.waited >= pacePeriod {
+	if p.waited >= p.period {
 		p.rate, p.judged = float64(p.moved)/p.waited.Seconds(), true
 		p.waited, p.moved = 0, 0
 	}

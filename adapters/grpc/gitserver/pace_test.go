@@ -17,6 +17,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
 	gitv1 "github.com/gitstore-dev/gitstore/contracts/gen/gitstore/git/v1"
 	"github.com/gitstore-dev/gitstore/domain/errs"
+	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports/gitrepotest/memrepo"
 )
 
@@ -285,5 +286,29 @@ func TestASlowReaderGivesWayToWhoeverWaits(t *testing.T) {
 		require.ErrorIs(t, read(0), io.EOF)
 		assert.Less(t, time.Since(begin), time.Second)
 		assert.Equal(t, errs.ReasonDeadlineExceeded, told(<-ended).Reason)
+	})
+}
+
+func TestAnUploadThatPausesHoldsUpNoOtherRepository(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := shop(t, nil)
+		other, err := git.ParseRepositoryID("other")
+		require.NoError(t, err)
+		s := start(t, store, gitserver.Options{Limits: gitserver.Limits{WriteRepositories: 1}})
+		stream, err := s.commits().CommitFiles(t.Context())
+		require.NoError(t, err)
+		first := message(onMain())
+		first.Repository = "shop"
+		for _, m := range []*gitv1.CommitFilesRequest{first, message(create("slow"))} {
+			require.NoError(t, stream.Send(m))
+		}
+		<-time.After(time.Second)
+		begin := time.Now()
+		_, err = gitv1.NewRepositoryServiceClient(s).CreateRepository(t.Context(), &gitv1.CreateRepositoryRequest{Repository: other.String()})
+		require.NoError(t, err)
+		assert.Less(t, time.Since(begin), 100*time.Millisecond)
+		require.NoError(t, stream.Send(message("x")))
+		_, err = stream.CloseAndRecv()
+		require.NoError(t, err)
 	})
 }

@@ -5,34 +5,38 @@ import (
 	"time"
 )
 
-// place is what a call has of its class. Others go on in it while the client takes nothing of the answer, and once the call
-// takes long: so many short calls are not kept waiting by a few long ones. It is used by the goroutine of the call; a nil one does nothing.
+// place is what a call has of its class. Others go on in it while the client takes nothing of the answer, or sends nothing of the request,
+// and, if that is a read, once the call takes long: so many short calls are not kept waiting by a few long ones. It is used by the
+// goroutine of the call; a nil one does nothing.
 type place struct {
 	limiter    *limiter
 	lane       *lane
 	idle, long *time.Timer
 
 	mu sync.Mutex
-	// sending reports that the call waits for its client, isLong that it takes long, left that it ended, and shared that others go
+	// waiting reports that the call waits for its client, isLong that it takes long, left that it ended, and shared that others go
 	// on in its place.
-	sending, isLong, left, shared bool
+	waiting, isLong, left, shared bool
 }
 
-func newPlace(l *limiter, ln *lane) *place {
+func newPlace(l *limiter, ln *lane, mayBeLong bool) *place {
 	p := &place{limiter: l, lane: ln}
 	p.idle = time.AfterFunc(idleAfter, func() { p.share(false) })
 	p.idle.Stop()
 	p.long = time.AfterFunc(longWork, func() { p.share(true) })
+	if !mayBeLong {
+		p.long.Stop()
+	}
 	return p
 }
 
-// begin says that a message is being sent, and end that it was.
+// begin says that a message is being sent or received, and end that it was.
 func (p *place) begin() {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
-	p.sending = true
+	p.waiting = true
 	p.mu.Unlock()
 	p.idle.Reset(idleAfter)
 }
@@ -44,7 +48,7 @@ func (p *place) end() {
 	p.idle.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sending = false
+	p.waiting = false
 	if !p.isLong {
 		p.takeBack()
 	}
@@ -66,7 +70,7 @@ func (p *place) share(long bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.isLong = p.isLong || long
-	if !p.left && !p.shared && (p.isLong || p.sending) {
+	if !p.left && !p.shared && (p.isLong || p.waiting) {
 		p.shared = true
 		p.limiter.pause(p.lane)
 	}
