@@ -14,8 +14,11 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,9 +53,28 @@ type Common struct {
 // Base returns the common settings of a struct that embeds them.
 func (c *Common) Base() *Common { return c }
 
+// wrong is an error of settings.
+type wrong struct {
+	flags []string
+	error
+}
+
+func (w *wrong) Error() string { return strings.Join(w.flags, ", ") + ": " + w.error.Error() }
+
+func (w *wrong) Unwrap() error { return w.error }
+
+// Wrong says in a method Validate() what is wrong with settings, given as flags such as "--http-listen"; [Parse] adds where they
+// came from. It returns nil for nil.
+func Wrong(err error, flags ...string) error {
+	if err == nil {
+		return nil
+	}
+	return &wrong{flags, err}
+}
+
 // Parse fills target, a pointer to a struct, from the arguments (without the program's name), the environment and the
-// file. If the struct has a method Validate() error, that has the last word. An error names the setting, where it came
-// from and what is allowed. It returns [ErrDone] if --help or --version was asked for, after writing it to stdout.
+// file. If the struct has a method Validate() error, that has the last word; it returns what [Wrong] makes. An error names the
+// setting, where it came from and what is allowed. It returns [ErrDone] if --help or --version was asked for, after writing it to stdout.
 func Parse(p Program, target any, args []string, stdout io.Writer) error {
 	done := false
 	exit := kong.Exit(func(int) { done = true })
@@ -64,7 +86,31 @@ func Parse(p Program, target any, args []string, stdout io.Writer) error {
 	if done {
 		return ErrDone
 	}
+	failed, isParse := errors.AsType[*kong.ParseError](err)
+	if w, ok := errors.AsType[*wrong](err); ok && isParse {
+		if from := origins(failed.Context, w.flags); len(from) > 0 {
+			return fmt.Errorf("%w (from %s)", err, strings.Join(from, " and "))
+		}
+	}
 	return err
+}
+
+// origins tells where the values of flags came from that are neither on the command line nor defaults. It leaves out the values,
+// which may hold a secret.
+func origins(ctx *kong.Context, names []string) []string {
+	var from []string
+	for _, flag := range ctx.Model.Flags {
+		if !slices.Contains(names, "--"+flag.Name) {
+			continue
+		}
+		given := slices.IndexFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag == flag })
+		if given >= 0 && ctx.Path[given].Resolved {
+			from = append(from, fmt.Sprintf("key %s of %q", key(flag), filePath(ctx)))
+		} else if _, ok := os.LookupEnv(flag.Envs[0]); ok && given < 0 {
+			from = append(from, "envar "+flag.Envs[0])
+		}
+	}
+	return from
 }
 
 func newParser(p Program, target any, opts ...kong.Option) (*kong.Kong, error) {

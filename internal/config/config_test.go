@@ -24,7 +24,10 @@ type settings struct {
 
 func (s *settings) Validate() error {
 	if s.Name == "nobody" {
-		return errors.New("--name: nobody is not allowed")
+		return config.Wrong(errors.New("nobody is not allowed"), "--name")
+	}
+	if s.Name == "many" && s.Workers < 5 {
+		return config.Wrong(errors.New("there are too few"), "--name", "--workers")
 	}
 	return nil
 }
@@ -144,7 +147,20 @@ func TestAWrongSettingIsNamedWithWhatIsAllowed(t *testing.T) {
 		"no host to call":          {args: []string{"--git-address=:50051"}, want: []string{"--git-address", "host:port"}},
 		"no port to call":          {args: []string{"--git-address=git:0"}, want: []string{"--git-address", "host:port"}},
 		"empty text":               {args: []string{"--name="}, want: []string{"--name", "empty"}},
-		"what only Validate knows": {args: []string{"--name=nobody"}, want: []string{"--name", "not allowed"}},
+		"what only Validate knows": {args: []string{"--name=nobody"}, want: []string{"--name: nobody is not allowed"}},
+		"what only Validate knows, of a variable": {
+			env: map[string]string{"GITSTORE_NAME": "nobody"}, file: "name: other",
+			want: []string{"--name: nobody is not allowed (from envar GITSTORE_NAME)"},
+		},
+		"what only Validate knows, of a key": {file: "name: nobody", want: []string{"--name: nobody is not allowed (from key name of ", `settings.yaml")`}},
+		"what only Validate knows, of several": {
+			env: map[string]string{"GITSTORE_WORKERS": "3"}, file: "name: many",
+			want: []string{"--name, --workers: there are too few (from envar GITSTORE_WORKERS and key name of "},
+		},
+		"what only Validate knows, of a flag that outdoes a variable": {
+			args: []string{"--name=many"}, env: map[string]string{"GITSTORE_NAME": "other", "GITSTORE_WORKERS": "3"},
+			want: []string{"--name, --workers: there are too few (from envar GITSTORE_WORKERS)"},
+		},
 		"wrong variable": {
 			env:  map[string]string{"GITSTORE_WORKERS": "x"},
 			want: []string{"--workers", `GITSTORE_WORKERS="x"`, "from 1 to 64"},

@@ -36,6 +36,16 @@ func (file) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 	return nil
 }
 
+// filePath is the path of the file that the settings were read from.
+func filePath(ctx *kong.Context) file {
+	for _, flag := range ctx.Model.Flags {
+		if path, ok := flag.Target.Interface().(file); ok {
+			return path
+		}
+	}
+	return ""
+}
+
 // settingsFile resolves flags from what a file says.
 type settingsFile struct {
 	path   string
