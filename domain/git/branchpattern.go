@@ -1,6 +1,7 @@
 package git
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -37,6 +38,43 @@ func ParseBranchPatterns(field string, patterns []string) (BranchPatterns, error
 	}
 	refs, err := ParseRefPatterns(full)
 	return BranchPatterns{slices.Clone(patterns), refs}, err
+}
+
+// Check fails with INVALID_PATTERN for a pattern that selects no branch that there can be, as no name is valid that it matches. Such
+// patterns are read all the same: a policy may have been given before.
+func (p BranchPatterns) Check() error {
+	for _, pattern := range p.short {
+		_, broken := BranchRef(exampleOf(pattern))
+		if _, err := BranchRef(strings.TrimSuffix(pattern, "/") + "/x"); err != nil && broken != nil {
+			return errs.New(errs.ReasonInvalidPattern, fmt.Sprintf("pattern %.80q matches no branch that there can be: %s", pattern, brokenRefRule(branchPrefix+exampleOf(pattern))))
+		}
+	}
+	return nil
+}
+
+// exampleOf returns what a glob matches, or would if its classes had an x. An x breaks no rule of names: where one is broken nevertheless it is by
+// what the glob has literally, and so by all that it matches.
+func exampleOf(glob string) string {
+	var name []byte
+	for i := 0; i < len(glob); i++ {
+		switch c := glob[i]; c {
+		case '*', '?':
+			name = append(name, 'x')
+		case '[':
+			for i++; glob[i] != ']'; i++ {
+				if glob[i] == '\\' {
+					i++
+				}
+			}
+			name = append(name, 'x')
+		case '\\':
+			i++
+			name = append(name, glob[i])
+		default:
+			name = append(name, c)
+		}
+	}
+	return string(name)
 }
 
 // Match reports whether the patterns select the branch. They select no tag.

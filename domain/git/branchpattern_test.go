@@ -41,3 +41,20 @@ func TestMalformedBranchPatternsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestPatternsThatMatchNoBranchThatThereCanBeAreFound(t *testing.T) {
+	for pattern, fits := range map[string]bool{
+		"main": true, "release/*": true, "team/": true, "a.": true, "*": true, "*/*": true, "@*{": true, ".*.": false, "a*.": false, "v[0-9].x": true,
+		"a.*ck": true, "*.lockx": true, "a.loc[k_]": true, `\m\ain`: true, "[]-]x": false, `[\]]x`: true, "\xff": true, "HEAD": true,
+		"a..b": false, "a b": false, "/main": false, "a//b": false, "release/*/": false, "*.lock": false, "a.lock/*": false, ".x": false, "x/.*": false,
+		"@{*": false, "a~1": false, "a:b": false, `a\*`: false, "*..": false,
+	} {
+		patterns, err := git.ParseBranchPatterns("branches", []string{"main", pattern})
+		if err == nil {
+			err = patterns.Check()
+		}
+		if fits && err != nil || !fits && !errs.Is(err, errs.ReasonInvalidPattern) {
+			t.Errorf("%q: %v", pattern, err)
+		}
+	}
+}
