@@ -18,7 +18,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"regexp"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,11 +36,12 @@ type Options struct {
 	// Dir is the directory of a NATS server within the process. It is created if it does not exist, and belongs to one
 	// process at a time. It is not used if there is a URL.
 	Dir string
-	// URL is that of an external NATS server with JetStream, or a list of those of a cluster, separated by commas. It may
-	// hold credentials: see nats.Connect of nats.go. A server that acknowledges what is not on its disk yet may lose events
+	// URL is that of an external NATS server with JetStream, or a list of those of a cluster, separated by commas. The schemes
+	// are nats, tls, and ws or wss for all of them. It may hold credentials: see nats.Connect of nats.go. A server that acknowledges what is not on its disk yet may lose events
 	// in a power cut without anybody noticing: have it sync always.
 	URL string
-	// Credentials is a file with a user's JWT and seed for the external server. There is none by default.
+	// Credentials is a file with a user's JWT and seed for the external server. There is none by default. It is read anew for
+	// each connection.
 	Credentials string
 	// Stream begins the names of the streams and subjects, so that several journals may be on one server: letters, digits,
 	// "-" and "_". The default is "gitstore".
@@ -63,7 +67,10 @@ func (o *Options) setDefaults() {
 
 var streamPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-func (o *Options) check() error {
+// Check fails with INVALID_ARGUMENT for what [Open] does, without opening anything. The field is dir, url, credentials, stream
+// or retention. A message does not repeat the URL.
+func (o Options) Check() error {
+	o.setDefaults()
 	switch {
 	case o.Dir == "" && o.URL == "":
 		return errs.InvalidField(errs.ReasonInvalidArgument, "dir", "the journal needs a directory or the URL of a NATS server")
@@ -71,6 +78,74 @@ func (o *Options) check() error {
 		return errs.InvalidField(errs.ReasonInvalidArgument, "stream", "stream name %.80q is invalid: use 1 to 64 letters, digits, \"-\" and \"_\"", o.Stream)
 	case o.MaxAge < 0 || o.MaxBytes < 0 || o.MaxEvents < 0:
 		return errs.InvalidField(errs.ReasonInvalidArgument, "retention", "the bounds of the journal cannot be negative")
+	}
+	if err := checkURLs(o.URL); err != nil {
+		return err
+	}
+	return o.checkCredentials()
+}
+
+// checkURLs is stricter than the client, which takes a word for a host and no server at all for one on this machine.
+func checkURLs(list string) error {
+	if list == "" {
+		return nil
+	}
+	servers, webSockets := 0, 0
+	for text := range strings.SplitSeq(list, ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		u, err := url.Parse(text)
+		if err != nil {
+			return invalidURL("one is malformed")
+		}
+		servers++
+		switch u.Scheme {
+		case "ws", "wss":
+			webSockets++
+		case "nats", "tls":
+			if u.Path != "" && u.Path != "/" || u.RawQuery != "" {
+				return invalidURL("one has a path or a query")
+			}
+		default:
+			return invalidURL("the scheme of one is none of nats, tls, ws and wss")
+		}
+		if port, err := strconv.ParseUint(cmp.Or(u.Port(), "4222"), 10, 16); u.Hostname() == "" || err != nil || port == 0 {
+			return invalidURL("one has no host, or a port that there is not")
+		}
+	}
+	switch {
+	case servers == 0:
+		return invalidURL("there is none")
+	case webSockets > 0 && webSockets < servers:
+		return invalidURL("all of them or none are of WebSockets")
+	}
+	return nil
+}
+
+// invalidURL does not repeat the URL, which may hold a password.
+func invalidURL(why string) error {
+	return errs.InvalidField(errs.ReasonInvalidArgument, "url",
+		"the URLs of the NATS servers cannot be used: %s: write nats://host:4222, and commas between several", why)
+}
+
+func (o Options) checkCredentials() error {
+	if o.Credentials == "" {
+		return nil
+	}
+	if o.URL == "" {
+		return errs.InvalidField(errs.ReasonInvalidArgument, "credentials", "credentials are for external NATS servers: give the URL of those as well, or no credentials")
+	}
+	info, err := os.Stat(o.Credentials)
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("%s is no file", o.Credentials)
+	default:
+		_, err = os.ReadFile(o.Credentials)
+	}
+	if err != nil {
+		return errs.InvalidField(errs.ReasonInvalidArgument, "credentials", "credentials cannot be read: %v", err)
 	}
 	return nil
 }
@@ -137,11 +212,11 @@ var _ ports.EventLog = (*Log)(nil)
 // To find damage Open reads all that is on the disk of the server within the process. If that disk is full the journal may
 // be there and not get in step: it is opened all the same, and calls fail with UNAVAILABLE until there is room.
 //
-// It fails with INVALID_ARGUMENT, UNAVAILABLE if a server cannot be reached or does not do what is asked, and INTERNAL
+// It fails with INVALID_ARGUMENT as [Options.Check] does, UNAVAILABLE if a server cannot be reached or does not do what is asked, and INTERNAL
 // if the directory cannot be used. The error shows its cause.
 func Open(ctx context.Context, opts Options) (*Log, error) {
 	opts.setDefaults()
-	if err := opts.check(); err != nil {
+	if err := opts.Check(); err != nil {
 		return nil, err
 	}
 	l := &Log{
@@ -173,12 +248,9 @@ func (l *Log) start(ctx context.Context) error {
 	return withCause(err)
 }
 
-// withCause returns an error that shows its cause, to whoever starts the process. A URL may hold a password.
+// withCause returns an error that shows its cause, to whoever starts the process.
 func withCause(err error) error {
 	cause := errors.Unwrap(err)
-	if e, ok := errors.AsType[*url.Error](cause); ok {
-		cause = e.Err
-	}
 	if cause == nil {
 		return err
 	}

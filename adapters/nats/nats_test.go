@@ -173,6 +173,37 @@ func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 }
 
+func TestAServerIsNamedByAURL(t *testing.T) {
+	for _, good := range []string{
+		"nats://a", "tls://user:secret@a:4222/, nats://[::1]:4222,", "ws://a/path?x=y,wss://b:443", "nats://token@10.0.0.1:65535",
+	} {
+		assert.NoError(t, nats.Options{URL: good}.Check(), good)
+	}
+	for _, bad := range []string{
+		"a", "a:4222", "10.0.0.1:4222", ",", "nats://", "nats://:4222", "nats://user:secret@a:port", "nats://user:secret@a:65536", "nats://a:0",
+		"nats://user:secret@a/b", "nats://a?secret", "http://user:secret@a", "nats://user:secret@a,b", "nats://user:secret@a,ws://b", "nats://user:secret@a b",
+	} {
+		err := nats.Options{URL: bad}.Check()
+		assert.Equal(t, errs.ReasonInvalidArgument, errs.ReasonOf(err), bad)
+		assert.Equal(t, "url", errs.From(err).Meta[errs.MetaField], bad)
+		assert.NotContains(t, err.Error(), "secret")
+	}
+}
+
+func TestCredentialsAreAFileForAnExternalServer(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "user.creds")
+	missing := nats.Options{URL: "nats://a", Credentials: file}.Check()
+	assert.ErrorContains(t, missing, file)
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	assert.NoError(t, nats.Options{URL: "nats://a", Credentials: file}.Check())
+	for _, err := range []error{
+		missing, nats.Options{URL: "nats://a", Credentials: t.TempDir()}.Check(), nats.Options{Dir: t.TempDir(), Credentials: file}.Check(),
+	} {
+		assert.Equal(t, errs.ReasonInvalidArgument, errs.ReasonOf(err))
+		assert.Equal(t, "credentials", errs.From(err).Meta[errs.MetaField])
+	}
+}
+
 func TestAClosedJournalRefusesCallsAndEndsWaits(t *testing.T) {
 	l := open(t, nats.Options{Dir: t.TempDir()})
 	end := fill(t, l, 3)

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"regexp"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,9 +16,9 @@ import (
 
 // PublisherOptions are the options of a [Publisher].
 type PublisherOptions struct {
-	// OriginPatterns are the hosts of web pages that may subscribe besides those of the publisher's own host: globs of
-	// [path.Match] such as "*.example.com", against scheme://host if they have a scheme. Whoever is no browser sends no
-	// origin and may. "*" is refused: name the hosts.
+	// OriginPatterns are the hosts of web pages that may subscribe besides those of the publisher's own host, with the port if
+	// they have one: globs of [path.Match] such as "*.example.com", against scheme://host if they have a scheme. Whoever is no
+	// browser sends no origin and may. "*" is refused: name the hosts.
 	OriginPatterns []string
 	// MaxConnections is how many connections are open at a time. 0 is 5000, less is no limit.
 	MaxConnections int
@@ -62,10 +64,15 @@ func setDefault[T comparable](v *T, value T) {
 	}
 }
 
+// originPattern has what an origin has, which is neither a path nor a user, and what makes a glob of it.
+var originPattern = regexp.MustCompile(`^([A-Za-z*?][A-Za-z0-9+.*?-]*://)?([A-Za-z0-9._:*?^\\\[\]-]+)$`)
+
 func checkOriginPatterns(patterns []string) error {
 	for _, p := range patterns {
-		if _, err := path.Match(p, ""); err != nil || p == "" || p == "*" || p == "*://*" {
-			return errs.InvalidField(errs.ReasonInvalidArgument, "origin_patterns", "origin pattern %.80q is malformed or allows all: name hosts", p)
+		parts := originPattern.FindStringSubmatch(p)
+		if _, err := path.Match(p, ""); err != nil || parts == nil || strings.Trim(parts[2], "*?.:") == "" {
+			return errs.InvalidField(errs.ReasonInvalidArgument, "origin_patterns",
+				"origin pattern %.80q is no host or allows all: name hosts, such as shop.example.com, *.example.com or https://shop.example.com:8443", p)
 		}
 	}
 	return nil
@@ -85,7 +92,7 @@ type Publisher struct {
 	messages, slow, refused atomic.Uint64
 }
 
-// NewPublisher returns a publisher. It fails with INVALID_ARGUMENT for an origin pattern that is malformed or allows all.
+// NewPublisher returns a publisher. It fails with INVALID_ARGUMENT for an origin pattern that is no host or allows all.
 // End it with [Publisher.Shutdown].
 func NewPublisher(source ports.EventSource, opts PublisherOptions) (*Publisher, error) {
 	if err := checkOriginPatterns(opts.OriginPatterns); err != nil {

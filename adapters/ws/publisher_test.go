@@ -152,7 +152,13 @@ func TestAForeignOriginIsRefused(t *testing.T) {
 		t.Log(origin)
 		refused(t, got, http.StatusForbidden, errs.ReasonPermissionDenied, "Origin")
 	}
-	for _, pattern := range []string{"*", "", "[", "*://*"} {
+	for _, pattern := range []string{"https://*.shop.example", "*://good.example", "localhost:*", `\[::1\]:8080`, "shop[0-9].example", "192.0.2.?"} {
+		_, err := ws.NewPublisher(w.hub, ws.PublisherOptions{OriginPatterns: []string{pattern}})
+		assert.NoError(t, err, pattern)
+	}
+	for _, pattern := range []string{
+		"*", "", "[", "*://*", "https://*", "*:*", "http://x/y", "x/y", "http://", "://x", "http://user@x", "a b", "x?y=z#", "http://x#y", "bücher.example",
+	} {
 		_, err := ws.NewPublisher(w.hub, ws.PublisherOptions{OriginPatterns: []string{pattern}})
 		assert.Equal(t, errs.ReasonInvalidArgument, errs.ReasonOf(err), pattern)
 	}

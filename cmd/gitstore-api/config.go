@@ -44,16 +44,16 @@ func (s *settings) MemoryPercent() int64 { return 90 }
 // Validate checks what no single setting knows.
 func (s *settings) Validate() (err error) {
 	if _, err := ws.NewSubscriber(s.EventsURL, ws.SubscriberOptions{}); err != nil {
-		return fmt.Errorf("--events-url: %w", err)
+		return config.Wrong(err, "--events-url")
 	}
 	if _, err := ws.NewPublisher(nil, s.publisher()); err != nil {
-		return fmt.Errorf("--events-origins: %w", err)
+		return config.Wrong(err, "--events-origins")
 	}
 	if s.targets, err = catalogs.ParseTargets(config.List(s.Catalogs)); err != nil {
-		return fmt.Errorf("--catalogs: %w", err)
+		return config.Wrong(err, "--catalogs")
 	}
 	if least := s.MaxActionContent + 1<<20; s.MaxJSONMemory > 0 && s.MaxJSONMemory < least {
-		return fmt.Errorf("--max-json-memory: an action of --max-action-content would never fit: use %d at least, or 0", least)
+		return config.Wrong(fmt.Errorf("an action of --max-action-content would never fit: use %d at least, or 0", least), "--max-json-memory")
 	}
 	return nil
 }

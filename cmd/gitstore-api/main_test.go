@@ -60,6 +60,7 @@ func TestUsage(t *testing.T) {
 		program.Usage{Name: "nobody to ask for health", Args: []string{"healthcheck", "--http-listen=127.0.0.1:1"}, Code: 1, Says: []string{"127.0.0.1:1"}},
 		program.Usage{Name: "no directory to validate", Args: []string{"validate", "nowhere"}, Code: 2, Says: []string{"nowhere: no such file"}},
 		program.Usage{Name: "two directories to validate", Args: []string{"validate", "a", "b"}, Code: 2, Says: []string{"Usage: gitstore-api validate [DIR]"}},
+		program.Usage{Name: "no host of pages", Env: []string{"GITSTORE_EVENTS_ORIGINS=http://x/y"}, Code: 2, Says: []string{`--events-origins: origin pattern "http://x/y"`, "(from envar GITSTORE_EVENTS_ORIGINS)"}},
 		program.Usage{Name: "wrong log format", Env: []string{"GITSTORE_LOG_FORMAT=xml"}, Code: 2, Says: []string{"GITSTORE_LOG_FORMAT", "json, text"}},
 	)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/gitstore-dev/gitstore/adapters/grpc/gitserver"
 	"github.com/gitstore-dev/gitstore/adapters/nats"
 	"github.com/gitstore-dev/gitstore/adapters/ws"
+	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/repository"
 	"github.com/gitstore-dev/gitstore/internal/config"
@@ -49,7 +49,7 @@ type settings struct {
 	GitIdleTimeout       time.Duration `group:"limits" default:"5m" min:"1s" max:"24h" help:"How long such a process is kept with nothing to do."`
 	MaxReads             int           `group:"limits" default:"256" min:"1" max:"100000" help:"Most look-ups at work at a time, and most reads of single objects; twice as many of each wait."`
 	MaxHeavyReads        int           `group:"limits" default:"128" min:"1" max:"100000" help:"Most listings, histories, diffs and streamed files under way at a time; twice as many wait."`
-	MaxHeavyWork         int           `group:"limits" default:"0" min:"0" max:"100000" help:"Most of those that are at work at a time, without those that take long or whose clients take nothing; 0 is eight for each core."`
+	MaxHeavyWork         int           `group:"limits" default:"0" min:"0" max:"100000" help:"Most of those that are at work at a time, without those that take long or whose clients take nothing; 0 is eight for each core. --max-heavy-reads counts if it is lower."`
 	MaxWrites            int           `group:"limits" default:"256" min:"1" max:"100000" help:"Most writes at work at a time; twice as many wait."`
 	MaxWriteRepositories int           `group:"limits" default:"0" min:"0" max:"100000" help:"Repositories that are written to at a time, those aside whose clients are to send more first; 0 is four for each core."`
 	MaxPacks             int           `group:"limits" default:"8" min:"1" max:"1000" help:"Most packs of clones, fetches and pushes at work at a time; eight times as many wait."`
@@ -57,9 +57,9 @@ type settings struct {
 	RepositoryShare      int           `group:"limits" default:"50" min:"1" max:"100" help:"Most of each of these limits, in percent, that the calls of one repository take."`
 	QueueWait            time.Duration `group:"limits" default:"1s" min:"1ms" max:"5m" help:"How long a call waits for its turn before it is refused; one of a git client at least 2m."`
 
-	NATSURL           string        `name:"nats-url" group:"events" placeholder:"URL" help:"External NATS servers with JetStream that keep the journal of changes, separated by commas. Without it the journal lies in the data directory."`
+	NATSURL           string        `name:"nats-url" group:"events" placeholder:"URL" help:"External NATS servers with JetStream that keep the journal of changes, such as nats://host:4222, separated by commas. Without it the journal lies in the data directory."`
 	NATSCredentials   string        `name:"nats-credentials" group:"events" placeholder:"FILE" help:"File with the credentials for the external NATS servers."`
-	NATSStream        string        `name:"nats-stream" group:"events" default:"gitstore" help:"How the names of the journal's streams begin; services that share NATS servers need names of their own."`
+	NATSStream        string        `name:"nats-stream" group:"events" default:"gitstore" help:"How the names of the journal's streams begin, in letters, digits, - and _; services that share NATS servers need names of their own."`
 	EventsMaxAge      time.Duration `group:"events" default:"168h" min:"1m" max:"8760h" help:"How long events are kept."`
 	EventsMaxSize     int64         `group:"events" type:"size" default:"1GiB" min:"1MiB" max:"1TiB" help:"Most disk that events take; the oldest go first."`
 	EventsMaxCount    int           `group:"events" default:"1000000" min:"100" max:"1000000000" help:"Most events that are kept; the oldest go first."`
@@ -79,27 +79,41 @@ func (s *settings) MemoryPercent() int64 { return 50 }
 // Validate checks what no single setting knows.
 func (s *settings) Validate() error {
 	if s.DataDir == "" {
-		return errors.New("--data-dir: a directory is needed: give the flag, GITSTORE_DATA_DIR, or data_dir in the settings file")
+		return config.Wrong(errors.New("a directory is needed: give the flag, GITSTORE_DATA_DIR, or data_dir in the settings file"), "--data-dir")
 	}
 	identity := s.identity()
 	identity.When = time.Now()
 	if err := identity.Validate("identity"); err != nil {
-		return fmt.Errorf("--identity-name, --identity-email: %w", err)
+		return config.Wrong(err, "--identity-name", "--identity-email")
 	}
-	_, err := s.policy()
-	return err
+	policy, err := s.policy()
+	if err != nil {
+		return config.Wrong(err, policyFlags[errs.From(err).Meta[errs.MetaField]])
+	}
+	if err := policy.ValidatedBranches.Check(); err != nil {
+		return config.Wrong(err, "--push-validation-branches")
+	}
+	if err := policy.ProtectedBranches.Check(); err != nil {
+		return config.Wrong(err, "--protected-branches")
+	}
+	if err := s.journal().Check(); err != nil {
+		return config.Wrong(err, "--nats-"+errs.From(err).Meta[errs.MetaField])
+	}
+	_, err = ws.NewPublisher(nil, s.publisher())
+	return config.Wrong(err, "--events-origins")
+}
+
+// policyFlags are the flags of the fields of a policy that may be wrong.
+var policyFlags = map[string]string{
+	"validation": "--push-validation", "validated_branches": "--push-validation-branches", "protected_branches": "--protected-branches",
 }
 
 // policy is what repositories hold writers to that have no policy of their own.
 func (s *settings) policy() (ports.Policy, error) {
-	p, err := repository.PolicySpec{
+	return repository.PolicySpec{
 		Validation: s.PushValidation, ValidatedBranches: config.List(s.PushValidationBranches), ProtectedBranches: config.List(s.ProtectedBranches),
 		ImmutableReleases: s.ImmutableReleases, Links: s.PushLinks,
 	}.Parse()
-	if err != nil {
-		return p, fmt.Errorf("--push-validation, --push-validation-branches, --protected-branches: %w", err)
-	}
-	return p, nil
 }
 
 func (s *settings) identity() git.Signature {

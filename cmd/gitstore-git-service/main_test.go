@@ -88,6 +88,7 @@ func TestWhatKeepsItFromServingIsOneLine(t *testing.T) {
 		"another one":         {[]string{"--data-dir", dir, "--events-listen", address}, "--events-listen: " + address + " is in use"},
 		"no git":              {[]string{"--data-dir", dir, "--git-path", "/nonexistent/git"}, "/nonexistent/git"},
 		"no place for data":   {[]string{"--data-dir", "/dev/null/data"}, "data directory"},
+		"no NATS server":      {[]string{"--data-dir", dir, "--nats-url", "nats://127.0.0.1:1"}, "--nats-url: the journal's NATS server cannot be reached"},
 		"a file for the data": {[]string{"--data-dir", "/dev/null"}, "data directory"},
 	}
 	for name, tt := range tests {
@@ -116,6 +117,14 @@ func TestUsage(t *testing.T) {
 		program.Usage{Name: "wrong number", Args: []string{"--data-dir=x", "--git-processes=1"}, Code: 2, Says: []string{"--git-processes", "from 2 to 4096"}},
 		program.Usage{Name: "wrong address", Args: []string{"--data-dir=x", "--grpc-listen=50051"}, Code: 2, Says: []string{"--grpc-listen", "host:port"}},
 		program.Usage{Name: "wrong identity", Args: []string{"--data-dir=x", "--identity-email=<a@b>"}, Code: 2, Says: []string{"--identity-email", "identity is invalid"}},
+		program.Usage{Name: "wrong stream", Env: []string{"GITSTORE_NATS_STREAM=a.b"}, Args: []string{"--data-dir=x"}, Code: 2, Says: []string{`--nats-stream: stream name "a.b" is invalid`, "(from envar GITSTORE_NATS_STREAM)"}},
+		program.Usage{Name: "wrong NATS URL", Args: []string{"--data-dir=x", "--nats-url=foo"}, Code: 2, Says: []string{"--nats-url", "nats://host:4222"}},
+		program.Usage{Name: "credentials for nobody", Args: []string{"--data-dir=x", "--nats-credentials=" + os.DevNull}, Code: 2, Says: []string{"--nats-credentials", "URL"}},
+		program.Usage{Name: "no credentials", Args: []string{"--data-dir=x", "--nats-url=nats://foo", "--nats-credentials=/nonexistent"}, Code: 2, Says: []string{"--nats-credentials", "/nonexistent: no such file"}},
+		program.Usage{Name: "no branch to protect", Args: []string{"--data-dir=x", "--protected-branches=main,a..b"}, Code: 2, Says: []string{"--protected-branches", `"a..b"`}},
+		program.Usage{Name: "a malformed branch", Args: []string{"--data-dir=x", "--protected-branches=["}, Code: 2, Says: []string{"--protected-branches: pattern", "malformed"}},
+		program.Usage{Name: "no branch to validate", Args: []string{"--data-dir=x", "--push-validation-branches=/main"}, Code: 2, Says: []string{"--push-validation-branches", `"/main"`}},
+		program.Usage{Name: "no host of pages", Args: []string{"--data-dir=x", "--events-origins=http://x/y"}, Code: 2, Says: []string{"--events-origins", `"http://x/y"`}},
 		program.Usage{Name: "wrong settings file", Args: []string{"--config=/nonexistent.yaml"}, Code: 2, Says: []string{"/nonexistent.yaml", "no such file"}},
 	)
 }

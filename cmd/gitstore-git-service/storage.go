@@ -66,6 +66,9 @@ func (s *storage) open(ctx context.Context, store gitcli.Options, log nats.Optio
 		return err
 	}
 	if o.log, err = nats.Open(ctx, log); err != nil {
+		if log.URL != "" {
+			err = fmt.Errorf("--nats-url: %w", err)
+		}
 		return errors.Join(fmt.Errorf("journal: %w", err), o.store.Close())
 	}
 	o.journal = journal.New(o.log, journal.Options{Logger: s.logger})
