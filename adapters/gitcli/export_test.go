@@ -56,6 +56,9 @@ func RemoveAll(ctx context.Context, dir string) error { return removeAll(ctx, di
 // EndMaintenanceAfter makes d instead of an hour the most that a maintenance may take. Call it before the first write.
 func (s *Store) EndMaintenanceAfter(d time.Duration) { s.maintenanceTimeout = d }
 
+// WarnOfBatchesAfter makes d instead of some seconds what a batch takes of which that is logged. Call it before the first write.
+func (s *Store) WarnOfBatchesAfter(d time.Duration) { s.slowBatch = d }
+
 // HoldMaintenance keeps repositories from being maintained until release.
 func (s *Store) HoldMaintenance(ctx context.Context) (release func(), err error) {
 	return func() { s.maintaining.Release(1) }, s.maintaining.Acquire(ctx, 1)

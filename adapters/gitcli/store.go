@@ -82,8 +82,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Observer is told of changes; nil tells nobody.
 	Observer Observer
-	// Batched is told of each transaction of refs, whether it was made or not, before its writes are answered, by several
-	// goroutines at a time; nil tells nobody.
+	// Batched is told of each batch, whether anything was written or not, before its writes are answered, by several goroutines
+	// at a time; nil tells nobody.
 	Batched func(Batch)
 	// Now tells the time of commits. The default is time.Now.
 	Now func() time.Time
@@ -142,8 +142,10 @@ type Store struct {
 	// maintenancesDue is how many repositories wait for that.
 	maintenancesDue    atomic.Int64
 	maintenanceTimeout time.Duration
-	validating         *semaphore.Weighted
-	keepAlive          time.Duration
+	// slowBatch is that of the package, or a test's.
+	slowBatch  time.Duration
+	validating *semaphore.Weighted
+	keepAlive  time.Duration
 	// unsettled is whether something was left of which it is not known whether it is on the disk.
 	unsettled atomic.Bool
 	// available tells how much may be written below a directory.
@@ -236,7 +238,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		opts: opts, logger: opts.Logger, root: r, runner: runner,
 		cache:       newObjectCache(uint64(opts.CacheBytes)), //nolint:gosec // not negative
 		refs:        &refProcesses{runner: runner, most: opts.MaxRefProcesses, timeout: opts.RefTimeout, maxTransactions: maxTransactions, syncPath: disk.Sync},
-		maintaining: semaphore.NewWeighted(1), maintenanceTimeout: maintenanceTimeout,
+		maintaining: semaphore.NewWeighted(1), maintenanceTimeout: maintenanceTimeout, slowBatch: slowBatch,
 		validating: semaphore.NewWeighted(maxValidating),
 		keepAlive:  keepAlive, available: disk.Available,
 		nameless: map[string]struct{}{}, pushesRefused: map[errs.Reason]int64{},

@@ -26,6 +26,7 @@ import (
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli"
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
+	"github.com/gitstore-dev/gitstore/adapters/gitcli/disk"
 	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/event"
 	"github.com/gitstore-dev/gitstore/domain/git"
@@ -639,7 +640,9 @@ func TestManyWritersAllSucceedAndTheRepositoryIsSound(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		writes += b.Writes
-		batches = append(batches, b)
+		if b.Writes > 0 {
+			batches = append(batches, b)
+		}
 	}}))
 	r := createShop(t, s)
 	var group sync.WaitGroup
@@ -658,8 +661,8 @@ func TestManyWritersAllSucceedAndTheRepositoryIsSound(t *testing.T) {
 	assert.Equal(t, writers*each, writes)
 	assert.Less(t, len(batches), writes/2, "those that wait share one")
 	for _, b := range batches {
-		for _, took := range []time.Duration{b.Wait, b.Plan, b.Store, b.Move, b.Tell} {
-			assert.Positive(t, took)
+		for step, took := range b.Took {
+			assert.Equal(t, gitcli.Step(step) != gitcli.StepSettle, took > 0, gitcli.Step(step))
 		}
 	}
 	dir := repositoryDir(t, root)
@@ -692,6 +695,95 @@ func TestWritesInTurnToManyRepositoriesStartNoProcesses(t *testing.T) {
 	write("two")
 	write("three")
 	require.Equal(t, before, s.Stats().ProcessesStarted)
+}
+
+func TestABatchOfWhichNothingIsWrittenIsTold(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "broken")
+	told := make(chan gitcli.Batch, 10)
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), GitPath: gitThatCannotSay(t, broken), Batched: func(b gitcli.Batch) { told <- b }})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	r := createShop(t, s)
+	write := func(ctx context.Context, dry bool) error {
+		_, err := r.CommitFiles(ctx, ports.CommitFiles{Branch: mainBranch(t), Message: "Change", DryRun: dry}, changes(upsert(path(t, "a.md"), "one")))
+		return err
+	}
+	is := func(writes int, steps ...gitcli.Step) {
+		t.Helper()
+		require.Len(t, told, 1)
+		b := <-told
+		require.Equal(t, writes, b.Writes)
+		for step, took := range b.Took {
+			require.Equal(t, slices.Contains(steps, gitcli.Step(step)), took > 0, gitcli.Step(step))
+		}
+	}
+	require.NoError(t, write(t.Context(), true))
+	is(0, gitcli.StepWait, gitcli.StepPlan, gitcli.StepTell)
+
+	release := value[func()](t)(s.HoldWriter(shopID(t)))
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error)
+	go func() { failed <- write(ctx, false) }()
+	require.NoError(t, s.WaitUntilQueued(shopID(t), 0))
+	cancel()
+	release()
+	require.Equal(t, errs.ReasonCanceled, errs.ReasonOf(<-failed))
+	is(0, gitcli.StepWait, gitcli.StepPlan)
+
+	require.NoError(t, os.WriteFile(broken, nil, 0o600))
+	require.Error(t, write(t.Context(), false))
+	is(1, gitcli.StepWait, gitcli.StepPlan, gitcli.StepStore, gitcli.StepMove)
+	require.Error(t, write(t.Context(), false))
+	is(0, gitcli.StepWait, gitcli.StepSettle)
+}
+
+func TestABatchThatTakesLongIsLoggedWhileItDoes(t *testing.T) {
+	log := lines(make(chan string, 100))
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	s.WarnOfBatchesAfter(time.Second)
+	var hang atomic.Bool
+	s.SyncRefsWith(func(p string) error {
+		if hang.CompareAndSwap(true, false) {
+			assert.Contains(t, log.next(t), "level=WARN msg=\"a batch of writes takes long, and others to the repository wait for it\" repository=shop step=refs writes=1\n")
+		}
+		return disk.Sync(p)
+	})
+	r := createShop(t, s)
+	commit(t, r, upsert(path(t, "a.md"), "one"))
+	hang.Store(true)
+	commit(t, r, upsert(path(t, "a.md"), "two"))
+
+	release := value[func()](t)(s.HoldWriter(shopID(t)))
+	written := make(chan error)
+	go func() {
+		_, err := r.CommitFiles(t.Context(), ports.CommitFiles{Branch: mainBranch(t), Message: "Change"}, changes(upsert(path(t, "a.md"), "three")))
+		written <- err
+	}()
+	assert.Contains(t, log.next(t), "repository=shop step=wait writes=1\n")
+	release()
+	require.NoError(t, <-written)
+	assert.Empty(t, log)
+}
+
+// lines are what is logged.
+type lines chan string
+
+func (l lines) next(t *testing.T) string {
+	t.Helper()
+	select {
+	case line := <-l:
+		return line
+	case <-time.After(time.Minute):
+		t.Error("nothing is logged")
+		return ""
+	}
+}
+
+func (l lines) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
 }
 
 func TestRepositoryOfAnEmptyCommitIsSound(t *testing.T) {

@@ -60,6 +60,8 @@ type writer struct {
 	unfinished atomic.Bool
 	// unsettled are the ref changes of which that is not known. It belongs to who writes.
 	unsettled []repository.RefChange
+	// at is the step of the batch that is being written.
+	at atomic.Int32
 	// wanted is how many writes the next batch waits for, 0 if it does not; full is closed when there are as many.
 	wanted int
 	full   chan struct{}
@@ -195,6 +197,7 @@ func finish(batch []*write) {
 // write makes a batch. If it cannot be written as a whole, each write is tried by itself, so that one that cannot be
 // made fails no other, and none is refused for the sake of one that was not made after all.
 func (w *writer) write(batch []*write) {
+	defer w.watch(len(batch))()
 	w.repo.exclusive.Lock()
 	defer w.repo.exclusive.Unlock()
 	defer finish(batch)
@@ -209,6 +212,24 @@ func (w *writer) write(batch []*write) {
 	if retry := w.attempt(batch); retry && (len(batch) > 1 || w.repo.refs.Load() != before) {
 		for _, job := range batch {
 			w.attempt([]*write{job})
+		}
+	}
+}
+
+// slowBatch is after how long it is logged of a batch that it is not done. Those of a disk that is busy take less.
+const slowBatch = 5 * time.Second
+
+// watch logs of a batch that takes long where it is, while it does: one that hangs tells nothing else. The batch lasts until end.
+func (w *writer) watch(writes int) (end func()) {
+	told := make(chan struct{})
+	timer := time.AfterFunc(w.repo.store.slowBatch, func() {
+		defer close(told)
+		w.repo.store.logger.Warn("a batch of writes takes long, and others to the repository wait for it", "repository", w.repo.id.String(),
+			"step", Step(w.at.Load()).String(), "writes", writes)
+	})
+	return func() {
+		if !timer.Stop() {
+			<-told
 		}
 	}
 }
@@ -239,29 +260,34 @@ func (w *writer) survive(batch []*write) {
 // nothing, so that its writes may be tried again.
 func (w *writer) attempt(batch []*write) (retry bool) {
 	ctx := context.WithoutCancel(batch[0].ctx)
-	if err := w.settle(ctx); err != nil {
+	steps := &stopwatch{at: &w.at, since: batch[0].since}
+	defer func() { // also when the code panics
+		steps.begin(StepWait) // of the next one
+		w.repo.store.opts.Batched(steps.Batch)
+	}()
+	if err := w.settle(ctx, steps); err != nil {
 		err = w.uncertain(ctx, err, "it is not known yet whether the last write is on the disk: try again shortly, and see to the disk if that goes on")
 		for _, job := range batch {
 			job.err = err
 		}
 		return false
 	}
-	now := time.Now()
-	steps := &stopwatch{since: now, Batch: Batch{Wait: now.Sub(batch[0].since)}}
+	steps.begin(StepPlan)
 	d := newDraft(w.repo)
 	planned := w.plan(d, batch)
-	steps.lap(&steps.Plan)
 	if len(d.changes) == 0 {
-		w.vouch(planned)
+		if len(planned) > 0 {
+			steps.begin(StepTell)
+			w.vouch(planned)
+		}
 		return false
 	}
-	done, err := w.commit(ctx, d, planned, steps)
 	for _, job := range planned {
 		if job.moves {
 			steps.Writes++
 		}
 	}
-	w.repo.store.opts.Batched(steps.Batch)
+	done, err := w.commit(ctx, d, planned, steps)
 	if done == unknown {
 		err = w.uncertain(ctx, err, "it is not known whether the write took effect: repeat it with the same request_id, or look before you repeat it")
 	}
@@ -284,10 +310,11 @@ func (w *writer) uncertain(ctx context.Context, err error, what string) error {
 // settle finds out where the refs are that an earlier batch may have left anywhere, moves those that it was to move and did not, and
 // puts all of them on the disk. Without it nothing is answered, and nothing shown: a retry finds the commit of its first request made,
 // and would be told so.
-func (w *writer) settle(ctx context.Context) error {
+func (w *writer) settle(ctx context.Context, steps *stopwatch) error {
 	if !w.unfinished.Load() {
 		return nil
 	}
+	steps.begin(StepSettle)
 	refs, err := w.finish(ctx)
 	if err != nil {
 		return err
@@ -366,8 +393,8 @@ func (w *writer) planOne(d *draft, job *write) error {
 // commit puts the batch on the disk: first the objects, then the refs that lead to them. Only then is it visible to
 // readers, and only then acknowledged.
 func (w *writer) commit(ctx context.Context, d *draft, planned []*write, steps *stopwatch) (done outcome, err error) {
+	steps.begin(StepStore)
 	packs, err := w.storeObjects(d, planned)
-	steps.lap(&steps.Store)
 	if err != nil {
 		w.repo.packsAdded(packs, 0)
 		return untouched, err
@@ -378,12 +405,13 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write, steps *
 			w.doubt(d)
 		}
 	}()
+	steps.begin(StepMove)
 	done, err = w.moveRefsSurely(ctx, d, together, w.syncPacks())
-	steps.lap(&steps.Move)
 	if done != moved {
 		w.repo.packsAdded(packs, 0)
 		return done, err
 	}
+	steps.begin(StepTell)
 	for _, m := range d.made {
 		w.repo.objects.cache.put(w.repo.objects.repository, m.object.ID, m.value)
 	}
@@ -392,32 +420,54 @@ func (w *writer) commit(ctx context.Context, d *draft, planned []*write, steps *
 	w.repo.packsAdded(packs, newRefs(d.changes))
 	failpoint.Reach(failpoint.RefsPublished)
 	w.announce(ctx, planned)
-	steps.lap(&steps.Tell)
 	failpoint.Reach(failpoint.EventAppended)
 	return moved, nil
 }
 
-// Batch is what it took to make the writes of one repository that waited together, or to fail in it: of the steps that were not
-// reached the times are 0.
-type Batch struct {
-	// Writes is how many of them moved refs.
-	Writes int
-	// Wait is for how long the first one waited.
-	Wait time.Duration
-	// Plan is the time for their trees and commits, Store that to put all objects that were not there yet into the repository, Move
-	// that to move the refs, with everything they lead to on the disk, and Tell that of [Options.Observer].
-	Plan, Store, Move, Tell time.Duration
+// Step is a part of what a batch takes.
+type Step int32
+
+// The steps of a batch, in their order.
+const (
+	// StepWait is that of the first of its writes for the batch before, and for whatever else has the repository to itself.
+	StepWait Step = iota
+	// StepSettle finds out where the refs are, after a batch of which that was not known.
+	StepSettle
+	// StepPlan makes the trees and commits.
+	StepPlan
+	// StepStore puts all objects that were not there yet into the repository.
+	StepStore
+	// StepMove moves the refs, with everything they lead to on the disk.
+	StepMove
+	// StepTell is that of [Options.Observer].
+	StepTell
+)
+
+// String returns the step's name, as metrics and the log have it.
+func (s Step) String() string {
+	return [...]string{"wait", "settle", "plan", "objects", "refs", "events"}[s]
 }
 
-// stopwatch takes the times of a batch, each since the one before.
+// Batch is what it took to make the writes of one repository that waited together, or to fail in it.
+type Batch struct {
+	// Writes is how many of them moved refs, or were to: 0 if all failed before that, or came to nothing, as dry runs do.
+	Writes int
+	// Took is how long each [Step] took, 0 of those that were not reached.
+	Took [StepTell + 1]time.Duration
+}
+
+// stopwatch takes the times of the steps of a batch.
 type stopwatch struct {
 	Batch
+	// at is the step, since when it began.
+	at    *atomic.Int32
 	since time.Time
 }
 
-func (s *stopwatch) lap(step *time.Duration) {
+// begin ends the step and begins another one.
+func (s *stopwatch) begin(step Step) {
 	now := time.Now()
-	*step = now.Sub(s.since)
+	s.Took[s.at.Swap(int32(step))] += now.Sub(s.since)
 	s.since = now
 }
 
