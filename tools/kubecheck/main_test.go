@@ -35,10 +35,10 @@ func TestMistakesAreFound(t *testing.T) {
 		"probe of no port":       {"api.yaml", "path: /healthz, port: http", "path: /healthz, port: events", "does not have"},
 		"mount of no volume":     {"git-service.yaml", "{name: data, mountPath", "{name: other, mountPath", "mounts other"},
 		"setting of nobody":      {"api.yaml", "GITSTORE_EVENTS_URL", "GITSTORE_EVENT_URL", "gitstore-api has no setting GITSTORE_EVENT_URL"},
-		"setting of the other":   {"git-service.yaml", "GITSTORE_DRAIN_TIMEOUT, value: 20s", "GITSTORE_CATALOGS, value: shop", "gitstore-git-service has no setting"},
+		"setting of the other":   {"git-service.yaml", "GITSTORE_DRAIN_TIMEOUT, value: 10s", "GITSTORE_CATALOGS, value: shop", "gitstore-git-service has no setting"},
 		"service of nobody":      {"api.yaml", "image: gitstore-api", "image: other", "no settings of other"},
-		"kill while it drains":   {"api.yaml", "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: 25", "killed after 25s"},
-		"drain of the default":   {"git-service.yaml", "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: 20", "may drain for 20s"},
+		"kill while it drains":   {"api.yaml", "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: 15", "killed after 15s"},
+		"drain of the default":   {"git-service.yaml", "terminationGracePeriodSeconds: 30", "terminationGracePeriodSeconds: 10", "may drain for 10s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
