@@ -27,7 +27,6 @@ import (
 
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/domain/page"
-	"github.com/gitstore-dev/gitstore/domain/patch"
 	"github.com/gitstore-dev/gitstore/domain/repository"
 	"github.com/gitstore-dev/gitstore/domain/tree"
 )
@@ -452,7 +451,7 @@ const (
 	// MaxDiffFile is its largest size, in bytes.
 	MaxDiffFile = 1 << 20
 	// MaxDiffLines is the most lines that it has.
-	MaxDiffLines = patch.MaxLines
+	MaxDiffLines = 50_000
 )
 
 // Committer writes commits.

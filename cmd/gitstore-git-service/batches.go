@@ -26,7 +26,7 @@ func newBatches(reg prometheus.Registerer) *batches {
 		Buckets: prometheus.ExponentialBuckets(1, 2, 9), // 256 share one at most
 	})}
 	for step := range b.steps {
-		b.steps[step] = seconds.WithLabelValues(gitcli.Step(step).String()) //nolint:gosec // there are a few
+		b.steps[step] = seconds.WithLabelValues(gitcli.Step(step).String())
 	}
 	return b
 }

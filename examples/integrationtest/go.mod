@@ -61,7 +61,6 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261104224025-d1e00e9f33ab // indirect
 	google.golang.org/grpc v1.85.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
-	znkr.io/diff v1.0.0 // indirect
 )
 
 replace github.com/gitstore-dev/gitstore => ../..
