@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gitstore-dev/gitstore/adapters/gitcli/command"
@@ -115,23 +116,27 @@ func (r *repo) maintain(ctx context.Context) error {
 	defer r.measure()
 	ctx, cancel := context.WithTimeout(ctx, r.store.maintenanceTimeout)
 	defer cancel()
+	ctx, end := r.store.whileThereIsRoom(ctx)
+	defer end()
 	err := r.rollUp(ctx)
-	if errors.Is(err, errNoRoom) {
-		r.putOff(ctx, err)
-		return err
-	}
-	r.noRoom = false
 	if err == nil {
 		_, err = r.store.runner.Output(ctx, r.dir, r.inBackground(command.Git("commit-graph", "write", "--reachable", "--split", "--no-progress")), nil)
 	}
 	if err == nil {
 		err = r.packRefs(ctx)
 	}
-	r.store.maintained(time.Since(begin), err)
-	if err == nil {
-		return nil
+	if why := context.Cause(ctx); err != nil && errors.Is(why, errNoRoom) {
+		err = why
 	}
-	r.store.logger.WarnContext(ctx, "maintenance ended early; it is done again later", "repository", r.id.String(), "error", err)
+	if errors.Is(err, errNoRoom) {
+		r.putOff(ctx, err)
+	} else {
+		r.store.maintained(time.Since(begin), err)
+		if err == nil {
+			return nil
+		}
+		r.store.logger.WarnContext(ctx, "maintenance ended early; it is done again later", "repository", r.id.String(), "error", err)
+	}
 	r.exclusive.Lock()
 	defer r.exclusive.Unlock()
 	for _, dir := range []string{r.packDir(), filepath.Join(r.dir, "objects"), filepath.Join(r.dir, "objects", "info", "commit-graphs")} {
@@ -153,8 +158,36 @@ func (r *repo) inBackground(c command.Command) command.Command {
 	return c.InBackground()
 }
 
-// errNoRoom is the cause of why a maintenance does not begin.
+// errNoRoom is the cause of why a maintenance is put off.
 var errNoRoom = errors.New("no room for a copy of the packs")
+
+// roomEvery is how often it is looked whether a maintenance fills the disk beside what is written meanwhile.
+const roomEvery = time.Second
+
+// whileThereIsRoom returns a context that ends, with [errNoRoom] as its cause, when the disk has less free space than writes have to
+// leave, which they could not go on with.
+func (s *Store) whileThereIsRoom(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		ticker := time.NewTicker(roomEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				if full := s.room(); full != nil {
+					cancel(errs.Wrap(errNoRoom, errs.ReasonStorageFull, full.Error()))
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return ctx, func() {
+		cancel(nil)
+		looking.Wait()
+	}
+}
 
 // roomFor fails with STORAGE_FULL if a copy of the packs would leave less of the disk free than is to be left.
 func (r *repo) roomFor(packs []packSize) error {
@@ -170,7 +203,7 @@ func (r *repo) roomFor(packs []packSize) error {
 	return errs.Wrap(errNoRoom, errs.ReasonStorageFull, fmt.Sprintf("a copy of %d MiB needs %d MiB free, with what writes have to leave, and there are %d", copied>>20, needed>>20, free>>20))
 }
 
-// putOff tells that a maintenance does not begin, but not again with each attempt.
+// putOff tells that a maintenance does not begin, but not again with each attempt, or that it was ended.
 func (r *repo) putOff(ctx context.Context, why error) {
 	r.store.maintenancesPutOff.Add(1)
 	if !r.noRoom {
@@ -192,6 +225,7 @@ func (r *repo) rollUp(ctx context.Context) error {
 	if err := r.roomFor(packs[:n]); err != nil {
 		return err
 	}
+	r.noRoom = false
 	stay := append(names(kept), names(packs[n:])...)
 	made := ""
 	if n > 0 {

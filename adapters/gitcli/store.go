@@ -424,8 +424,8 @@ type Stats struct {
 	Validations, ValidationsInvalid, ValidationsFailed int64
 	ValidationTime                                     time.Duration
 	// Maintenances counts how often a repository was maintained in the background, MaintenancesFailed those of them that
-	// ended early; MaintenanceTime is what all took. MaintenancesPutOff counts those that did not begin, for lack of room on
-	// the disk.
+	// ended early; MaintenanceTime is what all took. MaintenancesPutOff counts those that did not begin, or were ended, for
+	// lack of room on the disk.
 	Maintenances, MaintenancesFailed, MaintenancesPutOff int64
 	MaintenanceTime                                      time.Duration
 }

@@ -974,6 +974,48 @@ func TestAMaintenanceWithoutRoomForItsCopyIsPutOff(t *testing.T) {
 	}
 }
 
+func TestAMaintenanceIsPutOffThatWouldTakeTheRoomOfWrites(t *testing.T) {
+	for _, tt := range []struct{ command, first string }{
+		{"pack-objects", ": >objects/pack/tmp_pack_half"}, {"pack-objects", `git "$@"`}, {"multi-pack-index", `git "$@"`},
+	} {
+		full := filepath.Join(t.TempDir(), "full")
+		root := t.TempDir()
+		var log bytes.Buffer
+		s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, MinFreeSpace: 1 << 20, Logger: slog.New(slog.NewTextHandler(&log, nil)), GitPath: scripted(t,
+			"#!/bin/sh\nif [ \"$1\" = "+tt.command+" ] && ! [ -e "+full+" ]; then "+tt.first+"; : >"+full+"; exec sleep 1000; fi\nexec git \"$@\"\n")})
+		require.NoError(t, err)
+		var again atomic.Bool // there is room
+		s.AvailableIs(func() uint64 {
+			if _, err := os.Stat(full); err == nil && !again.Load() {
+				return 1<<20 - 1
+			}
+			return 1 << 30
+		})
+		r := createShop(t, s)
+		release, err := s.HoldMaintenance(t.Context())
+		require.NoError(t, err)
+		for i := range 50 {
+			commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(i)))
+		}
+		objects := filepath.Join(repositoryDir(t, root), "objects")
+		before := files(t, objects)
+		release()
+		require.Eventually(t, func() bool { return s.Stats().MaintenancesPutOff == 1 && !s.Maintaining() }, time.Minute, time.Millisecond)
+		require.Equal(t, before, files(t, objects), "%+v", tt)
+		require.Zero(t, s.Stats().Maintenances)
+
+		again.Store(true)
+		for i := range 30 {
+			commit(t, r, upsert(path(t, "b.md"), fmt.Sprint(i)))
+		}
+		require.Eventually(t, func() bool { return s.Stats().Maintenances == 1 && !s.Maintaining() }, time.Minute, time.Millisecond)
+		require.Zero(t, s.Stats().MaintenancesFailed)
+		require.NoError(t, s.Close())
+		require.Contains(t, log.String(), `level=WARN msg="maintenance is put off until there is room on the disk" repository=shop error="the disk has less than 1 MiB free`)
+		require.NotContains(t, log.String(), "level=ERROR")
+	}
+}
+
 func TestAPushedOrLargePackIsIndexedAtOnce(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	noise := make([]byte, 50<<20)

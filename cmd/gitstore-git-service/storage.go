@@ -165,7 +165,7 @@ var (
 	pushesDesc       = prometheus.NewDesc("gitstore_pushes_total", "Pushes of git clients that were answered.", nil, nil)
 	maintainedDesc   = prometheus.NewDesc("gitstore_maintenances_total", "Repositories that were maintained in the background.", nil, nil)
 	unmaintainedDesc = prometheus.NewDesc("gitstore_maintenances_failed_total", "Such maintenances that ended early.", nil, nil)
-	putOffDesc       = prometheus.NewDesc("gitstore_maintenances_put_off_total", "Maintenances that did not begin, for lack of room on the disk.", nil, nil)
+	putOffDesc       = prometheus.NewDesc("gitstore_maintenances_put_off_total", "Maintenances that did not begin or were ended, for lack of room on the disk.", nil, nil)
 	maintenanceDesc  = prometheus.NewDesc("gitstore_maintenance_seconds_total", "Time that maintenances took.", nil, nil)
 	refusedDesc      = prometheus.NewDesc("gitstore_pushes_refused_total", "Such pushes of which one or more refs were refused, by the reason of the first.", []string{"reason"}, nil)
 	validatedDesc    = prometheus.NewDesc("gitstore_push_validations_total", "Pushes that were validated.", nil, nil)
