@@ -136,8 +136,8 @@ func (c *call) enter() error {
 		return nil
 	}
 	c.lane, c.refused = c.method.limiter.enterWithin(c.ctx, c.repository, c.method.wait)
-	if c.lane != nil && c.method.op.Cost == optionsv1.OperationCost_OPERATION_COST_HEAVY {
-		c.place = newPlace(c.method.limiter, c.lane, true)
+	if c.lane != nil && c.method.limiter.long > 0 {
+		c.place = newPlace(c.method.limiter, c.lane, c.method.limiter.long)
 	}
 	return c.refused
 }
@@ -179,9 +179,6 @@ func (s *callStream) RecvMsg(m any) error {
 	}
 	if err := s.call.enter(); err != nil {
 		return err
-	}
-	if s.call.lane != nil && s.call.method.op.Cost == optionsv1.OperationCost_OPERATION_COST_WRITE {
-		s.call.place = newPlace(s.call.method.limiter, s.call.lane, false)
 	}
 	if b, l := breakableOf(s.call.ctx), s.call.method.limiter; b != nil && l != nil && l.minPace > 0 {
 		s.call.pace = newPace(s.call.lane, l.period, func() { b.breakOff(s.ServerStream, l.gaveWay()) })

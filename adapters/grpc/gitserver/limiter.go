@@ -39,7 +39,8 @@ type Limits struct {
 	// Writes is for cost WRITE. The default is 256.
 	Writes int
 	// WriteRepositories is how many repositories they write to at a time: those of one share its syncs and git process, each further one
-	// needs its own. One whose client lets it wait for more than [idleAfter] does not count until it goes on. The default is
+	// needs its own. A call whose client lets it wait for more than [idleAfter] does not count until it goes on, and one that takes longer
+	// than [longWrite] no more. The default is
 	// [writeRepositoriesPerCore] for each core.
 	WriteRepositories int
 	// Packs is for cost PACK. The default is 8.
@@ -68,10 +69,12 @@ const (
 	heavyPerCore = 8
 	// writeRepositoriesPerCore keeps a core and a disk busy while some of them wait for it: with sixty at once each write was as slow as all of them, whoever had made one or sixty.
 	writeRepositoriesPerCore = 4
-	// idleAfter is how long a client may take nothing of an answer before others go on in the place of its call, and longWork
-	// how long a call may take before they do all the same.
+	// idleAfter is how long a client may take nothing of an answer, or send nothing of what is to be written, before others go on in the
+	// place of its call; longWork is how long a heavy read may take before they do all the same, and longWrite a write, which may
+	// wait for a disk or a process that hangs.
 	idleAfter = 10 * time.Millisecond
 	longWork  = 250 * time.Millisecond
+	longWrite = time.Second
 	// maxSpareLanes bounds the lanes that are kept for the next repositories.
 	maxSpareLanes = 64
 )
@@ -114,14 +117,12 @@ func newLimiters(limits Limits, reg prometheus.Registerer) limiters {
 	} {
 		class := strings.ToLower(strings.TrimPrefix(c.cost.String(), "OPERATION_COST_"))
 		all[c.cost] = newLimiter(class, c.work, c.open, c.queue, limits.RepositoryShare, limits.QueueWait)
-		if c.cost == optionsv1.OperationCost_OPERATION_COST_WRITE {
-			all[c.cost].maxLanes = limits.WriteRepositories
-		}
 		all[c.cost].minPace, all[c.cost].period = max(limits.MinTransferRate, 0), readPeriod
-		if c.cost == optionsv1.OperationCost_OPERATION_COST_WRITE || c.cost == optionsv1.OperationCost_OPERATION_COST_PACK {
-			all[c.cost].period = pacePeriod
-		}
 	}
+	all[optionsv1.OperationCost_OPERATION_COST_PACK].period = pacePeriod
+	heavy, write := all[optionsv1.OperationCost_OPERATION_COST_HEAVY], all[optionsv1.OperationCost_OPERATION_COST_WRITE]
+	heavy.long = longWork
+	write.long, write.period, write.maxLanes = longWrite, pacePeriod, limits.WriteRepositories
 	all.register(reg)
 	return all
 }
@@ -175,6 +176,8 @@ type limiter struct {
 
 	mu                     sync.Mutex
 	running, idle, waiting int
+	// long is how long a call may take before others go on in its place; 0 is however long it takes.
+	long time.Duration
 	// busyLanes have calls at work, of which there are maxLanes at most; 0 is any number.
 	busyLanes, maxLanes int
 	// lanes are the repositories that have calls at work or waiting.

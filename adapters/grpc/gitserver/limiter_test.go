@@ -522,6 +522,23 @@ func TestCallersTakeTurnsForTheRepositoriesThatAreAtWork(t *testing.T) {
 	})
 }
 
+// Git may hang in it, or the disk.
+func TestAWriteThatHangsKeepsNoOtherRepositoryWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter("write", 4, 4, 8, 100, 10*time.Second)
+		l.maxLanes = 1
+		hangs := newPlace(l, fill(t, l, "shop", 1)[0], longWrite)
+		begin := time.Now()
+		ln, err := l.enter(t.Context(), "other")
+		require.NoError(t, err)
+		assert.Equal(t, longWrite, time.Since(begin))
+		hangs.leave()
+		l.leave(ln)
+		assert.Empty(t, l.lanes)
+		assert.Zero(t, l.busyLanes)
+	})
+}
+
 // One who comes back as soon as its call was served has every other turn, and does not keep those who wait from theirs.
 func TestWhoAlwaysComesBackLeavesTheOthersTheirTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -698,7 +715,7 @@ func TestOthersGoOnInThePlaceOfACall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLimiter("heavy", 1, 4, 8, 100, time.Hour)
-				p := newPlace(l, fill(t, l, "a", 1)[0], true)
+				p := newPlace(l, fill(t, l, "a", 1)[0], longWork)
 				tt.call(p)
 				synctest.Wait()
 				assert.Equal(t, tt.unread, l.unread())

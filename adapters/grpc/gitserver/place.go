@@ -6,7 +6,7 @@ import (
 )
 
 // place is what a call has of its class. Others go on in it while the client takes nothing of the answer, or sends nothing of the request,
-// and, if that is a read, once the call takes long: so many short calls are not kept waiting by a few long ones. It is used by the
+// and once the call takes long: so many short calls are not kept waiting by a few long ones. It is used by the
 // goroutine of the call; a nil one does nothing.
 type place struct {
 	limiter    *limiter
@@ -19,14 +19,12 @@ type place struct {
 	waiting, isLong, left, shared bool
 }
 
-func newPlace(l *limiter, ln *lane, mayBeLong bool) *place {
+// newPlace returns the place of a call that may take so long before others go on.
+func newPlace(l *limiter, ln *lane, long time.Duration) *place {
 	p := &place{limiter: l, lane: ln}
 	p.idle = time.AfterFunc(idleAfter, func() { p.share(false) })
 	p.idle.Stop()
-	p.long = time.AfterFunc(longWork, func() { p.share(true) })
-	if !mayBeLong {
-		p.long.Stop()
-	}
+	p.long = time.AfterFunc(long, func() { p.share(true) })
 	return p
 }
 
