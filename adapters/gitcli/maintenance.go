@@ -216,7 +216,7 @@ func (r *repo) putOff(ctx context.Context, why error) {
 // logarithmic number of times. It does what git-repack(1) does with --geometric, which cannot be used itself: it deletes
 // packs, and after this process was killed it would go on to do so beside the one that took its place.
 func (r *repo) rollUp(ctx context.Context) error {
-	kept, packs, err := r.listPacks()
+	kept, packs, err := r.settledPacks()
 	if err != nil {
 		return err
 	}
@@ -329,8 +329,12 @@ type packSize struct {
 	bytes   int64
 }
 
-// listPacks returns the packs that somebody wants to keep, and the others from the smallest on.
-func (r *repo) listPacks() (kept, packs []packSize, err error) {
+// settledPacks returns the packs that somebody wants to keep, and the others from the smallest on. No write is under way while they are
+// listed: of a directory into which packs come one may be seen and not another one before it, with what it leads to, and git makes no
+// bitmap of packs that lack something.
+func (r *repo) settledPacks() (kept, packs []packSize, err error) {
+	r.exclusive.Lock()
+	defer r.exclusive.Unlock()
 	indexes, err := filepath.Glob(filepath.Join(r.packDir(), "pack-*.idx"))
 	if err != nil {
 		return nil, nil, err
