@@ -88,6 +88,20 @@ func commit(t *testing.T, r ports.GitRepository, all ...git.Change) ports.Commit
 	return res
 }
 
+// dueForMaintenance makes a repository whose maintenance is held until it is released, and returns its directory of objects with the files
+// that are there until then.
+func dueForMaintenance(t *testing.T, s *gitcli.Store, root string) (r ports.GitRepository, objects string, before []string, release func()) {
+	t.Helper()
+	r = createShop(t, s)
+	release, err := s.HoldMaintenance(t.Context())
+	require.NoError(t, err)
+	for i := range 50 {
+		commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(i)))
+	}
+	objects = filepath.Join(repositoryDir(t, root), "objects")
+	return r, objects, files(t, objects), release
+}
+
 // repositoryDir is the one repository below the storage root.
 func repositoryDir(t *testing.T, root string) string {
 	t.Helper()
@@ -883,14 +897,7 @@ func TestAMaintenanceThatTakesTooLongEndsAndLeavesNothing(t *testing.T) {
 			"#!/bin/sh\nif [ \"$1\" = "+tt.command+" ] && [ -e "+slow+" ]; then "+tt.first+"exec sleep 1000; fi\nexec git \"$@\"\n")})
 		require.NoError(t, err)
 		s.EndMaintenanceAfter(time.Second)
-		r := createShop(t, s)
-		release, err := s.HoldMaintenance(t.Context())
-		require.NoError(t, err)
-		for i := range 50 {
-			commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(i)))
-		}
-		objects := filepath.Join(repositoryDir(t, root), "objects")
-		before := files(t, objects)
+		r, objects, before, release := dueForMaintenance(t, s, root)
 		release()
 		require.Eventually(t, func() bool { return s.Stats().MaintenancesFailed == 1 && !s.Maintaining() }, time.Minute, time.Millisecond)
 		if left := files(t, objects); tt.settled {
@@ -991,14 +998,7 @@ func TestAMaintenanceIsPutOffThatWouldTakeTheRoomOfWrites(t *testing.T) {
 			}
 			return 1 << 30
 		})
-		r := createShop(t, s)
-		release, err := s.HoldMaintenance(t.Context())
-		require.NoError(t, err)
-		for i := range 50 {
-			commit(t, r, upsert(path(t, "a.md"), fmt.Sprint(i)))
-		}
-		objects := filepath.Join(repositoryDir(t, root), "objects")
-		before := files(t, objects)
+		r, objects, before, release := dueForMaintenance(t, s, root)
 		release()
 		require.Eventually(t, func() bool { return s.Stats().MaintenancesPutOff == 1 && !s.Maintaining() }, time.Minute, time.Millisecond)
 		require.Equal(t, before, files(t, objects), "%+v", tt)

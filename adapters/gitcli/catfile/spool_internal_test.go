@@ -33,13 +33,7 @@ func TestFullDiskIsToldToTheReaderAndForgotten(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
 	require.NoError(t, err)
 
-	part := spoolKey{r, id, 0, int64(len(text))}
-	pool.spools.mu.Lock()
-	s, err := pool.startSpool(part, full)
-	require.NoError(t, err)
-	s.readers = 1
-	pool.spools.mu.Unlock()
-	first := &spoolReader{ctx: t.Context(), spool: s}
+	first := spooledTo(t, pool, spoolKey{r, id, 0, int64(len(text))}, full)
 	_, err = io.Copy(io.Discard, first)
 	assert.Equal(t, errs.ReasonStorageFull, errs.ReasonOf(err))
 
@@ -53,4 +47,15 @@ func TestFullDiskIsToldToTheReaderAndForgotten(t *testing.T) {
 	assert.Zero(t, pool.spools.bytes)
 	assert.Empty(t, pool.spools.of)
 	assert.Zero(t, pool.spools.coming)
+}
+
+// spooledTo returns a reader of a part that is written to the file.
+func spooledTo(t *testing.T, pool *Pool, part spoolKey, file *os.File) *spoolReader {
+	t.Helper()
+	pool.spools.mu.Lock()
+	defer pool.spools.mu.Unlock()
+	s, err := pool.startSpool(part, file)
+	require.NoError(t, err)
+	s.readers = 1
+	return &spoolReader{ctx: t.Context(), spool: s}
 }

@@ -108,12 +108,7 @@ func TestALargeReadThatIsUnderWayLeavesTheFreeSpaceThatOthersTook(t *testing.T) 
 	pool, r := poolOn(t, runner, dir, Options{SpoolDir: small, MinFreeSpace: least})
 	file, err := nameless(small)
 	require.NoError(t, err)
-	pool.spools.mu.Lock()
-	s, err := pool.startSpool(spoolKey{r, id, 0, size}, file) // as if there had been room when it began
-	require.NoError(t, err)
-	s.readers = 1
-	pool.spools.mu.Unlock()
-	first := &spoolReader{ctx: t.Context(), spool: s}
+	first := spooledTo(t, pool, spoolKey{r, id, 0, size}, file) // as if there had been room when it began
 	_, err = io.Copy(io.Discard, first)
 	assert.Equal(t, errs.ReasonStorageFull, errs.ReasonOf(err))
 	assert.GreaterOrEqual(t, disk.Available(small), uint64(least-lookEvery))

@@ -67,6 +67,19 @@ func fill(t *testing.T, l *limiter, repository string, n int) (lanes []*lane) {
 	return lanes
 }
 
+// stillQueued returns the calls that wait, and checks that the others gave way.
+func stillQueued(t *testing.T, all []<-chan result) (left []<-chan result) {
+	t.Helper()
+	for _, w := range all {
+		if len(w) == 0 {
+			left = append(left, w)
+			continue
+		}
+		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf((<-w).err))
+	}
+	return left
+}
+
 // finish ends calls as soon as it is their turn, and checks that nothing is left of any.
 func finish(t *testing.T, l *limiter, at []*lane, waiting ...<-chan result) {
 	t.Helper()
@@ -592,13 +605,7 @@ func TestACallerWhoAsksForManyRepositoriesFillsTheQueueForItselfAlone(t *testing
 		_, err := l.enter(madeFor(t.Context(), "a"), "another")
 		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf(err))
 		left := []<-chan result{queued(madeFor(t.Context(), "b"), l, "another"), queued(madeFor(t.Context(), "b"), l, "another")}
-		for _, w := range many {
-			if len(w) == 0 {
-				left = append(left, w)
-				continue
-			}
-			assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf((<-w).err))
-		}
+		left = append(left, stillQueued(t, many)...)
 		assert.Len(t, left, 4, "two of who has most gave way")
 		_, err = l.enter(madeFor(t.Context(), "b"), "another")
 		assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf(err), "each has two")
@@ -645,14 +652,7 @@ func TestARepositoryThatIsAskedForMuchFillsTheQueueForItselfAlone(t *testing.T) 
 		assert.True(t, l.full(t.Context(), of("b"), time.Hour))
 		assert.False(t, l.full(t.Context(), of("c"), time.Hour))
 		third := queued(t.Context(), l, "c")
-		left := []<-chan result{third}
-		for _, w := range waiting {
-			if len(w) == 0 {
-				left = append(left, w)
-				continue
-			}
-			assert.Equal(t, errs.ReasonQueueFull, errs.ReasonOf((<-w).err))
-		}
+		left := append(stillQueued(t, waiting), third)
 		assert.Len(t, left, 6, "one of who has most gave way")
 		finish(t, l, at, left...)
 	})
