@@ -30,6 +30,11 @@ const (
 	urgentFrom = 2 * repackAfter
 )
 
+// indexedFrom is what share of the objects that the index of packs has, one in so many, has to have come since for it to be written
+// anew, with its bitmap. Both take as long and as much memory as all that there is, and so each object costs the same however long
+// the history gets; and a fetch walks no more than that share of it before it comes to what the bitmap knows.
+const indexedFrom = 8
+
 // maintenanceTimeout is how long a maintenance may take. One of a million objects takes minutes; there is one at a time, and others
 // wait for it.
 const maintenanceTimeout = time.Hour
@@ -214,22 +219,29 @@ func (r *repo) putOff(ctx context.Context, why error) {
 
 // rollUp makes one pack of the small ones, so that what is left grows geometrically and an object is rewritten only a
 // logarithmic number of times. It does what git-repack(1) does with --geometric, which cannot be used itself: it deletes
-// packs, and after this process was killed it would go on to do so beside the one that took its place.
+// packs, and after this process was killed it would go on to do so beside the one that took its place. While little has come since
+// the packs were indexed it leaves those alone that the index names.
 func (r *repo) rollUp(ctx context.Context) error {
 	kept, packs, err := r.settledPacks()
 	if err != nil {
 		return err
 	}
 	r.urgent = len(packs) >= urgentFrom
-	n := rolledUp(packs)
-	if err := r.roomFor(packs[:n]); err != nil {
+	fresh := slices.DeleteFunc(slices.Clone(packs), func(p packSize) bool { return slices.Contains(r.indexed, p.name) })
+	reindex := len(r.indexed) == 0 || objectsOf(fresh)*indexedFrom >= objectsOf(packs)+objectsOf(kept)-objectsOf(fresh)
+	if reindex {
+		fresh = packs
+	}
+	small := fresh[:rolledUp(fresh)]
+	others := slices.DeleteFunc(slices.Clone(packs), func(p packSize) bool { return slices.Contains(small, p) })
+	if err := r.roomFor(small); err != nil {
 		return err
 	}
 	r.noRoom = false
-	stay := append(names(kept), names(packs[n:])...)
+	stay := append(names(kept), names(others)...)
 	made := ""
-	if n > 0 {
-		made, err = r.packTogether(ctx, packs[:n], packs[n:])
+	if len(small) > 0 {
+		made, err = r.packTogether(ctx, small, others)
 		if err != nil {
 			return err
 		}
@@ -238,13 +250,19 @@ func (r *repo) rollUp(ctx context.Context) error {
 		}
 	}
 	before, _ := os.Stat(r.packIndex())
-	if err := r.indexPacks(ctx, stay); err != nil {
+	if reindex {
+		err = r.indexPacks(ctx, stay)
+	}
+	if err == nil {
+		err = disk.SyncDir(r.packDir())
+	}
+	if err != nil {
 		if made != "" && !slices.Contains(names(packs), made) {
 			err = errors.Join(err, r.takeBack(made, before))
 		}
 		return err
 	}
-	for _, p := range packs[:n] {
+	for _, p := range small {
 		if slices.Contains(stay, p.name) {
 			continue
 		}
@@ -301,17 +319,25 @@ func (r *repo) packTogether(ctx context.Context, packs, others []packSize) (stri
 	return name, nil
 }
 
-// indexPacks writes the index of several packs (git-multi-pack-index(1)). It names no pack that is about to be removed,
-// and is on the disk before any is.
+// indexPacks writes the index of several packs (git-multi-pack-index(1)).
 func (r *repo) indexPacks(ctx context.Context, packs []string) error {
-	if len(packs) > 0 {
-		_, err := r.store.runner.Output(ctx, r.dir, r.inBackground(command.Git("multi-pack-index", "write", "--bitmap", "--stdin-packs", "--no-progress")),
-			strings.NewReader(strings.Join(packs, ".idx\n")+".idx\n"))
-		if err != nil {
-			return err
-		}
+	r.indexed = nil
+	if len(packs) == 0 {
+		return nil
 	}
-	return disk.SyncDir(r.packDir())
+	_, err := r.store.runner.Output(ctx, r.dir, r.inBackground(command.Git("multi-pack-index", "write", "--bitmap", "--stdin-packs", "--no-progress")),
+		strings.NewReader(strings.Join(packs, ".idx\n")+".idx\n"))
+	if err == nil {
+		r.indexed = packs
+	}
+	return err
+}
+
+func objectsOf(packs []packSize) (n int64) {
+	for _, p := range packs {
+		n += p.objects
+	}
+	return n
 }
 
 func names(packs []packSize) []string {

@@ -46,7 +46,9 @@ type repo struct {
 	due atomic.Bool
 	// rested is when it may be maintained again, nil if it has not been.
 	rested atomic.Pointer[time.Time]
-	// noRoom is whether the last maintenance was put off, urgent whether the one under way is late; only who maintains uses them.
+	// indexed are the packs that the index of packs names, none if it was not written since the repository was opened; noRoom is
+	// whether the last maintenance was put off, urgent whether the one under way is late. Only who maintains uses them.
+	indexed        []string
 	noRoom, urgent bool
 	size           sizeCache
 	// used is whether the repository was used since it was last looked at for refs that somebody else has moved.

@@ -847,6 +847,47 @@ func TestRepositoryIsMaintainedBeforeItHasTooManyPacks(t *testing.T) {
 	assert.Zero(t, again.Stats().Maintenances, "what was maintained is maintained again")
 }
 
+func TestPacksAreIndexedAnewWhenEnoughCameSince(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, root)
+	r := createShop(t, s)
+	dir := repositoryDir(t, root)
+	var many []git.Change
+	for i := range 3000 {
+		many = append(many, upsert(path(t, fmt.Sprintf("many/%d.md", i)), fmt.Sprint(i)))
+	}
+	commit(t, r, many...)
+	n := 0
+	maintained := func() (index os.FileInfo) {
+		before := s.Stats().Maintenances
+		release, err := s.HoldMaintenance(t.Context())
+		require.NoError(t, err)
+		for range 60 { // 180 objects
+			n++
+			commit(t, r, upsert(path(t, "a.md"), fmt.Sprint("a ", n)))
+		}
+		release()
+		require.Eventually(t, func() bool { return s.Stats().Maintenances > before && !s.Maintaining() }, time.Minute, time.Millisecond)
+		require.Equal(t, before+1, s.Stats().Maintenances)
+		require.Zero(t, s.Stats().MaintenancesFailed)
+		runGit(t, dir, command.Git("multi-pack-index", "verify", "--no-progress"))
+		packs, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "*.pack"))
+		require.NoError(t, err)
+		require.Less(t, len(packs), 10)
+		index, err = os.Stat(filepath.Join(dir, "objects", "pack", "multi-pack-index"))
+		require.NoError(t, err)
+		return index
+	}
+	first := maintained()
+	require.True(t, os.SameFile(first, maintained()), "180 objects are less than an eighth of 3,180")
+	require.True(t, os.SameFile(first, maintained()))
+	require.False(t, os.SameFile(first, maintained()), "540 objects are more")
+	require.Empty(t, runGit(t, dir, command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
+	bitmaps, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "multi-pack-index-*.bitmap"))
+	require.NoError(t, err)
+	require.Len(t, bitmaps, 1)
+}
+
 func TestARepositoryIsMaintainedAfterTheOneThatIsJustNow(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	r := createShop(t, s)
