@@ -227,10 +227,14 @@ func (r *repo) rollUp(ctx context.Context) error {
 		return err
 	}
 	r.urgent = len(packs) >= urgentFrom
-	fresh := slices.DeleteFunc(slices.Clone(packs), func(p packSize) bool { return slices.Contains(r.indexed, p.name) })
-	reindex := len(r.indexed) == 0 || objectsOf(fresh)*indexedFrom >= objectsOf(packs)+objectsOf(kept)-objectsOf(fresh)
-	if reindex {
-		fresh = packs
+	before, _ := os.Stat(r.packIndex())
+	isIndexed := func(p packSize) bool { return slices.Contains(r.indexed, p.name) }
+	all := slices.Concat(kept, packs)
+	unindexed := objectsOf(slices.DeleteFunc(slices.Clone(all), isIndexed))
+	reindex := before == nil || unindexed*indexedFrom >= objectsOf(all)-unindexed
+	fresh := slices.Clone(packs)
+	if !reindex {
+		fresh = slices.DeleteFunc(fresh, isIndexed)
 	}
 	small := fresh[:rolledUp(fresh)]
 	others := slices.DeleteFunc(slices.Clone(packs), func(p packSize) bool { return slices.Contains(small, p) })
@@ -249,7 +253,6 @@ func (r *repo) rollUp(ctx context.Context) error {
 			stay = append(stay, made)
 		}
 	}
-	before, _ := os.Stat(r.packIndex())
 	if reindex {
 		err = r.indexPacks(ctx, stay)
 	}
@@ -257,7 +260,7 @@ func (r *repo) rollUp(ctx context.Context) error {
 		err = disk.SyncDir(r.packDir())
 	}
 	if err != nil {
-		if made != "" && !slices.Contains(names(packs), made) {
+		if made != "" && !slices.Contains(names(all), made) {
 			err = errors.Join(err, r.takeBack(made, before))
 		}
 		return err
