@@ -146,14 +146,20 @@ func (s *Store) openRepo(ctx context.Context, id git.RepositoryID, dir string) (
 		return nil, err
 	}
 	r.objects = &objects{repository: s.opened.Add(1), format: format, cache: s.cache, reader: reader}
+	opened := false
+	defer func() { // also when the code panics
+		if !opened {
+			reader.Close(errs.New(errs.ReasonCanceled, "the repository is not opened"))
+		}
+	}()
 	if err := addTags(ctx, refs, r.objects, tags); err != nil {
-		reader.Close(err)
 		return nil, err
 	}
 	r.refs.Store(&refs)
 	_, err = os.Lstat(filepath.Join(dir, intentFile))
 	r.writer.unfinished.Store(!errors.Is(err, fs.ErrNotExist))
 	r.newPacks.Store(r.unindexed())
+	opened = true
 	return r, nil
 }
 

@@ -286,8 +286,8 @@ func isLeftover(root *os.Root, file string, e fs.DirEntry) bool {
 		return false
 	case strings.HasSuffix(name, ".lock"):
 		return true
-	case inObjects && strings.HasSuffix(name, ".pack"):
-		_, err := root.Lstat(strings.TrimSuffix(file, ".pack") + ".idx")
+	case inObjects && (strings.HasSuffix(name, ".pack") || strings.HasSuffix(name, ".rev")):
+		_, err := root.Lstat(strings.TrimSuffix(file, filepath.Ext(name)) + ".idx")
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	return false

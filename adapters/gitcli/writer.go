@@ -282,17 +282,15 @@ func (w *writer) attempt(batch []*write) (retry bool) {
 		}
 		return false
 	}
-	for _, job := range planned {
-		if job.moves {
-			steps.Writes++
-		}
-	}
 	done, err := w.commit(ctx, d, planned, steps)
 	if done == unknown {
 		err = w.uncertain(ctx, err, "it is not known whether the write took effect: repeat it with the same request_id, or look before you repeat it")
 	}
 	for _, job := range planned {
 		job.err = err
+		if job.moves && done == moved {
+			steps.Writes++
+		}
 	}
 	return done == untouched
 }
@@ -450,7 +448,7 @@ func (s Step) String() string {
 
 // Batch is what it took to make the writes of one repository that waited together, or to fail in it.
 type Batch struct {
-	// Writes is how many of them moved refs, or were to: 0 if all failed before that, or came to nothing, as dry runs do.
+	// Writes is how many of them moved refs: 0 if all failed, or came to nothing, as dry runs do.
 	Writes int
 	// Took is how long each [Step] took, 0 of those that were not reached.
 	Took [StepTell + 1]time.Duration
@@ -511,7 +509,7 @@ func (w *writer) vouch(planned []*write) {
 }
 
 // storeObjects puts the batch's objects into the repository: one pack of the batch's own for the trees, commits, tags and
-// small files of all writes, if there are any, and the packs of large files as they were staged. It returns those that are in their place.
+// small files of all writes, if there are any, and the packs of large files as they were staged. It returns those that it put in their place.
 // There they stay, whatever becomes of the refs: from then on everybody finds the objects, whom no turn of a writer holds up. A push may have been
 // found whole by them, a reader know their ids, and a ref have been moved by somebody else to what goes on from them. What no ref leads to is
 // kept anyhow (docs/adr/0021-packed-refs.md), and a maintenance makes one of what each retry brings again.
@@ -522,7 +520,7 @@ func (w *writer) storeObjects(d *draft, planned []*write) (packs []*packfile.Pac
 			continue
 		}
 		objects = append(objects, job.staged.small...)
-		if job.staged.pack != nil {
+		if job.staged.pack != nil && !job.staged.pack.Installed() { // else an attempt before this one did it
 			packs = append(packs, job.staged.pack)
 		}
 	}

@@ -363,11 +363,8 @@ func (p *Pack) appendOffsets(b []byte) []byte {
 }
 
 // Install moves a finished pack into place, the index last, so that git never sees an index without its pack. The
-// directory still has to be synced. A pack that is in its place is left there.
+// directory still has to be synced.
 func (p *Pack) Install() error {
-	if p.installed {
-		return nil
-	}
 	if err := os.Rename(p.tmp, p.path(".pack")); err != nil {
 		return disk.Error(err)
 	}
@@ -378,6 +375,9 @@ func (p *Pack) Install() error {
 	p.installed = true
 	return nil
 }
+
+// Installed reports whether the pack is in its place.
+func (p *Pack) Installed() bool { return p.installed }
 
 // Bytes is the size of an installed pack, 0 of one that is not.
 func (p *Pack) Bytes() int64 {

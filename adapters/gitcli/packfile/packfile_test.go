@@ -133,9 +133,10 @@ func TestInstalledPackStays(t *testing.T) {
 	require.NoError(t, err)
 	add(t, pack, git.SHA1, []byte("x"), false)
 	require.NoError(t, pack.Finish())
+	require.False(t, pack.Installed())
 	require.NoError(t, pack.Install())
+	require.True(t, pack.Installed())
 	installed := names(t, dir)
-	require.NoError(t, pack.Install())
 	pack.Discard()
 	assert.Equal(t, installed, names(t, dir))
 }
