@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -239,8 +240,10 @@ func (c *call) writeGraphQLError(status int, err error) {
 	if strings.Contains(c.r.Header.Get("Accept"), graphqlType) {
 		h.Set("Content-Type", graphqlType)
 	}
+	body := graphqlapi.ErrorBody(err)
+	h.Set("Content-Length", strconv.Itoa(len(body))) // whoever still sends sees where the answer ends
 	c.w.WriteHeader(status)
-	_, _ = c.w.Write(graphqlapi.ErrorBody(err))
+	_, _ = c.w.Write(body)
 }
 
 //go:embed playground.html

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/gitstore-dev/gitstore/adapters/httpapi"
+	"github.com/gitstore-dev/gitstore/app/catalogs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/ports"
 )
@@ -241,6 +242,30 @@ func TestSmallJSONIsBoundedAsWell(t *testing.T) {
 }
 
 // Many a client reads no answer before it has sent all it has to.
+func TestWhoWaitsForTheAnswerInTheMidstOfABodySeesItsEnd(t *testing.T) {
+	for _, target := range []string{"/graphql", "/v1/repositories", "/git/shop.git/git-upload-pack"} {
+		t.Run(target, func(t *testing.T) {
+			c := serve(t, newStore(t), httpapi.Options{Catalogs: catalogs.New(nil, nil, catalogs.Options{}), Packs: &packs{}})
+			conn, err := net.Dial("tcp", c.server.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n", target); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = resp.Body.Close() }()
+			if told, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusUnsupportedMediaType || len(told) == 0 {
+				t.Errorf("%s: %q, %v", resp.Status, told, err)
+			}
+		})
+	}
+}
+
 func TestWhoIsRefusedInTheMidstOfABodySeesWhy(t *testing.T) {
 	for what, options := range map[string]httpapi.Options{
 		"503 Service Unavailable":      {MaxJSONMemory: 64 << 10},
