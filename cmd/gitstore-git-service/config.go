@@ -37,7 +37,7 @@ type settings struct {
 	ProtectedBranches      string        `group:"pushes" placeholder:"BRANCHES" help:"Branches that are neither deleted nor drop commits, whoever writes, separated by commas."`
 	ImmutableReleases      bool          `group:"pushes" default:"false" help:"Keep tags that are Semantic Versions from being moved, deleted, or made again under another name, whoever writes."`
 
-	MaxConnections       int           `group:"limits" default:"1024" min:"7" max:"100000" help:"Most gRPC connections at a time, of which each API takes up to seven; more wait to be accepted."`
+	MaxConnections       int           `group:"limits" default:"1024" min:"14" max:"100000" help:"Most gRPC connections at a time, of which each API takes up to seven, and as many more while they are replaced; more wait to be accepted."`
 	MaxRequestMemory     int64         `name:"max-request-memory" group:"limits" type:"size" default:"1GiB" min:"128MiB" max:"1TiB" help:"Most memory that requests take at a time, those that wait and what commits collect included; what is more is refused. Requests of up to 64 KiB together may take twice as much."`
 	MinFreeSpace         int64         `group:"limits" type:"size" default:"256MiB" min:"0" max:"1TiB" help:"Space on the disk that writes leave free: with less they are refused, but for the deletion of branches, tags and repositories, and reads go on."`
 	MaxFileSize          int64         `group:"limits" type:"size" default:"1GiB" min:"1KiB" max:"1TiB" help:"Largest file that is taken."`

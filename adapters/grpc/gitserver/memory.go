@@ -2,6 +2,7 @@ package gitserver
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -9,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gitstore-dev/gitstore/adapters/grpc/wire"
+	"github.com/gitstore-dev/gitstore/domain/errs"
 	"github.com/gitstore-dev/gitstore/domain/git"
 	"github.com/gitstore-dev/gitstore/internal/budget"
 )
@@ -40,7 +42,11 @@ func takeMessage(hold *budget.Hold, data mem.BufferSlice, m any) error {
 	if hold == nil || !ok || data.Len() <= uncounted {
 		return nil
 	}
-	return hold.Take(int64(wire.DecodedSize(data, p)))
+	size := int64(wire.DecodedSize(data, p))
+	if size > hold.Memory.Limit {
+		return errs.New(errs.ReasonMessageTooLarge, fmt.Sprintf("the message takes %d bytes of memory, of which there are %d for all requests: make it in parts", size, hold.Memory.Limit))
+	}
+	return hold.Take(size)
 }
 
 // takeEdit counts what a commit keeps of a change until its turn, and what its result will say of it, as a value and encoded.

@@ -139,7 +139,7 @@ func TestTheRequestOfAStreamIsBounded(t *testing.T) {
 		paths[i] = fmt.Appendf(nil, "%0100d", i)
 	}
 	_, err := receive(s.content().BatchGetFiles(t.Context(), &gitv1.BatchGetFilesRequest{Repository: "shop", Revision: head(), Paths: paths}))
-	fails(t, err, errs.ReasonQueueFull)
+	fails(t, err, errs.ReasonMessageTooLarge) // no waiting would make room for it
 	assert.Zero(t, metric(t, reg, requestBytes))
 }
 
