@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -38,6 +39,9 @@ const (
 	// READ and WRITE each, 128 + 256 = 384 of HEAVY and 8 + 64 = 72 of PACK. They are 2,760 together, so an API has a connection for
 	// each class.
 	maxConcurrentStreams = 1024
+	// workersPerCore goroutines for each core are kept for handlers, while others begin for those that find none free: the stack of a new
+	// one has to grow first, which is a fifteenth of what a hot read takes (BenchmarkGetFile in gitclient).
+	workersPerCore       = 4
 	maxHeaderBytes       = 16 << 10
 	connectionTimeout    = 10 * time.Second
 	// A connection is replaced now and then, so that clients spread over servers that were added. The grace is as long as
@@ -141,6 +145,7 @@ func (s *Server) options() []grpc.ServerOption {
 			Time: serverPingTime, Timeout: serverPingWait,
 		}),
 		grpc.InitialWindowSize(streamWindow),
+		grpc.NumStreamWorkers(uint32(workersPerCore * runtime.GOMAXPROCS(0))), //nolint:gosec // not negative
 		grpc.InitialConnWindowSize(connWindow),
 		grpc.InTapHandle(s.tap),
 		grpc.ForceServerCodecV2(codec{wire.Codec()}),
