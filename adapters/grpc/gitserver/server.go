@@ -41,9 +41,9 @@ const (
 	maxConcurrentStreams = 1024
 	// workersPerCore goroutines for each core are kept for handlers, while others begin for those that find none free: the stack of a new
 	// one has to grow first, which is a fifteenth of what a hot read takes (BenchmarkGetFile in gitclient).
-	workersPerCore       = 4
-	maxHeaderBytes       = 16 << 10
-	connectionTimeout    = 10 * time.Second
+	workersPerCore    = 4
+	maxHeaderBytes    = 16 << 10
+	connectionTimeout = 10 * time.Second
 	// A connection is replaced now and then, so that clients spread over servers that were added. The grace is as long as
 	// the longest operation.
 	maxConnectionAge      = 30 * time.Minute
