@@ -712,6 +712,36 @@ func inOneBatch(t *testing.T, s *gitcli.Store, writes ...func() error) {
 	require.NoError(t, group.Wait())
 }
 
+func TestAWriteThatConflictsFailsAloneInItsBatch(t *testing.T) {
+	var batches []int
+	root := t.TempDir()
+	s, err := gitcli.Open(t.Context(), gitcli.Options{Dir: root, Batched: func(b gitcli.Batch) { batches = append(batches, b.Writes) }})
+	require.NoError(t, err)
+	r := createShop(t, s)
+	base := commit(t, r, upsert(path(t, "a.md"), "one"))
+	write := func(name string, expected git.Expectation, want errs.Reason, change git.Change) func() error {
+		return func() error {
+			req := ports.CommitFiles{Branch: mainBranch(t), Message: name, ExpectedHead: expected}
+			if _, err := r.CommitFiles(t.Context(), req, changes(change)); errs.ReasonOf(err) != want {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		}
+	}
+	existing := upsert(path(t, "a.md"), "two")
+	existing.Action = git.ActionCreate
+	inOneBatch(t, s,
+		write("first", git.Expectation{}, "", upsert(path(t, "first.md"), "x")),
+		write("stale", git.ExpectID(base.Commit), errs.ReasonRefMoved, upsert(path(t, "stale.md"), "x")),
+		write("existing", git.Expectation{}, errs.ReasonPathExists, existing),
+		write("last", git.Expectation{}, "", upsert(path(t, "last.md"), "x")),
+	)
+	require.NoError(t, s.Close())
+	require.Equal(t, []int{1, 1, 2}, batches, "two of the four that wait move the branch, at once")
+	tree := runGit(t, repositoryDir(t, root), command.Git("ls-tree", "--name-only", "main"))
+	require.Equal(t, "a.md\nbefore.md\nfirst.md\nlast.md\n", tree)
+}
+
 func TestRequestOfACommitThatABatchTookFromItsBranchIsNotReplayed(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	r := createShop(t, s)
