@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strconv"
@@ -531,6 +532,17 @@ type discard struct{ header http.Header }
 func (d discard) Header() http.Header         { return d.header }
 func (d discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d discard) WriteHeader(int)             {}
+
+// What a query allocates is the request's own, and its answer's headers: documents that were asked for are kept encoded.
+func TestAQueryOfACatalogAllocatesLittle(t *testing.T) {
+	w := openShop(t, smallShop())
+	for path, most := range map[string]float64{"/products/a": 80, "/products?sku=SKU-a": 120, "/products?page_size=100": 120, "": 120} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, shopCatalog+path, nil)
+		if n := testing.AllocsPerRun(100, func() { w.server.Config.Handler.ServeHTTP(discard{http.Header{}}, r) }); n > most {
+			t.Errorf("%s: %v allocations", path, n)
+		}
+	}
+}
 
 func BenchmarkCatalog(b *testing.B) {
 	files := smallShop()
