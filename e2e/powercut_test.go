@@ -72,7 +72,7 @@ func (c *claims) count() int {
 	return c.n
 }
 
-// refWriter makes, moves and deletes branches, tags, policies and repositories of its own, one after the other, and repeats
+// refWriter makes, moves and deletes branches, tags, releases, policies and repositories of its own, one after the other, and repeats
 // each call until it is acknowledged.
 type refWriter struct {
 	writer
@@ -93,7 +93,7 @@ func newRefWriter(t testing.TB, w writer, c *claims, root string) *refWriter {
 // run writes until stop is closed, or fails.
 func (w *refWriter) run(ctx context.Context, stop <-chan struct{}) error {
 	for i := 0; ; i++ {
-		for _, step := range []func(context.Context, int) error{w.tag, w.branch, w.policy, w.push, w.ownRepository} {
+		for _, step := range []func(context.Context, int) error{w.tag, w.branch, w.release, w.policy, w.push, w.ownRepository} {
 			select {
 			case <-stop:
 				return nil
@@ -147,6 +147,36 @@ func (w *refWriter) branch(ctx context.Context, i int) error {
 		return nil
 	}
 	return w.remove(ctx, key, inRepository(w.repository, "/branches/"+name))
+}
+
+// release commits a document to a branch of its own and releases that commit at once.
+func (w *refWriter) release(ctx context.Context, i int) error {
+	name := w.name + "-released"
+	branch := refKey{w.repository, "refs/heads/" + name}
+	if i == 0 {
+		a, err := w.change(ctx, branch, "POST", inRepository(w.repository, "/branches"), map[string]string{"name": name, "target": w.root})
+		if err != nil {
+			return err
+		}
+		w.claims.acknowledged(branch, a.ObjectID)
+	}
+	version := fmt.Sprintf("1.%d.0", i)
+	tag := refKey{w.repository, "refs/tags/v" + version}
+	w.claims.begin(branch)
+	a, err := w.change(ctx, tag, "POST", inRepository(w.repository, "/releases"), map[string]any{
+		"version": version, "branch": name, "request_id": newUUID(w.random), "changes": []any{map[string]any{
+			"action": "put", "kind": "Category", "id": "released", "document": map[string]string{"slug": "released", "title": "Release " + version},
+		}},
+	})
+	if err != nil {
+		return err
+	}
+	if a.CommitID == "" {
+		return fmt.Errorf("the answer to the release %s names no commit", version)
+	}
+	w.claims.acknowledged(tag, a.ObjectID)
+	w.claims.acknowledged(branch, a.CommitID)
+	return nil
 }
 
 // policyRef stands among refs for the policy of a repository, which is known by the branch that it validates.
@@ -278,6 +308,8 @@ func (w *refWriter) remove(ctx context.Context, key refKey, target string) error
 type outcome struct {
 	// ObjectID is where the ref is; it is not told of what is no ref.
 	ObjectID string
+	// CommitID is the commit that it leads to, as far as the answer has one.
+	CommitID string
 }
 
 // change sends a request until it is answered that what it asks for was done. The first answer may have been lost: of a
@@ -324,11 +356,11 @@ func changeOf(a answer, repeated bool) (outcome, bool) {
 	case a.status == http.StatusOK, a.status == http.StatusNoContent, repeated && a.status == http.StatusNotFound:
 		return outcome{}, true
 	case a.status == http.StatusCreated && body.TargetID != "":
-		return outcome{body.TargetID}, true
+		return outcome{body.TargetID, body.CommitID}, true
 	case a.status == http.StatusCreated:
-		return outcome{body.CommitID}, true
+		return outcome{body.CommitID, body.CommitID}, true
 	case repeated && (body.Reason == "REF_EXISTS" || body.Reason == "REPOSITORY_EXISTS"):
-		return outcome{body.Metadata["actual"]}, true
+		return outcome{ObjectID: body.Metadata["actual"]}, true
 	}
 	return outcome{}, false
 }
@@ -350,16 +382,19 @@ type everything struct {
 func startEverything(ctx context.Context, t *testing.T, seed uint64, repositories int, settings ...string) *everything {
 	t.Helper()
 	m := newMachine(t)
+	ids := make([]string, repositories)
+	for r := range ids {
+		ids[r] = fmt.Sprintf("shop-%d", r)
+	}
 	e := &everything{
-		system: newSystem(t, m.dir+"/data"), machine: m, oracle: &oracle{}, claims: newClaims(),
+		system: newSystem(t, m.dir+"/data", "GITSTORE_CATALOGS="+strings.Join(ids, ",")), machine: m, oracle: &oracle{}, claims: newClaims(),
 		ended: make(chan error, 100), stop: make(chan struct{}),
 	}
 	m.runs(t, e.system, settings...)
 	e.startGit(t)
 	e.startAPI(t)
 	e.waitReady(t)
-	for r := range repositories {
-		id := fmt.Sprintf("shop-%d", r)
+	for _, id := range ids {
 		e.createRepository(t, id)
 		root := e.commit(t, id, commit{Branch: "main", Message: "Begin", AllowEmpty: true}).CommitID
 		for i := range 8 {
