@@ -135,7 +135,7 @@ func (r *report) overload(ctx context.Context, parent string, quick bool) (err e
 		defer func() { err = errors.Join(err, conn.Close()) }()
 		conns = append(conns, conn)
 	}
-	for _, w := range []pressure{oneCommit(newEdits()), pathHistory()} {
+	for _, w := range []pressure{pathHistory(), oneCommit(newEdits())} {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", overloads, w.name)
 		o, err := w.overload(ctx, s.grpc, conns, turn, lasts)
 		if err != nil {

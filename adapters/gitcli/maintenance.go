@@ -33,7 +33,7 @@ const (
 // indexedFrom is what share of the objects that the index of packs has, one in so many, has to have come since for it to be written
 // anew, with its bitmap. Both take as long and as much memory as all that there is, and so each object costs the same however long
 // the history gets; and a fetch walks no more than that share of it before it comes to what the bitmap knows.
-const indexedFrom = 8
+const indexedFrom = 4
 
 // maintenanceTimeout is how long a maintenance may take. One of a million objects takes minutes; there is one at a time, and others
 // wait for it.
@@ -80,22 +80,25 @@ func (s *Store) awaitMaintenance() bool {
 
 // restFactor is how many times as long as its last maintenance took a repository rests before the next one: under steady
 // writes enough packs come within a second, and a large repository would be maintained all the time, for others to wait.
+// It does not rest any longer when the next one is urgent: the more packs there are the longer each takes.
 const restFactor = 4
+
+// restStep is how often a repository that rests looks whether it has to go on.
+const restStep = 100 * time.Millisecond
 
 // rest waits until the repository may be maintained again. It reports false if the store is closed before.
 func (r *repo) rest() bool {
 	until := r.rested.Load()
-	if until == nil {
-		return true
+	for until != nil && time.Until(*until) > 0 && r.newPacks.Load() < urgentFrom {
+		timer := time.NewTimer(min(time.Until(*until), restStep))
+		select {
+		case <-timer.C:
+		case <-r.store.ctx.Done():
+			timer.Stop()
+			return false
+		}
 	}
-	timer := time.NewTimer(time.Until(*until))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-r.store.ctx.Done():
-		return false
-	}
+	return true
 }
 
 // unindexed is the weight of the packs that came after the repository was maintained.

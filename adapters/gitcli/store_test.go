@@ -853,7 +853,7 @@ func TestPacksAreIndexedAnewWhenEnoughCameSince(t *testing.T) {
 	r := createShop(t, s)
 	dir := repositoryDir(t, root)
 	var many []git.Change
-	for i := range 3000 {
+	for i := range 1500 {
 		many = append(many, upsert(path(t, fmt.Sprintf("many/%d.md", i)), fmt.Sprint(i)))
 	}
 	commit(t, r, many...)
@@ -879,7 +879,7 @@ func TestPacksAreIndexedAnewWhenEnoughCameSince(t *testing.T) {
 		return index
 	}
 	first := maintained()
-	require.True(t, os.SameFile(first, maintained()), "180 objects are less than an eighth of 3,180")
+	require.True(t, os.SameFile(first, maintained()), "180 objects are less than a fourth of 1,680")
 	require.True(t, os.SameFile(first, maintained()))
 	require.False(t, os.SameFile(first, maintained()), "540 objects are more")
 	require.Empty(t, runGit(t, dir, command.Git("fsck", "--strict", "--full", "--no-progress", "--no-dangling")))
