@@ -231,16 +231,15 @@ func (r *repo) rollUp(ctx context.Context) error {
 	}
 	r.urgent = len(packs) >= urgentFrom
 	before, _ := os.Stat(r.packIndex())
-	isIndexed := func(p packSize) bool { return slices.Contains(r.indexed, p.name) }
 	all := slices.Concat(kept, packs)
-	unindexed := objectsOf(slices.DeleteFunc(slices.Clone(all), isIndexed))
-	reindex := before == nil || unindexed*indexedFrom >= objectsOf(all)-unindexed
-	fresh := slices.Clone(packs)
+	came := objectsOf(without(all, r.indexed))
+	reindex := before == nil || came*indexedFrom >= objectsOf(all)-came
+	fresh := packs
 	if !reindex {
-		fresh = slices.DeleteFunc(fresh, isIndexed)
+		fresh = without(packs, r.indexed)
 	}
 	small := fresh[:rolledUp(fresh)]
-	others := slices.DeleteFunc(slices.Clone(packs), func(p packSize) bool { return slices.Contains(small, p) })
+	others := without(packs, names(small))
 	if err := r.roomFor(small); err != nil {
 		return err
 	}
@@ -344,6 +343,10 @@ func objectsOf(packs []packSize) (n int64) {
 		n += p.objects
 	}
 	return n
+}
+
+func without(packs []packSize, gone []string) []packSize {
+	return slices.DeleteFunc(slices.Clone(packs), func(p packSize) bool { return slices.Contains(gone, p.name) })
 }
 
 func names(packs []packSize) []string {
