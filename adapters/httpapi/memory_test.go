@@ -241,7 +241,7 @@ func TestSmallJSONIsBoundedAsWell(t *testing.T) {
 	}
 }
 
-// Many a client reads no answer before it has sent all it has to.
+// Many a client stops sending when it is refused, and reads the answer to its end.
 func TestWhoWaitsForTheAnswerInTheMidstOfABodySeesItsEnd(t *testing.T) {
 	for _, target := range []string{"/graphql", "/v1/repositories", "/git/shop.git/git-upload-pack"} {
 		t.Run(target, func(t *testing.T) {
@@ -266,6 +266,7 @@ func TestWhoWaitsForTheAnswerInTheMidstOfABodySeesItsEnd(t *testing.T) {
 	}
 }
 
+// Many a client reads no answer before it has sent all it has to.
 func TestWhoIsRefusedInTheMidstOfABodySeesWhy(t *testing.T) {
 	for what, options := range map[string]httpapi.Options{
 		"503 Service Unavailable":      {MaxJSONMemory: 64 << 10},

@@ -158,7 +158,7 @@ var explanations = map[errs.Reason]struct{ meaning, remedy string }{
 		"Write it as \">=1.2 <2\", \"^1.4\", \"~1.4.2\" or \"1.x\".",
 	},
 	errs.ReasonMessageTooLarge: {
-		"A message is above the limit of the transport.",
+		"A message is above the limit of the transport, or takes more memory than all requests may.",
 		"Send less at once, or use the streaming call.",
 	},
 	errs.ReasonMethodNotFound: {

@@ -59,7 +59,7 @@ const (
 	ReasonInvalidVersionRange Reason = "INVALID_VERSION_RANGE"
 	// ReasonRefNotWritable is an update outside refs/heads/ and refs/tags/.
 	ReasonRefNotWritable Reason = "REF_NOT_WRITABLE"
-	// ReasonMessageTooLarge is a message above the transport's limit.
+	// ReasonMessageTooLarge is a message above the transport's limit, or one that would take more memory than all requests may.
 	ReasonMessageTooLarge Reason = "MESSAGE_TOO_LARGE"
 	// ReasonInvalidDocument is a change of documents after which something would be wrong with a catalog that is not now.
 	ReasonInvalidDocument Reason = "INVALID_DOCUMENT"
