@@ -599,7 +599,8 @@ func (k keyboard) arrives(heading, place string) {
 	k.t.Helper()
 	browser.Poll[bool](k.b, `(heading, place) => {
 		const main = document.querySelector("main");
-		return location.hash.includes(place) && !main.hasAttribute("aria-busy") && main.querySelector("h1")?.innerText === heading;
+		return location.hash.includes(place) && !main.hasAttribute("aria-busy") && main.querySelector("h1")?.innerText === heading &&
+			document.activeElement === main; // of two views with the same heading the place alone does not tell that the next is there
 	}`, heading, place)
 	assert.Equal(k.t, "main 0", browser.Value[string](k.b, `document.activeElement.id + " " + scrollY`), "the focus is not at the beginning of the view %q", heading)
 }
